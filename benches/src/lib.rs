@@ -1,0 +1,1 @@
+//! Benchmarks of Homeroom: criterion benches and the load generator.

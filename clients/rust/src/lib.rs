@@ -1,0 +1,1 @@
+//! A Homeroom client: reconnects, resumes, and retries with keys.

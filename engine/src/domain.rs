@@ -1,0 +1,217 @@
+//! The contract between pure rules and the runtime that gives them time, storage and an audience.
+//!
+//! The runtime owns one domain value per awake tenant and is its only caller. A domain has no clock,
+//! no randomness, no disk and no tokio: all of that arrives as arguments and leaves as an [`Outcome`].
+//!
+//! * [`Domain::handle`] decides: it may refuse, and applies its own events at once.
+//! * [`Domain::apply`] is total: recovery, index and snapshots use nothing else.
+//! * Effects in [`Outcome::held`] leave only when every event applied so far is durable; effects in
+//!   [`Outcome::now`] leave at once.
+//!
+//! The room tenant is the first domain, `auth` the second.
+
+use std::fmt;
+
+use bytes::Bytes;
+use homeroom_protocol::Timestamp;
+
+use crate::{
+    index::{Found, Order, Row},
+    log::LogPosition,
+};
+
+/// Everything about "now" a decision may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The clock. May stand still or jump; a domain makes its own times monotonic where it promised so.
+    pub now: Timestamp,
+    /// 128 random bits, fresh for each call.
+    pub entropy: u128,
+    /// Whether new events can be stored. When not, a domain refuses what would need one and goes on
+    /// with the rest.
+    pub storage: Storage,
+    /// Every event up to this position is durable.
+    pub durable: LogPosition,
+}
+
+/// Whether new events can be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// They can.
+    Open,
+    /// The disk is full.
+    Full,
+}
+
+/// What one call to a domain led to.
+#[derive(Debug)]
+pub struct Outcome<D: Domain> {
+    /// Durable facts, already applied, in order; all of them enter the log in one commit.
+    pub events: Vec<D::Event>,
+    /// Leave in order, once everything applied so far is durable.
+    pub held: Vec<D::Effect>,
+    /// Leave now: signals, and removals from an audience.
+    pub now: Vec<D::Effect>,
+}
+
+impl<D: Domain> Default for Outcome<D> {
+    fn default() -> Self {
+        Self {
+            events: Vec::new(),
+            held: Vec::new(),
+            now: Vec::new(),
+        }
+    }
+}
+
+/// Inputs of one lane are decided in the order of their arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lane(pub u64);
+
+/// A part of a snapshot that is rewritten only when it changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SectionId(pub u64);
+
+/// The rules of one tenant of one kind.
+pub trait Domain: fmt::Debug + Sized + Send + 'static {
+    /// What never changes in a tenant's life: ids, secrets, settings.
+    type Seed: Clone + Send + Sync + 'static;
+    /// All that can happen to it.
+    type Input: fmt::Debug + Send + 'static;
+    /// Durable facts.
+    type Event: fmt::Debug + Send + 'static;
+    /// What leaves it.
+    type Effect: fmt::Debug + Send + 'static;
+    /// What it must look up in its history before it can decide.
+    type Question: fmt::Debug + Send + 'static;
+    /// The answer to a question.
+    type Fact: fmt::Debug + Send + 'static;
+
+    /// A tenant in which nothing has happened.
+    fn new(seed: Self::Seed) -> Self;
+
+    /// The lane of an input; `None` when its order does not matter.
+    fn lane(input: &Self::Input) -> Option<Lane>;
+
+    /// What must be looked up before this input can be decided; asked once, when it is its turn.
+    fn needs(&self, input: &Self::Input) -> Option<Self::Question>;
+
+    /// Decides an input. `fact` answers what [`needs`](Self::needs) asked, or says why it could not be
+    /// answered; meanwhile other lanes went on, so what is newer in memory overrides it.
+    fn handle(
+        &mut self,
+        moment: Moment,
+        input: Self::Input,
+        fact: Option<Result<Self::Fact, HistoryError>>,
+        out: &mut Outcome<Self>,
+    );
+
+    /// Does what is due at `moment.now`.
+    fn tick(&mut self, moment: Moment, out: &mut Outcome<Self>);
+
+    /// When [`tick`](Self::tick) must be called next.
+    fn next_deadline(&self) -> Option<Timestamp>;
+
+    /// Whether nobody is connected, so that the tenant may sleep.
+    fn is_idle(&self) -> bool;
+
+    /// Takes in a fact. Never refuses, reads no rules and no clock. Skips, section by section, what a
+    /// loaded section already holds.
+    fn apply(&mut self, at: LogPosition, event: &Self::Event);
+
+    /// The stored form: a type, a version, the fields.
+    fn encode(event: &Self::Event) -> Bytes;
+
+    /// Reads a stored event of this or any earlier release.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes are of a later release or no event at all.
+    fn decode(bytes: &[u8]) -> Result<Self::Event, DecodeError>;
+
+    /// The rows that make an event findable.
+    fn index(seed: &Self::Seed, at: LogPosition, event: &Self::Event, rows: &mut Vec<Row>);
+
+    /// The time of an event: the index's clock.
+    fn time(event: &Self::Event) -> Timestamp;
+
+    /// Answers a question from the history; runs off the tenant's task. The history is complete up to
+    /// at least what was durable when the question was asked.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    fn answer(
+        seed: &Self::Seed,
+        question: &Self::Question,
+        history: &dyn History,
+    ) -> Result<Self::Fact, HistoryError>;
+
+    /// The sections that changed since this was last called. After loading: none.
+    fn take_dirty_sections(&mut self) -> Vec<SectionId>;
+
+    /// A section as it is now, with the position it was applied up to; `None` when it is gone.
+    fn save_section(&self, section: SectionId) -> Option<Vec<u8>>;
+
+    /// Takes in a saved section. All sections of a snapshot are loaded before the first `apply`.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; the snapshot is then not used.
+    fn load_section(&mut self, section: SectionId, bytes: &[u8]) -> Result<(), DecodeError>;
+}
+
+/// The past of one tenant, as its questions may read it.
+pub trait History {
+    /// The value at an index key.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, HistoryError>;
+
+    /// At most `rows_max` index rows with `from <= key < to`.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        rows_max: usize,
+    ) -> Result<Vec<Found>, HistoryError>;
+
+    /// The stored form of the event at a log position.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    fn event(&self, at: LogPosition) -> Result<Bytes, HistoryError>;
+}
+
+/// Why the past could not be read. Logged where it happened; a domain only says "retry later" or
+/// resets a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    /// Dropped by retention.
+    #[error("no longer kept")]
+    Trimmed,
+    /// Damaged, or the storage failed.
+    #[error("cannot be read")]
+    Unreadable,
+}
+
+/// Stored bytes that this release cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A type or version of a later release.
+    #[error("type {kind} version {version} is not known to this release; use a later one")]
+    Later {
+        /// The type number.
+        kind: u32,
+        /// The version.
+        version: u32,
+    },
+    /// Not what was stored.
+    #[error("not a stored {what}")]
+    Malformed {
+        /// What it should have been.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,200 @@
+//! The hub delivers: audiences and write halves, encode once, coalesce, one write per listener.
+//!
+//! A shard owns the write halves of its connections and is sans-IO: it is driven with
+//! [`Delivery`] values in the order the tenant released them, writes through `try_write` sinks that
+//! never block, and answers with what it needs next. The runtime has one shard per worker.
+
+use std::{fmt, io, sync::Arc};
+
+use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, UserId};
+
+mod push;
+
+pub use push::Push;
+
+/// One awake life of one tenant: audiences of different lives never meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TenantLife(pub u64);
+
+/// Whom a push is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Audience {
+    /// The connections that joined a room.
+    Room(RoomNumber),
+    /// The connections that watch a user.
+    Watchers(UserId),
+}
+
+/// Counts the changes of who may hear a room. What was queued under an older one is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Generation(pub u64);
+
+/// What a tenant wants delivered. The order of one tenant's deliveries is kept, with one exception
+/// that can only help: within a turn, replies are written before the pushes of rooms.
+#[derive(Debug, Clone)]
+pub enum Delivery {
+    /// To one connection: replies, and pushes meant for it alone. Never dropped.
+    Direct {
+        /// The receiver.
+        connection: ConnectionId,
+        /// What.
+        push: Arc<Push>,
+    },
+    /// A durable event of a room, to all its listeners, exactly once and in the order of `seq`.
+    Event {
+        /// The room.
+        room: RoomNumber,
+        /// Its place in the room's timeline.
+        seq: Seq,
+        /// What.
+        push: Arc<Push>,
+    },
+    /// To all of an audience that can take it now: the newest of one audience and kind wins, a slow
+    /// reader misses it and is told how many it missed.
+    Signal {
+        /// The audience.
+        audience: Audience,
+        /// Signals of the same kind replace each other.
+        kind: SignalKind,
+        /// What.
+        push: Arc<Push>,
+    },
+    /// A connection hears a room from `next` on. When the room's newest released event is `head` and
+    /// `next` is not the one after it, the events between are read from the log first.
+    Listen {
+        /// The listener.
+        connection: ConnectionId,
+        /// The room.
+        room: RoomNumber,
+        /// The room's epoch.
+        epoch: Epoch,
+        /// The first event this listener is to receive.
+        next: Seq,
+        /// The newest event released before this delivery.
+        head: Seq,
+        /// The listener's generation: pages read under another one are not written.
+        generation: Generation,
+    },
+    /// A connection hears a room no more. Nothing of the room that is still queued for it is written,
+    /// except the rest of a half-written frame.
+    Unlisten {
+        /// The listener.
+        connection: ConnectionId,
+        /// The room.
+        room: RoomNumber,
+    },
+    /// Replaces the set of users a connection watches.
+    Watch {
+        /// The watcher.
+        connection: ConnectionId,
+        /// Whom.
+        users: Vec<UserId>,
+    },
+    /// A page of the past for a listener that is behind, asked for by [`Need::Page`].
+    Page {
+        /// The listener.
+        connection: ConnectionId,
+        /// The room.
+        room: RoomNumber,
+        /// The generation it was read under.
+        generation: Generation,
+        /// The events, from the seq that was asked for on, without a gap; may be empty when the
+        /// events are not there yet.
+        events: Vec<(Seq, Arc<Push>)>,
+    },
+    /// Ends a connection: what is queued is dropped (except the rest of a half-written frame), a bye
+    /// and a close frame are written, the sink is closed.
+    Close {
+        /// The connection.
+        connection: ConnectionId,
+        /// Why.
+        code: CloseCode,
+        /// For the bye; `None` where the code says not to come back.
+        reconnect_after_ms: Option<u64>,
+    },
+    /// Ends every connection of this tenant life, like `Close`.
+    CloseAll {
+        /// Why.
+        code: CloseCode,
+        /// For the bye; `None` where the code says not to come back.
+        reconnect_after_ms: Option<u64>,
+    },
+}
+
+/// Which signals replace each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignalKind {
+    /// The list of who types.
+    Typing,
+    /// The state of a user.
+    Presence,
+}
+
+/// What a shard asks of the runtime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// Read the past of a room for a listener that is behind; answer with [`Delivery::Page`].
+    Page {
+        /// Whose room.
+        tenant: TenantLife,
+        /// The listener.
+        connection: ConnectionId,
+        /// The room.
+        room: RoomNumber,
+        /// The generation to answer under.
+        generation: Generation,
+        /// The first event wanted.
+        from: Seq,
+    },
+    /// The shard ended this connection by its own rules; the tenant must forget it.
+    Ended {
+        /// Whose.
+        tenant: TenantLife,
+        /// The connection.
+        connection: ConnectionId,
+    },
+}
+
+/// Where the bytes of a connection go. Never blocks.
+#[derive(Debug)]
+pub enum Sink {
+    /// A socket: takes any part of joined WebSocket frames.
+    Socket(Box<dyn SocketSink>),
+    /// An in-process listener: takes typed frames.
+    Session(Box<dyn SessionSink>),
+}
+
+/// The write half of a socket.
+pub trait SocketSink: Send + fmt::Debug {
+    /// Hands bytes to the kernel; how many it took. After `WouldBlock` (or fewer bytes than given) the
+    /// sink itself sees to it that the hub is told when the socket is writable again.
+    ///
+    /// # Errors
+    /// `WouldBlock` when it takes none now; anything else means the socket is gone.
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// No more will be written: close after what the kernel already has.
+    fn close(&mut self, code: CloseCode);
+}
+
+/// The receiving end of an in-process listener.
+pub trait SessionSink: Send + fmt::Debug {
+    /// Takes a frame, or says why not. After `Full` the sink itself sees to it that the hub is told
+    /// when there is room again.
+    ///
+    /// # Errors
+    /// [`SessionRefusal`].
+    fn try_push(&mut self, push: &Arc<Push>) -> Result<(), SessionRefusal>;
+
+    /// No more will come.
+    fn close(&mut self, code: CloseCode);
+}
+
+/// Why a session took no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionRefusal {
+    /// Its queue is full.
+    Full,
+    /// It was dropped.
+    Gone,
+}

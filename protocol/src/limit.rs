@@ -1,0 +1,52 @@
+//! Every number a peer can hit, in one place. What happens at each limit is in `SPEC.md`.
+
+/// Largest WebSocket message a client may send, in bytes of payload.
+pub const CLIENT_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Largest frame a client may send before its hello is accepted, in bytes of payload.
+pub const HELLO_BYTES_MAX: usize = 4 * 1024;
+/// Most MessagePack values one WebSocket message may hold.
+pub const FRAMES_PER_MESSAGE_MAX: usize = 256;
+/// Deepest nesting of arrays and maps in one frame.
+pub const DEPTH_MAX: usize = 8;
+/// Most elements of all arrays and maps of one frame together, map keys and values counted apart.
+pub const ELEMENTS_MAX: usize = 4 * 1024;
+/// Largest integer on the wire: 2^53 - 1, so that JavaScript numbers hold every one.
+pub const INTEGER_MAX: u64 = (1 << 53) - 1;
+
+/// Longest tenant name, in bytes.
+pub const TENANT_NAME_BYTES_MAX: usize = 63;
+/// Longest user id, in bytes of UTF-8.
+pub const USER_ID_BYTES_MAX: usize = 64;
+/// Longest room id, in bytes of UTF-8.
+pub const ROOM_ID_BYTES_MAX: usize = 64;
+/// Longest device id, in bytes of UTF-8.
+pub const DEVICE_ID_BYTES_MAX: usize = 64;
+/// Longest room title, in bytes of UTF-8.
+pub const ROOM_TITLE_BYTES_MAX: usize = 256;
+/// Longest message text, in bytes of UTF-8.
+pub const MESSAGE_TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Longest token in a hello, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 2 * 1024;
+/// Longest capability name, in bytes; a hello may list at most [`CAPABILITIES_MAX`].
+pub const CAPABILITY_BYTES_MAX: usize = 32;
+/// Most capabilities in a hello or a welcome.
+pub const CAPABILITIES_MAX: usize = 32;
+/// Longest explaining text in an error or a bye, in bytes of UTF-8.
+pub const EXPLANATION_BYTES_MAX: usize = 512;
+
+/// Most events in one history page.
+pub const PAGE_EVENTS_MAX: usize = 100;
+/// Most bytes of event bodies in one history page; a page always holds at least one event.
+pub const PAGE_BYTES_MAX: usize = 256 * 1024;
+/// Most users in one watch request, and most users one connection may watch.
+pub const WATCHED_USERS_MAX: usize = 256;
+/// Most users in one page of members.
+pub const MEMBERS_PAGE_MAX: usize = 256;
+/// Most users named in one typing frame; the rest is in its count.
+pub const TYPING_USERS_MAX: usize = 8;
+
+const _: () = assert!(MESSAGE_TEXT_BYTES_MAX < CLIENT_MESSAGE_BYTES_MAX);
+const _: () = assert!(MESSAGE_TEXT_BYTES_MAX < PAGE_BYTES_MAX);
+const _: () = assert!(TOKEN_BYTES_MAX < HELLO_BYTES_MAX);
+const _: () = assert!(WATCHED_USERS_MAX * (USER_ID_BYTES_MAX + 2) < CLIENT_MESSAGE_BYTES_MAX);
+const _: () = assert!(WATCHED_USERS_MAX < ELEMENTS_MAX);

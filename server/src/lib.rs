@@ -1,0 +1,1 @@
+//! The thin Homeroom host: listener, transport, admin commands.

@@ -1,0 +1,3 @@
+//! The `homeroom` binary.
+
+fn main() {}
