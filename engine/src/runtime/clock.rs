@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use homeroom_protocol::Timestamp;
+use homeroom_protocol::{IdempotencyKey, Timestamp};
 
 use super::core::Environment;
 
@@ -48,6 +48,13 @@ impl Environment for SystemEnvironment {
 pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A key that nothing else was ever done under.
+pub(crate) fn fresh_key() -> IdempotencyKey {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).expect("the system has a source of randomness");
+    IdempotencyKey(key)
 }
 
 /// How long until `deadline`.
