@@ -2,6 +2,8 @@
 
 /// Largest WebSocket message a client may send, in bytes of payload.
 pub const CLIENT_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Largest WebSocket message a server sends, in bytes of payload: a full history page, and room.
+pub const SERVER_MESSAGE_BYTES_MAX: usize = 512 * 1024;
 /// Largest frame a client may send before its hello is accepted, in bytes of payload.
 pub const HELLO_BYTES_MAX: usize = 4 * 1024;
 /// Most MessagePack values one WebSocket message may hold.
@@ -50,3 +52,4 @@ const _: () = assert!(MESSAGE_TEXT_BYTES_MAX < PAGE_BYTES_MAX);
 const _: () = assert!(TOKEN_BYTES_MAX < HELLO_BYTES_MAX);
 const _: () = assert!(WATCHED_USERS_MAX * (USER_ID_BYTES_MAX + 2) < CLIENT_MESSAGE_BYTES_MAX);
 const _: () = assert!(WATCHED_USERS_MAX < ELEMENTS_MAX);
+const _: () = assert!(PAGE_BYTES_MAX + PAGE_EVENTS_MAX * 256 < SERVER_MESSAGE_BYTES_MAX);

@@ -1,0 +1,152 @@
+//! What holds for every frame and for every sequence of bytes.
+
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod arbitrary;
+
+use homeroom_protocol::{
+    ClientFrame, ScanError, ServerFrame, decode_client_message, decode_server_message,
+    encode_client_frame, encode_server_frame, limit, wire_message,
+};
+use proptest::{collection::vec, prelude::*};
+
+const CLIENT_MAX: usize = limit::CLIENT_MESSAGE_BYTES_MAX;
+const SERVER_MAX: usize = limit::SERVER_MESSAGE_BYTES_MAX;
+
+fn client_bytes(frames: &[ClientFrame]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for frame in frames {
+        encode_client_frame(frame, &mut out);
+    }
+    out
+}
+
+fn server_bytes(frames: &[ServerFrame]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for frame in frames {
+        encode_server_frame(frame, &mut out);
+    }
+    out
+}
+
+fn read_client(bytes: &[u8]) -> Vec<ClientFrame> {
+    let frames = decode_client_message(bytes, CLIENT_MAX).unwrap();
+    frames.map(Result::unwrap).collect()
+}
+
+fn read_server(bytes: &[u8]) -> Vec<ServerFrame> {
+    let frames = decode_server_message(bytes, SERVER_MAX).unwrap();
+    frames.map(Result::unwrap).collect()
+}
+
+/// The same frame with `extra` encoded values after its last field.
+fn with_trailing(frame: &[u8], extra: &[&[u8]]) -> Vec<u8> {
+    assert_eq!(
+        frame[0] & 0xf0,
+        0x90,
+        "all frames of version 1 are short arrays"
+    );
+    let count = usize::from(frame[0] & 0x0f) + extra.len();
+    let mut out = vec![0xdc];
+    out.extend_from_slice(&u16::try_from(count).unwrap().to_be_bytes());
+    out.extend_from_slice(&frame[1..]);
+    out.extend_from_slice(&extra.concat());
+    out
+}
+
+/// One value of each type a later version might add.
+fn values_of_a_later_version() -> Vec<&'static [u8]> {
+    vec![
+        &[0xc0],
+        &[0xc3],
+        &[0xff],
+        &[0xcb, 0x40, 0x09, 0x21, 0xfb, 0x54, 0x44, 0x2d, 0x18],
+        &[0xa2, b'h', b'i'],
+        &[0xc4, 0x01, 0x00],
+        &[0xd6, 0xff, 0x00, 0x00, 0x00, 0x01],
+        &[0x81, 0xa1, b'a', 0x92, 0x01, 0x02],
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_a_client_writes_a_server_reads(frames in vec(arbitrary::client_frame(), 1..6)) {
+        let bytes = client_bytes(&frames);
+        prop_assert_eq!(read_client(&bytes), frames);
+    }
+
+    #[test]
+    fn what_a_server_writes_a_client_reads(frames in vec(arbitrary::server_frame(), 1..6)) {
+        let bytes = server_bytes(&frames);
+        prop_assert_eq!(read_server(&bytes), frames);
+    }
+
+    #[test]
+    fn a_wire_message_holds_what_encoding_gives(frame in arbitrary::server_frame()) {
+        let message = wire_message(&frame);
+        prop_assert_eq!(&message.payload()[..], &server_bytes(&[frame])[..]);
+    }
+
+    #[test]
+    fn fields_of_a_later_version_change_nothing(
+        client in arbitrary::client_frame(),
+        server in arbitrary::server_frame(),
+    ) {
+        let extra = values_of_a_later_version();
+        let bytes = with_trailing(&client_bytes(std::slice::from_ref(&client)), &extra);
+        prop_assert_eq!(read_client(&bytes), vec![client]);
+        let bytes = with_trailing(&server_bytes(std::slice::from_ref(&server)), &extra);
+        prop_assert_eq!(read_server(&bytes), vec![server]);
+    }
+
+    #[test]
+    fn a_message_cut_anywhere_is_refused_as_a_whole(frame in arbitrary::server_frame()) {
+        let bytes = server_bytes(&[frame]);
+        prop_assert_eq!(decode_server_message(&[], SERVER_MAX).err(), Some(ScanError::Empty));
+        for length in 1..bytes.len() {
+            let refused = decode_server_message(&bytes[..length], SERVER_MAX).err();
+            prop_assert!(
+                matches!(refused, Some(ScanError::Truncated { at }) if at <= length),
+                "{:?} at {}", refused, length
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_of_any_kind_never_panic(bytes in vec(any::<u8>(), 0..200)) {
+        if let Ok(frames) = decode_client_message(&bytes, CLIENT_MAX) {
+            frames.for_each(drop);
+        }
+        if let Ok(frames) = decode_server_message(&bytes, SERVER_MAX) {
+            frames.for_each(drop);
+        }
+    }
+
+    /// Nearly right is where mistakes hide: real frames with some bytes changed.
+    #[test]
+    fn damaged_frames_never_panic_and_what_is_read_can_be_written_and_read_again(
+        clients in vec(arbitrary::client_frame(), 1..4),
+        servers in vec(arbitrary::server_frame(), 1..4),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let damaged = |mut bytes: Vec<u8>| {
+            for (place, value) in &damage {
+                let at = place.index(bytes.len());
+                bytes[at] = *value;
+            }
+            bytes
+        };
+        if let Ok(frames) = decode_client_message(&damaged(client_bytes(&clients)), CLIENT_MAX) {
+            for frame in frames.flatten() {
+                let again = client_bytes(std::slice::from_ref(&frame));
+                prop_assert_eq!(read_client(&again), vec![frame]);
+            }
+        }
+        if let Ok(frames) = decode_server_message(&damaged(server_bytes(&servers)), SERVER_MAX) {
+            for frame in frames.flatten() {
+                let again = server_bytes(std::slice::from_ref(&frame));
+                prop_assert_eq!(read_server(&again), vec![frame]);
+            }
+        }
+    }
+}
