@@ -2,5 +2,7 @@
 
 pub mod domain;
 pub mod hub;
+pub mod identity;
 pub mod index;
 pub mod log;
+pub mod tenant;
