@@ -115,6 +115,13 @@ impl RoomHost {
         Ok(Some(verify(&RealDisk, &log, &folder.mark(name), record.id)?))
     }
 
+    /// Lets go of the data folder. Every tenant must sleep.
+    pub(crate) fn close(&self) {
+        if let Place::Folder { folder, .. } = &self.place {
+            folder.unlock();
+        }
+    }
+
     fn seed(&self, name: &TenantName, record: &TenantRecord) -> Seed {
         Seed { tenant: name.clone(), hash_key: record.hash_key, settings: self.settings.clone() }
     }
