@@ -3,9 +3,15 @@
 //! A log sees ids and bytes only. Every call may block on the disk and is made off the async workers.
 //! The contract below is held for every implementation by one suite, `engine/tests/log_contract.rs`.
 
+mod admission;
+pub mod disk;
+mod memory;
+
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
+
+pub use memory::MemoryLog;
 
 /// The place of a record in its tenant's log: 1, 2, 3 … without gaps. 0 means "before the first".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
