@@ -2,12 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU8, Ordering},
+};
 
 use bytes::Bytes;
 use homeroom_engine::log::{
-    AppendError, Bounds, COMMIT_BYTES_MAX, COMMIT_RECORDS_MAX, Commit, CommitId, Log, LogPosition,
-    MemoryLog, ReadError, Space, WriterEpoch,
+    AppendError, Bounds, COMMIT_BYTES_MAX, COMMIT_RECORDS_MAX, Commit, CommitId, Entropy, Log,
+    LogPosition, MemoryLog, ReadError, SegmentLog, SegmentOptions, Space, TenantId, WriterEpoch,
+    disk::RealDisk,
 };
 
 /// A log that can be opened again.
@@ -27,6 +31,43 @@ impl Fixture for Memory {
     fn open(&mut self) -> (Arc<dyn Log>, WriterEpoch) {
         let writer = self.0.reopen();
         (Arc::clone(&self.0) as Arc<dyn Log>, writer)
+    }
+}
+
+struct Segments(tempfile::TempDir, u64);
+
+impl Fixture for Segments {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap(), 1500)
+    }
+
+    fn open(&mut self) -> (Arc<dyn Log>, WriterEpoch) {
+        let seed = Arc::new(AtomicU8::new(0));
+        let entropy: Entropy = Arc::new(move || [seed.fetch_add(1, Ordering::Relaxed); 16]);
+        let options = SegmentOptions {
+            segment_bytes: self.1,
+            ..SegmentOptions::new(TenantId([7; 16]), entropy)
+        };
+        let folder = self.0.path().join("log");
+        let mark = self.0.path().join("log.mark");
+        let (log, report) = SegmentLog::open(Arc::new(RealDisk), &folder, &mark, options).unwrap();
+        (Arc::new(log), report.writer)
+    }
+}
+
+/// As usual: everything in one segment.
+struct OneSegment(Segments);
+
+impl Fixture for OneSegment {
+    fn new() -> Self {
+        Self(Segments(
+            tempfile::tempdir().unwrap(),
+            SegmentOptions::SEGMENT_BYTES,
+        ))
+    }
+
+    fn open(&mut self) -> (Arc<dyn Log>, WriterEpoch) {
+        self.0.open()
     }
 }
 
@@ -63,7 +104,8 @@ fn bounds(first: u64, last: u64) -> Bounds {
 }
 
 fn a_new_log_is_empty<F: Fixture>() {
-    let (log, _) = F::new().open();
+    let mut fixture = F::new();
+    let (log, _) = fixture.open();
     assert_eq!(log.bounds(), bounds(1, 0));
     assert!(texts(&*log, 0, 100).is_empty());
     assert!(texts(&*log, 1, 100).is_empty());
@@ -71,7 +113,8 @@ fn a_new_log_is_empty<F: Fixture>() {
 }
 
 fn commits_take_dense_positions_and_are_read_back<F: Fixture>() {
-    let (log, writer) = F::new().open();
+    let mut fixture = F::new();
+    let (log, writer) = fixture.open();
     let first = log.append(&commit(1, 0, writer, &["a", "", "c"])).unwrap();
     assert_eq!(
         (first.first.0, first.last.0, first.space),
@@ -97,7 +140,8 @@ fn commits_take_dense_positions_and_are_read_back<F: Fixture>() {
 }
 
 fn a_read_is_bounded_and_never_empty_handed<F: Fixture>() {
-    let (log, writer) = F::new().open();
+    let mut fixture = F::new();
+    let (log, writer) = fixture.open();
     log.append(&commit(1, 0, writer, &["aaaa", "bbbb"]))
         .unwrap();
     log.append(&commit(2, 2, writer, &["cccc"])).unwrap();
@@ -138,7 +182,8 @@ fn a_retry_of_the_newest_commit_is_answered_again<F: Fixture>() {
 }
 
 fn a_wrong_position_is_named_and_changes_nothing<F: Fixture>() {
-    let (log, writer) = F::new().open();
+    let mut fixture = F::new();
+    let (log, writer) = fixture.open();
     log.append(&commit(1, 0, writer, &["a"])).unwrap();
     for expected in [0, 2, u64::MAX] {
         let refusal = log
@@ -177,7 +222,8 @@ fn an_older_writer_is_fenced_off<F: Fixture>() {
 }
 
 fn a_commit_beyond_its_limits_is_refused_and_one_at_them_kept<F: Fixture>() {
-    let (log, writer) = F::new().open();
+    let mut fixture = F::new();
+    let (log, writer) = fixture.open();
     let of = |id: u8, expected: u64, records: Vec<Bytes>| Commit {
         id: CommitId([id; 16]),
         expected: LogPosition(expected),
@@ -210,7 +256,8 @@ fn a_commit_beyond_its_limits_is_refused_and_one_at_them_kept<F: Fixture>() {
 }
 
 fn subscribers_hear_every_later_end_in_order<F: Fixture>() {
-    let (log, writer) = F::new().open();
+    let mut fixture = F::new();
+    let (log, writer) = fixture.open();
     log.append(&commit(1, 0, writer, &["before"])).unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&heard);
@@ -296,8 +343,9 @@ macro_rules! contract {
 }
 
 macro_rules! contract_of {
-    ($module:ident, $fixture:ty) => {
+    ($module:ident, $fixture:ty $(, $more:ident)*) => {
         contract!($module, $fixture:
+            $($more,)*
             a_new_log_is_empty,
             commits_take_dense_positions_and_are_read_back,
             a_read_is_bounded_and_never_empty_handed,
@@ -306,11 +354,20 @@ macro_rules! contract_of {
             an_older_writer_is_fenced_off,
             a_commit_beyond_its_limits_is_refused_and_one_at_them_kept,
             subscribers_hear_every_later_end_in_order,
-            trimmed_records_are_gone_and_said_to_be,
             a_closed_log_takes_nothing_more_and_opens_again,
             a_checkpoint_changes_nothing_that_can_be_seen,
         );
     };
 }
 
-contract_of!(memory, super::Memory);
+contract_of!(
+    memory,
+    super::Memory,
+    trimmed_records_are_gone_and_said_to_be
+);
+contract_of!(
+    segments,
+    super::Segments,
+    trimmed_records_are_gone_and_said_to_be
+);
+contract_of!(one_segment, super::OneSegment);

@@ -12,6 +12,7 @@ pub(super) struct Newest {
     pub(super) id: CommitId,
     pub(super) first: LogPosition,
     pub(super) last: LogPosition,
+    pub(super) writer: WriterEpoch,
 }
 
 /// Where a log ends, and who may go on.
@@ -57,13 +58,14 @@ impl Head {
             id: commit.id,
             first: self.last.next(),
             last: LogPosition(self.last.0 + commit.records.len() as u64),
+            writer: commit.writer,
         }))
     }
 
     /// Notes that an admitted commit is durable.
-    pub(super) fn advance(&mut self, newest: Newest, writer: WriterEpoch) {
+    pub(super) fn advance(&mut self, newest: Newest) {
         self.last = newest.last;
-        self.writer = writer;
+        self.writer = newest.writer;
         self.newest = Some(newest);
     }
 }

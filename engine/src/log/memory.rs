@@ -93,7 +93,7 @@ impl Log for MemoryLog {
             Admission::Repeat(newest) => newest,
             Admission::New(newest) => {
                 state.records.extend(commit.records.iter().cloned());
-                state.head.advance(newest, commit.writer);
+                state.head.advance(newest);
                 for listener in &state.listeners {
                     listener(newest.last);
                 }
