@@ -52,9 +52,14 @@ pub(crate) fn now() -> Timestamp {
 
 /// A key that nothing else was ever done under.
 pub(crate) fn fresh_key() -> IdempotencyKey {
-    let mut key = [0; 16];
-    getrandom::fill(&mut key).expect("the system has a source of randomness");
-    IdempotencyKey(key)
+    IdempotencyKey(random_bytes())
+}
+
+/// Bytes nobody can guess.
+pub(crate) fn random_bytes() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
+    bytes
 }
 
 /// How long until `deadline`.

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use dashmap::DashMap;
 use homeroom_protocol::TenantName;
+use tracing::{info, warn};
 
 use super::{
     clock::{self, SystemEnvironment},
@@ -19,10 +20,8 @@ use crate::{
     hub::TenantLife,
     index::{IndexCache, IndexIdentity, Indexer, MemoryPlace, SledPlace},
     log::{
-        Log, LogEpoch, MemoryLog, OpenError, Verified, WriterEpoch,
-        disk::{Disk, RealDisk},
-        segments::{SegmentLog, SegmentOptions},
-        verify,
+        LastEnd, Log, MemoryLog, OpenReport, SegmentLog, SegmentOptions, Verified,
+        disk::RealDisk, verify,
     },
     snapshot::{SnapshotIdentity, SnapshotStore},
     tenant::{Seed, Settings, Tenant},
@@ -44,7 +43,13 @@ impl fmt::Debug for RoomHost {
 #[derive(Debug)]
 enum Place {
     Memory(DashMap<TenantName, InMemory>),
-    Folder { folder: DataFolder, indexes: Arc<IndexCache>, segment_bytes: u64 },
+    Folder {
+        folder: DataFolder,
+        indexes: Arc<IndexCache>,
+        segment_bytes: u64,
+        /// Tenants whose last life ended by a failure of their storage.
+        failed: DashMap<TenantName, ()>,
+    },
 }
 
 /// What stays of a tenant in memory while it sleeps.
@@ -63,6 +68,7 @@ impl RoomHost {
                 folder: DataFolder::open(folder)?,
                 indexes: IndexCache::new(config.open_indexes_max),
                 segment_bytes: config.segment_bytes,
+                failed: DashMap::new(),
             },
         };
         Ok(Self { place, settings: config.settings.clone(), shards })
@@ -132,6 +138,30 @@ fn found(folder: &DataFolder, name: &TenantName) -> Result<TenantRecord, WakeErr
     record.ok_or_else(|| WakeError::NotFound(name.clone()))
 }
 
+fn open_log(
+    folder: &DataFolder,
+    name: &TenantName,
+    record: &TenantRecord,
+    segment_bytes: u64,
+    suspect: bool,
+) -> Result<(SegmentLog, OpenReport), WakeError> {
+    let options = SegmentOptions {
+        segment_bytes,
+        suspect,
+        ..SegmentOptions::new(record.id, Arc::new(clock::random_bytes))
+    };
+    let home = folder.tenant(name).join("log");
+    let (log, report) = SegmentLog::open(Arc::new(RealDisk), &home, &folder.mark(name), options)?;
+    match report.end {
+        LastEnd::Never | LastEnd::Clean => {}
+        LastEnd::Crashed => {
+            info!(tenant = %name, cut_bytes = report.cut_bytes, "recovered after a crash");
+        }
+        LastEnd::Failed => warn!(tenant = %name, "recovered after a failure of the storage"),
+    }
+    Ok((log, report))
+}
+
 impl Host<Tenant> for RoomHost {
     type Outlet = HubOutlet;
     type Error = WakeError;
@@ -146,26 +176,31 @@ impl Host<Tenant> for RoomHost {
                 let stores = Stores {
                     log: Arc::clone(&tenant.log) as Arc<dyn Log>,
                     index: Arc::new(Indexer::new(seed.clone(), Box::new(MemoryPlace), None)),
-                    snapshots: None,
                 };
-                wake::wake(&seed, stores, writer)
+                wake::wake(&seed, stores, None, writer)
             }
-            Place::Folder { folder, indexes, segment_bytes } => {
+            Place::Folder { folder, indexes, segment_bytes, failed } => {
                 let record = found(folder, name)?;
                 let seed = self.seed(name, &record);
-                let (log, writer, epoch) = open_log(folder, name, &record, *segment_bytes)?;
-                let home = folder.tenant(name);
+                let suspect = failed.contains_key(name);
+                let (log, report) = open_log(folder, name, &record, *segment_bytes, suspect)?;
+                failed.remove(name);
+                let (home, epoch) = (folder.tenant(name), report.epoch);
                 let identity = IndexIdentity { tenant: record.id, epoch };
                 let place = Box::new(SledPlace::new(&home, identity));
                 let identity = SnapshotIdentity { tenant: record.id, epoch };
-                let snapshots = SnapshotStore::open(&home.join("snapshot"), identity)?;
-                let stores = Stores {
-                    log,
-                    index: Arc::new(Indexer::new(seed.clone(), place, Some(Arc::clone(indexes)))),
-                    snapshots: Some(Arc::new(snapshots)),
-                };
-                wake::wake(&seed, stores, writer)
+                let snapshots = home.join("snapshot");
+                let opened = SnapshotStore::open(&snapshots, identity, report.bounds.last)?;
+                let index = Indexer::new(seed.clone(), place, Some(Arc::clone(indexes)));
+                let stores = Stores { log: Arc::new(log), index: Arc::new(index) };
+                wake::wake(&seed, stores, Some(opened), report.writer)
             }
+        }
+    }
+
+    fn failed(&self, tenant: &TenantName) {
+        if let Place::Folder { failed, .. } = &self.place {
+            failed.insert(tenant.clone(), ());
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{DecodeError, Domain},
     log::{Log, LogFailure, LogPosition, OpenError, ReadError, WriterEpoch},
-    snapshot::SnapshotError,
+    snapshot::{Loaded, SnapshotError, SnapshotStore},
 };
 
 /// Bytes of records replayed at once.
@@ -50,46 +50,51 @@ pub enum WakeError {
     },
 }
 
+/// A snapshot store as it was opened, with what it found.
+pub(crate) type Opened = (SnapshotStore, Loaded);
+
 /// Brings a domain up to the end of its log. Blocks.
 pub(crate) fn wake<D: Domain>(
     seed: &D::Seed,
     stores: Stores<D>,
+    opened: Option<Opened>,
     writer: WriterEpoch,
 ) -> Result<Awake<D>, WakeError> {
-    let log = &*stores.log;
-    let end = log.bounds().last;
-    let (mut domain, newest_snapshot) = from_snapshot(seed, &stores, end)?;
-    replay(&mut domain, log, newest_snapshot, end)?;
-    let space = log.checkpoint()?;
+    let end = stores.log.bounds().last;
+    let (mut domain, newest_snapshot, snapshots) = match opened {
+        None => (D::new(seed.clone()), LogPosition::START, None),
+        Some((mut store, loaded)) => {
+            let (domain, position) = from_snapshot(seed, &mut store, loaded)?;
+            (domain, position, Some(store))
+        }
+    };
+    replay(&mut domain, &*stores.log, newest_snapshot, end)?;
+    let space = stores.log.checkpoint()?;
     let core = Core::new(domain, end, writer, space);
-    Ok(Awake { core, stores, newest_snapshot })
+    Ok(Awake { core, stores, snapshots, newest_snapshot })
 }
 
 /// A domain from the newest snapshot it can read, or an empty one.
 fn from_snapshot<D: Domain>(
     seed: &D::Seed,
-    stores: &Stores<D>,
-    end: LogPosition,
+    store: &mut SnapshotStore,
+    mut loaded: Loaded,
 ) -> Result<(D, LogPosition), WakeError> {
-    let Some(store) = &stores.snapshots else {
-        return Ok((D::new(seed.clone()), LogPosition::START));
-    };
-    // Each refused snapshot is one fewer to choose from, and a store keeps only a few.
+    // A store keeps only a few snapshots, and each refused one is one fewer to choose from.
     loop {
-        let loaded = store.load(end)?;
-        for skipped in loaded.skipped {
+        for skipped in &loaded.skipped {
             warn!(position = %skipped.position, cause = %skipped.cause, "a snapshot is passed over");
         }
-        let Some(snapshot) = loaded.snapshot else {
-            return Ok((D::new(seed.clone()), LogPosition::START));
-        };
         let mut domain = D::new(seed.clone());
-        let load = |(section, bytes): &(_, bytes::Bytes)| domain.load_section(*section, bytes);
-        match snapshot.sections.iter().try_for_each(load) {
+        let Some(snapshot) = loaded.snapshot else {
+            return Ok((domain, LogPosition::START));
+        };
+        let mut sections = snapshot.sections.iter();
+        match sections.try_for_each(|(section, bytes)| domain.load_section(*section, bytes)) {
             Ok(()) => return Ok((domain, snapshot.position)),
             Err(cause) => {
                 warn!(position = %snapshot.position, %cause, "a snapshot cannot be read");
-                store.refuse(snapshot.position);
+                loaded = store.load_older()?;
             }
         }
     }

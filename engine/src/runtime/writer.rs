@@ -43,6 +43,8 @@ pub(crate) trait Outlet<D: Domain>: Send + 'static {
 pub(crate) trait Bed: Send + 'static {
     /// Takes the address back, unless somebody is using it.
     fn lie_down(&mut self) -> bool;
+    /// This life ends by a failure: the stores are not to be trusted before they are recovered.
+    fn fall_ill(&mut self);
 }
 
 /// What a writer is told.
@@ -59,7 +61,6 @@ pub(crate) enum Command<D: Domain> {
 pub(crate) struct Stores<D: Domain> {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) index: Arc<Indexer<D>>,
-    pub(crate) snapshots: Option<Arc<SnapshotStore>>,
 }
 
 /// When a writer does what nobody asks for.
@@ -105,6 +106,8 @@ pub(crate) struct Writer<D: Domain, O, B> {
 pub(crate) struct Awake<D: Domain> {
     pub(crate) core: Core<D>,
     pub(crate) stores: Stores<D>,
+    /// None for a tenant in memory.
+    pub(crate) snapshots: Option<SnapshotStore>,
     pub(crate) newest_snapshot: LogPosition,
 }
 
@@ -112,7 +115,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
     pub(crate) fn new(awake: Awake<D>, outlet: O, bed: B, habits: Habits, pool: Pool) -> Self {
         Self {
             marked: awake.core.durable(),
-            snapshotting: Snapshotting::new(awake.stores.snapshots.clone(), awake.newest_snapshot),
+            snapshotting: Snapshotting::new(awake.snapshots, awake.newest_snapshot),
             core: awake.core,
             stores: awake.stores,
             outlet,
@@ -140,6 +143,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             }
             Err(broken) => {
                 error!(%broken, "the tenant's state is dropped and will be replayed");
+                self.bed.fall_ill();
                 self.outlet.abandon().await;
                 self.quiet().await;
                 Ended::Failed

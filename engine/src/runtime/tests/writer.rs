@@ -50,6 +50,8 @@ impl Bed for Awake {
     fn lie_down(&mut self) -> bool {
         false
     }
+
+    fn fall_ill(&mut self) {}
 }
 
 struct Asleep(Option<oneshot::Sender<()>>);
@@ -58,6 +60,8 @@ impl Bed for Asleep {
     fn lie_down(&mut self) -> bool {
         self.0.take().is_some_and(|told| told.send(()).is_ok())
     }
+
+    fn fall_ill(&mut self) {}
 }
 
 /// A log in memory whose appends wait for the test, or fail.
@@ -119,9 +123,8 @@ impl Scene {
         let stores = Stores {
             log: Arc::clone(&log) as Arc<dyn Log>,
             index: Arc::new(Indexer::new((), Box::new(MemoryPlace), None)),
-            snapshots: None,
         };
-        let awake = wake::wake::<Tally>(&(), stores, writer).unwrap();
+        let awake = wake::wake::<Tally>(&(), stores, None, writer).unwrap();
         let (heard_by, heard) = mpsc::unbounded_channel();
         let abandoned = Arc::new(AtomicBool::new(false));
         let ears = Ears { heard: heard_by, abandoned: Arc::clone(&abandoned) };
