@@ -4,3 +4,4 @@ pub mod domain;
 pub mod hub;
 pub mod index;
 pub mod log;
+pub mod snapshot;
