@@ -352,6 +352,28 @@ fn optional_fields_may_be_missing_or_nil() {
     assert_eq!(frames[0], frames[1]);
 }
 
+#[test]
+fn an_integer_is_read_in_every_form_it_may_be_written_in() {
+    for head in [
+        &[][..],
+        &[0xcc],
+        &[0xcd, 0],
+        &[0xce, 0, 0, 0],
+        &[0xcf, 0, 0, 0, 0, 0, 0, 0],
+        &[0xd0],
+        &[0xd1, 0],
+        &[0xd2, 0, 0, 0],
+        &[0xd3, 0, 0, 0, 0, 0, 0, 0],
+    ] {
+        let bytes = [&[0x92, 2][..], head, &[7]].concat();
+        assert_eq!(
+            read(&bytes),
+            Ok(ClientFrame::Ping { nonce: 7 }),
+            "{head:02x?}"
+        );
+    }
+}
+
 /// What a server of a later version says must not end a client.
 #[test]
 fn numbers_of_a_later_version_are_read_as_something_safe() {
