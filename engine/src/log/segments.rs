@@ -145,13 +145,17 @@ impl SegmentLog {
         let made = disk.create_folder(folder);
         made.map_err(|error| site.failure("create folder", &error))?;
         let (segments, unfinished) = site.names()?;
-        let mut mark = match site.mark(mark_path, OpenMode::Write, &segments)? {
-            Some(mark) => mark,
-            None => HighWater::create(&*disk, mark_path, first_mark(&options))
+        let mark = site.mark(mark_path, OpenMode::Write, &segments)?;
+        let found = mark
+            .as_ref()
+            .map_or_else(|| first_mark(&options), |mark| *mark.mark());
+        let mut survey = site.survey(&found, &segments, unfinished)?;
+        // One that says "creating" is made again too: its name may be in the page cache only.
+        let mut mark = match mark {
+            Some(mark) if found.state != MarkState::Creating => mark,
+            Some(_) | None => HighWater::create(&*disk, mark_path, found)
                 .map_err(|error| LogFailure::new("create mark", mark_path, &error))?,
         };
-        let found = *mark.mark();
-        let mut survey = site.survey(&found, &segments, unfinished)?;
         let end = match found.state {
             MarkState::Creating => LastEnd::Never,
             MarkState::Suspect => LastEnd::Failed,
