@@ -13,9 +13,10 @@ use super::{
     disk::{Disk, DiskFile, OpenMode},
     high_water::{HighWater, Mark, MarkState},
     open_error::{Damage, OpenError},
-    recovery::{OpenTail, Sealed, Site, Survey, walk},
+    recovery::{OpenTail, Sealed, Site, Survey},
     segment::{SegmentHeader, Table, unfinished_name},
     tail::{Tail, Trouble},
+    walk::walk,
 };
 
 /// The last segment, ready to be written, and its table.
