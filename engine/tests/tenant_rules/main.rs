@@ -3,6 +3,8 @@
 mod bounds;
 #[cfg(test)]
 mod hub;
+#[cfg(test)]
+mod laws;
 mod pages;
 mod presence;
 mod retries;

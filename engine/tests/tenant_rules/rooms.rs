@@ -303,6 +303,7 @@ fn time_never_decreases_when_the_clock_does() {
     world.create(ada, "physics");
     let times: Vec<_> = world
         .events()
+        .iter()
         .map(|event| event.time.since_ms(DAWN))
         .collect();
     assert_eq!(times, [0, 500, 500, 500]);

@@ -10,7 +10,7 @@ use homeroom_engine::{
     identity::Identity,
     index::{Found, Order},
     log::LogPosition,
-    tenant::{Disconnection, Fact, Input, Question, Seed, Settings, Tenant},
+    tenant::{Disconnection, Event, Fact, Input, Question, Seed, Settings, Tenant},
 };
 use homeroom_protocol::{
     ConnectionId, DeviceId, ErrorCode, IdempotencyKey, Position, Presence, Request, RequestId,
@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) questions: usize,
     pub(crate) hub: Hub,
     log: Vec<Bytes>,
+    /// The log, read.
+    events: Vec<Event>,
     durable: usize,
     held: VecDeque<(LogPosition, Vec<Delivery>)>,
     index: BTreeMap<Vec<u8>, (Vec<u8>, Option<Timestamp>)>,
@@ -74,6 +76,7 @@ impl World {
             questions: 0,
             hub: Hub::default(),
             log: Vec::new(),
+            events: Vec::new(),
             durable: 0,
             held: VecDeque::new(),
             index: BTreeMap::new(),
@@ -160,6 +163,7 @@ impl World {
         from: LogPosition,
     ) {
         self.log.truncate(self.durable);
+        self.events.truncate(self.durable);
         self.held.clear();
         self.hub = Hub::default();
         self.tenant = self.recovered(snapshot, from);
@@ -197,10 +201,8 @@ impl World {
         self.durable
     }
 
-    pub(crate) fn events(&self) -> impl Iterator<Item = homeroom_engine::tenant::Event> {
-        self.log
-            .iter()
-            .map(|stored| Tenant::decode(stored).unwrap())
+    pub(crate) fn events(&self) -> &[Event] {
+        &self.events
     }
 
     /// Forgets the index rows of everything, as if the index had lost them.
@@ -228,10 +230,11 @@ impl World {
     }
 
     fn take(&mut self, out: Outcome<Tenant>) {
-        for event in &out.events {
-            let stored = Tenant::encode(event);
-            assert_eq!(Tenant::decode(&stored).as_ref(), Ok(event));
+        for event in out.events {
+            let stored = Tenant::encode(&event);
+            assert_eq!(Tenant::decode(&stored).as_ref(), Ok(&event));
             self.log.push(stored);
+            self.events.push(event);
         }
         self.deliver(out.now);
         if !out.held.is_empty() {
@@ -258,10 +261,10 @@ impl World {
         let mut rows = Vec::new();
         let mut time = Timestamp(0);
         for at in self.indexed..self.durable {
-            let event = Tenant::decode(&self.log[at]).unwrap();
-            time = Tenant::time(&event);
+            let event = &self.events[at];
+            time = Tenant::time(event);
             let at = LogPosition(at as u64 + 1);
-            Tenant::index(&self.seed, at, &event, &mut rows);
+            Tenant::index(&self.seed, at, event, &mut rows);
         }
         self.indexed = self.durable;
         for row in rows {
