@@ -110,7 +110,7 @@ impl<D: Domain> Indexer<D> {
                 IndexFault::Damaged => {
                     tracing::warn!(%error, "the index is set aside and rebuilt");
                     held.close();
-                    if let Err(error) = self.place.set_aside() {
+                    if let Err(error) = caught("its place", || self.place.set_aside()) {
                         return settled(Err(Trouble::Index(error)));
                     }
                     let second = self.attempt(held, log, durable, &work);

@@ -460,7 +460,11 @@ mod tests {
             let rows: Vec<_> = (0..300_u64)
                 .map(|n| Row {
                     // Every third key is written again each time, with a later expiry.
-                    key: vec![1, (n % 256) as u8, if n % 3 == 0 { 0 } else { at as u8 }],
+                    key: vec![
+                        1,
+                        n.to_be_bytes()[7],
+                        if n % 3 == 0 { 0 } else { at.to_be_bytes()[7] },
+                    ],
                     value: Vec::new(),
                     expires: Some(Timestamp(at)),
                 })
