@@ -110,6 +110,10 @@ impl Index for Slow {
 struct SlowPlace(Mutex<Option<Slow>>);
 
 impl IndexPlace for SlowPlace {
+    fn name(&self) -> String {
+        "script".to_owned()
+    }
+
     fn open(&self) -> Result<Box<dyn Index>, IndexError> {
         Ok(Box::new(
             self.0.lock().unwrap().take().expect("it is opened once"),

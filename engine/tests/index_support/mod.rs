@@ -349,6 +349,10 @@ impl Script {
 pub struct ScriptedPlace(pub Arc<Script>);
 
 impl IndexPlace for ScriptedPlace {
+    fn name(&self) -> String {
+        "script".to_owned()
+    }
+
     fn open(&self) -> Result<Box<dyn Index>, IndexError> {
         self.0.opens.fetch_add(1, Relaxed);
         self.0.step("open")?;
