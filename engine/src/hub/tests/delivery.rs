@@ -121,7 +121,7 @@ fn only_who_watches_a_user_is_told_of_them() {
         });
         stage.settle();
     };
-    for users in [vec![eve.clone(), eve.clone()], vec![eve.clone()]] {
+    for users in [vec![eve.clone()], vec![eve.clone(), eve.clone()]] {
         stage.deliver(Delivery::Watch {
             connection: eve_id,
             users,
