@@ -634,7 +634,7 @@ impl Run {
     /// Every write that still counts gives its answer again, after a restart too.
     fn retry_everything(mut self) {
         self.world.storage = Storage::Full;
-        self.world.crash();
+        self.world.crash_with(&self.snapshot, self.snapshot_from);
         for ((who, key), used) in self.used.clone() {
             if !self.is_live(Some(&used)) {
                 continue;

@@ -90,6 +90,14 @@ fn a_renewed_session_goes_on() {
 }
 
 #[test]
+fn a_session_that_ended_leaves_no_deadline() {
+    let mut world = World::new();
+    let ada = world.connect_as(identity("ada", "web").expiring(DAWN.plus_ms(1_000)));
+    world.disconnect(ada, Disconnection::Clean);
+    assert_eq!(world.tenant.next_deadline(), None);
+}
+
+#[test]
 fn a_revoked_session_ends_at_once() {
     let mut world = World::new();
     let web = world.connect("ada", "web");

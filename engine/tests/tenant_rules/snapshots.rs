@@ -40,6 +40,20 @@ fn a_snapshot_alone_brings_everything_back() {
 }
 
 #[test]
+fn what_a_section_already_holds_is_skipped() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    world.say(ada, room, "hello");
+    world.request(bob, Request::Leave { room });
+    let saved = durable_state(&world.tenant);
+    let mut tenant = world.recovered(&saved, LogPosition(u64::MAX));
+    for (at, event) in world.events().iter().enumerate() {
+        tenant.apply(LogPosition(at as u64 + 1), event);
+        assert_eq!(durable_state(&tenant), saved, "after {event:?} again");
+    }
+    assert_eq!(tenant.take_dirty_sections(), []);
+}
+
+#[test]
 fn damaged_sections_are_refused_without_a_panic() {
     let (world, ..) = two_in_a_room();
     for (section, bytes) in durable_state(&world.tenant) {
