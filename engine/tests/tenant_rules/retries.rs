@@ -1,10 +1,12 @@
 //! A key makes a write safe to retry, for a day, across restarts.
 
-use homeroom_engine::domain::{HistoryError, Storage};
+use homeroom_engine::{
+    domain::{HistoryError, Storage},
+    log::LogPosition,
+};
 use homeroom_protocol::{Direction, ErrorCode, Request, ServerFrame};
 
 use crate::support::{World, answer, create, durable_state, refusal_of, send, seq};
-use homeroom_engine::log::LogPosition;
 
 #[test]
 fn a_retry_gives_the_same_answer_and_no_second_message() {

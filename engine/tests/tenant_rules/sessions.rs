@@ -1,7 +1,9 @@
 //! Connections: welcome, expiry, renewal, revocation.
 
-use homeroom_engine::domain::Domain as _;
-use homeroom_engine::tenant::{Disconnection, Input, Whom};
+use homeroom_engine::{
+    domain::Domain as _,
+    tenant::{Disconnection, Input, Whom},
+};
 use homeroom_protocol::{CloseCode, DeviceId, Presence, ServerFrame};
 
 use crate::support::{DAWN, World, create, identity, send, user};

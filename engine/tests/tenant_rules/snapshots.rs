@@ -1,8 +1,10 @@
 //! Sections of snapshots.
 
-use homeroom_engine::domain::{Domain as _, SectionId};
-use homeroom_engine::log::LogPosition;
-use homeroom_engine::tenant::Tenant;
+use homeroom_engine::{
+    domain::{Domain as _, SectionId},
+    log::LogPosition,
+    tenant::Tenant,
+};
 use homeroom_protocol::Request;
 
 use crate::support::{durable_state, seq, two_in_a_room};
