@@ -1,8 +1,10 @@
 //! Sections of snapshots.
 
-use homeroom_engine::domain::{Domain as _, SectionId};
-use homeroom_engine::log::LogPosition;
-use homeroom_engine::tenant::Tenant;
+use homeroom_engine::{
+    domain::{Domain as _, SectionId},
+    log::LogPosition,
+    tenant::Tenant,
+};
 use homeroom_protocol::Request;
 
 use crate::support::{durable_state, seq, two_in_a_room};
@@ -37,6 +39,20 @@ fn a_snapshot_alone_brings_everything_back() {
     assert_eq!(world.say(ada, room, "on we go").seq, seq(3));
     world.crash();
     assert_eq!(world.tenant.room(room).unwrap().head().seq, seq(3));
+}
+
+#[test]
+fn what_a_section_already_holds_is_skipped() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    world.say(ada, room, "hello");
+    world.request(bob, Request::Leave { room });
+    let saved = durable_state(&world.tenant);
+    let mut tenant = world.recovered(&saved, LogPosition(u64::MAX));
+    for (at, event) in world.events().iter().enumerate() {
+        tenant.apply(LogPosition(at as u64 + 1), event);
+        assert_eq!(durable_state(&tenant), saved, "after {event:?} again");
+    }
+    assert_eq!(tenant.take_dirty_sections(), []);
 }
 
 #[test]
