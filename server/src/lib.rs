@@ -1,1 +1,3 @@
 //! The thin Homeroom host: listener, transport, admin commands.
+
+pub mod websocket;
