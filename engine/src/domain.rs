@@ -145,6 +145,9 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
         history: &dyn History,
     ) -> Result<Self::Fact, HistoryError>;
 
+    /// All sections there are.
+    fn sections(&self) -> Vec<SectionId>;
+
     /// The sections that changed since this was last called. After loading: none.
     fn take_dirty_sections(&mut self) -> Vec<SectionId>;
 

@@ -1,0 +1,129 @@
+//! A connection as a host sees it: requests go in here, frames come out of its sink.
+
+use std::sync::Arc;
+
+use homeroom_protocol::{CloseCode, ConnectionId, Request, RequestId, ServerFrame, Timestamp};
+
+use crate::{
+    hub::{Delivery, Gauge, Push, TenantLife},
+    runtime::{
+        shards::{ShardInput, Shards, TenantInbox},
+        writer::Command,
+    },
+    tenant::{Disconnect, Input},
+};
+
+/// One attached socket or session. Dropping it without a word counts as [`Disconnect::Vanished`].
+#[derive(Debug)]
+pub struct Connection {
+    id: ConnectionId,
+    life: TenantLife,
+    tenant: TenantInbox,
+    shards: Shards,
+    gauge: Arc<Gauge>,
+    ended: bool,
+}
+
+/// The tenant this connection was attached to has ended this life: reconnect and resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the tenant was restarted; reconnect and resume")]
+pub struct Gone;
+
+impl Connection {
+    pub(crate) const fn new(
+        id: ConnectionId,
+        life: TenantLife,
+        tenant: TenantInbox,
+        shards: Shards,
+        gauge: Arc<Gauge>,
+    ) -> Self {
+        Self { id, life, tenant, shards, gauge, ended: false }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// What waits for it: bytes in its outbox, replies not yet taken, signals dropped.
+    #[must_use]
+    pub const fn gauge(&self) -> &Arc<Gauge> {
+        &self.gauge
+    }
+
+    /// Asks the tenant; exactly one reply comes through the sink. Waits while the tenant's queue is
+    /// full: that is the back-pressure.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn request(&self, id: RequestId, request: Request) -> Result<(), Gone> {
+        self.tell(Input::Request { connection: self.id, id, request }).await
+    }
+
+    /// Moves the end of the session; `None`: it does not end by itself.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn renew(&self, expires: Option<Timestamp>) -> Result<(), Gone> {
+        self.tell(Input::Renew { connection: self.id, expires }).await
+    }
+
+    /// Sends a frame to this connection alone: a pong, an error for a frame that was none.
+    pub async fn push(&self, frame: ServerFrame) {
+        let push = Arc::new(Push::new(frame));
+        self.deliver(Delivery::Direct { connection: self.id, push }).await;
+    }
+
+    /// The socket has room again.
+    pub async fn writable(&self) {
+        self.shards.tell(self.id, ShardInput::Writable { connection: self.id }).await;
+    }
+
+    /// Ends it from this side: a bye, a close frame, the sink's close. `reconnect_after_ms` is for the
+    /// bye; `None` where the code says not to come back.
+    pub async fn close(mut self, code: CloseCode, reconnect_after_ms: Option<u64>) {
+        self.ended = true;
+        self.deliver(Delivery::Close { connection: self.id, code, reconnect_after_ms }).await;
+        self.leave(Disconnect::Vanished).await;
+    }
+
+    /// The socket is gone.
+    pub async fn disconnected(mut self, how: Disconnect) {
+        self.ended = true;
+        self.shards.tell(self.id, ShardInput::Detach { connection: self.id }).await;
+        self.leave(how).await;
+    }
+
+    async fn leave(&self, how: Disconnect) {
+        // A tenant that is gone has forgotten it already.
+        let _ = self.tell(Input::Disconnect { connection: self.id, how }).await;
+    }
+
+    async fn deliver(&self, delivery: Delivery) {
+        let input = ShardInput::Deliver { life: self.life, deliveries: vec![delivery] };
+        self.shards.tell(self.id, input).await;
+    }
+
+    async fn tell(&self, input: Input) -> Result<(), Gone> {
+        self.tenant.send(Command::Input(input)).await.map_err(|_| Gone)
+    }
+}
+
+impl Drop for Connection {
+    /// Whoever dropped it could not wait; a task of its own does.
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (id, tenant, shards) = (self.id, self.tenant.clone(), self.shards.clone());
+        runtime.spawn(async move {
+            shards.tell(id, ShardInput::Detach { connection: id }).await;
+            let left = Input::Disconnect { connection: id, how: Disconnect::Vanished };
+            let _ = tenant.send(Command::Input(left)).await;
+        });
+    }
+}

@@ -1,0 +1,307 @@
+//! The engine: a data folder (or memory), its tenants, and the hub they share.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use homeroom_protocol::{CloseCode, ConnectionId, TenantName, Timestamp};
+
+use crate::{
+    connection::Connection,
+    hub::{Gauge, Sink, SocketSink},
+    identity::Identity,
+    runtime::{
+        directory::Directory,
+        folder::FolderError,
+        pool::Pool,
+        rooms::{RoomHost, WakeError},
+        shards::{Attach, ShardInput, Shards},
+        writer::{Command, Habits},
+    },
+    session::{self, Events, Session},
+    tenant::{Input, Revoke, Settings},
+};
+
+/// How an engine works. Every default has its reason on its field.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where everything is kept; `None`: in memory, gone with the engine.
+    pub folder: Option<PathBuf>,
+    /// The rules' bounds and times.
+    pub settings: Settings,
+    /// Hub shards, each a task. Default: one per core, as each can fill one.
+    pub shards: usize,
+    /// Blocking storage calls under way at once. Default 8: enough to keep a disk's queue busy while
+    /// many tenants sync, few enough that a slow disk does not pile up threads.
+    pub storage_calls_max: usize,
+    /// How long nobody is connected before a tenant sleeps, in ms. Default 60,000: a page reload or a
+    /// bus tunnel should not cost a wake.
+    pub sleep_after_ms: u64,
+    /// Log records after which a snapshot is due. Default 50,000: replaying that many takes about a
+    /// tenth of a second.
+    pub snapshot_every_records: u64,
+    /// Index databases open at once. Default 64: each costs a few MB of cache.
+    pub open_indexes_max: usize,
+    /// Size at which a log segment is closed and the next begun, in bytes. Default 64 MiB: a thousand
+    /// of them hold 64 GB, and dropping one frees something worth freeing.
+    pub segment_bytes: u64,
+    /// Bytes queued for one connection before its durable events are left to the log, default 256 KiB:
+    /// a few seconds of a busy room, and 10,000 stalled readers stay under 3 GB.
+    pub outbox_bytes_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            settings: Settings::default(),
+            shards: std::thread::available_parallelism().map_or(1, usize::from),
+            storage_calls_max: 8,
+            sleep_after_ms: 60_000,
+            snapshot_every_records: 50_000,
+            open_indexes_max: 64,
+            segment_bytes: 64 * 1024 * 1024,
+            outbox_bytes_max: 256 * 1024,
+        }
+    }
+}
+
+impl Config {
+    /// Keeps everything in `folder`.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: Some(folder.into()), ..Self::default() }
+    }
+}
+
+/// A running engine; clones share it.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    host: Arc<RoomHost>,
+    tenants: Directory<crate::tenant::Tenant, RoomHost>,
+    shards: Shards,
+    connections: AtomicU64,
+    closed: AtomicBool,
+}
+
+/// Why a tenant cannot be entered.
+#[derive(Debug, thiserror::Error)]
+pub enum TenantError {
+    /// Its files are damaged or the storage failed; other tenants go on.
+    #[error(transparent)]
+    Wake(#[from] WakeError),
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The engine was shut down.
+    #[error("the engine is shut down")]
+    ShutDown,
+}
+
+/// One tenant in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantSummary {
+    /// Its name.
+    pub name: TenantName,
+    /// Whether it is awake.
+    pub awake: bool,
+}
+
+impl Engine {
+    /// Opens an engine. Must be called in a tokio runtime, which then runs the engine's tasks.
+    ///
+    /// # Errors
+    /// [`FolderError`] when the folder cannot be used, [`FolderError::Locked`] when another process has
+    /// it.
+    pub async fn open(config: Config) -> Result<Self, FolderError> {
+        let pool = Pool::new(config.storage_calls_max);
+        let habits = Habits {
+            sleep_after: Duration::from_millis(config.sleep_after_ms),
+            snapshot_every: config.snapshot_every_records.max(1),
+        };
+        let shards = Shards::start(config.shards, config.outbox_bytes_max);
+        let host_shards = shards.clone();
+        let host = pool.run(move || RoomHost::open(&config, host_shards));
+        let host = Arc::new(host.await.expect("opening a folder does not panic")?);
+        let tenants = Directory::new(Arc::clone(&host), pool, habits);
+        let shared = Shared {
+            host,
+            tenants,
+            shards,
+            connections: AtomicU64::new(1),
+            closed: AtomicBool::new(false),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// An engine that keeps everything in memory: for tests and for what need not be kept.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub async fn in_memory() -> Result<Self, FolderError> {
+        Self::open(Config::default()).await
+    }
+
+    /// The tenant of this name, made if there is none.
+    ///
+    /// # Errors
+    /// [`TenantError`].
+    pub async fn tenant(&self, name: &TenantName) -> Result<Tenant, TenantError> {
+        match self.find_tenant(name).await? {
+            Some(tenant) => Ok(tenant),
+            None => match self.create_tenant(name).await {
+                // Somebody else was quicker.
+                Err(TenantError::Folder(FolderError::Exists { .. })) => Ok(self.handle(name)),
+                other => other,
+            },
+        }
+    }
+
+    /// The tenant of this name, if there is one.
+    ///
+    /// # Errors
+    /// [`TenantError`].
+    pub async fn find_tenant(&self, name: &TenantName) -> Result<Option<Tenant>, TenantError> {
+        self.check_open()?;
+        Ok(self.shared.host.exists(name)?.then(|| self.handle(name)))
+    }
+
+    /// Makes a tenant.
+    ///
+    /// # Errors
+    /// [`TenantError`]; [`FolderError::Exists`] when there is one.
+    pub async fn create_tenant(&self, name: &TenantName) -> Result<Tenant, TenantError> {
+        self.check_open()?;
+        let (host, wanted) = (Arc::clone(&self.shared.host), name.clone());
+        let made = tokio::task::spawn_blocking(move || host.create(&wanted));
+        made.await.expect("making a folder does not panic")?;
+        Ok(self.handle(name))
+    }
+
+    /// All tenants, by name.
+    ///
+    /// # Errors
+    /// [`TenantError`].
+    pub async fn tenants(&self) -> Result<Vec<TenantSummary>, TenantError> {
+        self.check_open()?;
+        let names = self.shared.host.names()?;
+        let awake = |name: &TenantName| self.shared.tenants.is_awake(name);
+        Ok(names.into_iter().map(|name| TenantSummary { awake: awake(&name), name }).collect())
+    }
+
+    /// Ends everything in order: what was taken is brought to disk and answered, the logs are sealed,
+    /// every connection gets a bye. Afterwards everything refuses.
+    pub async fn shut_down(&self, code: CloseCode, reconnect_after_ms: Option<u64>) {
+        self.shared.closed.store(true, Ordering::SeqCst);
+        for life in self.shared.tenants.close().await {
+            self.shared.shards.close_all(life, code, reconnect_after_ms).await;
+        }
+        self.shared.host.close();
+    }
+
+    fn handle(&self, name: &TenantName) -> Tenant {
+        Tenant { engine: self.clone(), name: name.clone() }
+    }
+
+    fn check_open(&self) -> Result<(), TenantError> {
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Err(TenantError::ShutDown);
+        }
+        Ok(())
+    }
+}
+
+/// One tenant. Code that holds one cannot name another.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    engine: Engine,
+    name: TenantName,
+}
+
+impl Tenant {
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &TenantName {
+        &self.name
+    }
+
+    /// Connects someone in this process: what they ask goes through the [`Session`], what happens
+    /// comes out of the [`Events`].
+    ///
+    /// # Errors
+    /// [`session::ConnectError`].
+    pub async fn connect(
+        &self,
+        identity: Identity,
+    ) -> Result<(Session, Events), session::ConnectError> {
+        session::connect(self, identity).await
+    }
+
+    /// Attaches someone behind a socket. The first frame through the sink is the welcome.
+    ///
+    /// # Errors
+    /// [`TenantError`].
+    pub async fn attach(
+        &self,
+        identity: Identity,
+        sink: Box<dyn SocketSink>,
+    ) -> Result<Connection, TenantError> {
+        self.attach_sink(identity, Sink::Socket(sink)).await
+    }
+
+    /// Ends sessions by revocation: their sockets hear nothing more of any room, get a bye that says
+    /// not to come back, and are closed.
+    ///
+    /// # Errors
+    /// [`TenantError`].
+    pub async fn revoke(&self, whom: Revoke) -> Result<(), TenantError> {
+        self.engine.check_open()?;
+        let visit = self.engine.shared.tenants.visit(&self.name).await?;
+        let told = visit.address().inbox.send(Command::Input(Input::Revoke { whom })).await;
+        // A tenant that ends this instant closes all its connections.
+        drop(told);
+        Ok(())
+    }
+
+    pub(crate) async fn attach_sink(
+        &self,
+        identity: Identity,
+        sink: Sink,
+    ) -> Result<Connection, TenantError> {
+        self.engine.check_open()?;
+        let shared = &self.engine.shared;
+        let visit = shared.tenants.visit(&self.name).await?;
+        let address = visit.address().clone();
+        let id = ConnectionId(shared.connections.fetch_add(1, Ordering::Relaxed));
+        let gauge = Arc::new(Gauge::default());
+        let attach = Attach {
+            life: address.life,
+            tenant: address.inbox.clone(),
+            connection: id,
+            sink,
+            gauge: Arc::clone(&gauge),
+        };
+        shared.shards.tell(id, ShardInput::Attach(Box::new(attach))).await;
+        let connect = Input::Connect { connection: id, identity };
+        if address.inbox.send(Command::Input(connect)).await.is_err() {
+            shared.shards.tell(id, ShardInput::Detach { connection: id }).await;
+            return Err(TenantError::ShutDown);
+        }
+        Ok(Connection::new(id, address.life, address.inbox, shared.shards.clone(), gauge))
+    }
+}
+
+/// A session that expires `after_ms` from now.
+#[must_use]
+pub fn expiry_in_ms(after_ms: u64) -> Timestamp {
+    crate::runtime::clock::now().plus_ms(after_ms)
+}

@@ -1,0 +1,56 @@
+//! The one reader of time and entropy.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use homeroom_protocol::Timestamp;
+
+use super::core::Environment;
+
+/// Random bytes fetched from the system at once: a system call per decision would show.
+const POOL_BYTES: usize = 1024;
+
+/// The system's clock and randomness.
+pub(crate) struct SystemEnvironment {
+    pool: [u8; POOL_BYTES],
+    used: usize,
+}
+
+impl Default for SystemEnvironment {
+    fn default() -> Self {
+        Self { pool: [0; POOL_BYTES], used: POOL_BYTES }
+    }
+}
+
+impl std::fmt::Debug for SystemEnvironment {
+    /// What it will hand out next is secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SystemEnvironment")
+    }
+}
+
+impl Environment for SystemEnvironment {
+    fn now(&mut self) -> Timestamp {
+        now()
+    }
+
+    fn entropy(&mut self) -> u128 {
+        if self.used == POOL_BYTES {
+            getrandom::fill(&mut self.pool).expect("the system has a source of randomness");
+            self.used = 0;
+        }
+        let (taken, _) = self.pool[self.used..].split_at(16);
+        self.used += 16;
+        u128::from_le_bytes(taken.try_into().expect("16 bytes were taken"))
+    }
+}
+
+/// The system's clock; a clock set before 1970 reads as 1970.
+pub(crate) fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// How long until `deadline`.
+pub(crate) fn until(deadline: Timestamp) -> Duration {
+    Duration::from_millis(deadline.since_ms(now()))
+}

@@ -1,0 +1,279 @@
+//! The writer's rules without its I/O: one domain, its group commit, what is held, what waits.
+//!
+//! The runtime drives a [`Core`] with real time, disk and sockets; a simulator drives the same code
+//! with virtual ones. A driver loops: give it what happened ([`input`](Core::input),
+//! [`answered`](Core::answered), [`appended`](Core::appended), [`tick`](Core::tick)), then take what it
+//! wants done ([`next_commit`](Core::next_commit), [`take_questions`](Core::take_questions),
+//! [`take_effects`](Core::take_effects)).
+
+use std::collections::HashMap;
+
+use homeroom_protocol::Timestamp;
+
+use super::{
+    group_commit::{GroupCommit, Misplaced},
+    held::Held,
+    lanes::Lanes,
+};
+use crate::{
+    domain::{Domain, HistoryError, Lane, Moment, Outcome, SectionId, Storage},
+    log::{Appended, Commit, CommitId, LogPosition, Space, WriterEpoch},
+};
+
+/// Where "now" and randomness come from; the only door to both.
+pub trait Environment {
+    /// The clock.
+    fn now(&mut self) -> Timestamp;
+    /// 128 fresh random bits.
+    fn entropy(&mut self) -> u128;
+}
+
+/// Questions under way at which no further input is taken.
+pub const QUESTIONS_MAX: usize = 256;
+
+/// Names a question until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(u64);
+
+/// A question to be answered from a history that is complete up to `upto`.
+#[derive(Debug)]
+pub struct Ask<D: Domain> {
+    /// Comes back with the answer.
+    pub ticket: Ticket,
+    /// What to look up.
+    pub question: D::Question,
+    /// Everything up to here is durable and must be visible to the answer.
+    pub upto: LogPosition,
+}
+
+/// One awake domain.
+#[derive(Debug)]
+pub struct Core<D: Domain> {
+    domain: D,
+    commits: GroupCommit,
+    held: Held<D::Effect>,
+    lanes: Lanes<D::Input>,
+    asked: HashMap<Ticket, (Option<Lane>, D::Input)>,
+    tickets: u64,
+    storage: Storage,
+    effects: Vec<D::Effect>,
+    questions: Vec<Ask<D>>,
+}
+
+impl<D: Domain> Core<D> {
+    /// Takes over a domain that has applied everything up to `durable`, the end of its log.
+    pub fn new(domain: D, durable: LogPosition, writer: WriterEpoch, space: Space) -> Self {
+        Self {
+            domain,
+            commits: GroupCommit::new(durable, writer),
+            held: Held::default(),
+            lanes: Lanes::default(),
+            asked: HashMap::new(),
+            tickets: 0,
+            storage: storage_of(space),
+            effects: Vec::new(),
+            questions: Vec::new(),
+        }
+    }
+
+    /// Something happened. It is decided now, or when its lane's turn comes.
+    pub fn input(&mut self, env: &mut impl Environment, input: D::Input) {
+        let lane = D::lane(&input);
+        if let Some(input) = self.lanes.admit(lane, input) {
+            self.begin(env, lane, input);
+        }
+    }
+
+    /// The answer to a question; the inputs that waited behind it follow.
+    pub fn answered(
+        &mut self,
+        env: &mut impl Environment,
+        ticket: Ticket,
+        fact: Result<D::Fact, HistoryError>,
+    ) {
+        let Some((lane, input)) = self.asked.remove(&ticket) else {
+            return;
+        };
+        self.handle(env, input, Some(fact));
+        while let Some(input) = self.lanes.next(lane) {
+            if self.begin(env, lane, input) == Begun::Waits {
+                break;
+            }
+        }
+    }
+
+    /// The commit in flight is durable; what waited for it leaves.
+    ///
+    /// # Errors
+    /// [`Misplaced`]: this core's state is not the log's and must be dropped.
+    pub fn appended(&mut self, appended: Appended) -> Result<(), Misplaced> {
+        let durable = self.commits.finish(appended)?;
+        self.storage = storage_of(appended.space);
+        self.held.release(durable, &mut self.effects);
+        Ok(())
+    }
+
+    /// What the log last said about its space.
+    pub const fn set_space(&mut self, space: Space) {
+        self.storage = storage_of(space);
+    }
+
+    /// Lets the domain do what is due.
+    pub fn tick(&mut self, env: &mut impl Environment) {
+        let mut out = Outcome::default();
+        let moment = self.moment(env);
+        self.domain.tick(moment, &mut out);
+        self.settle(out);
+    }
+
+    /// When [`tick`](Self::tick) is due.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.domain.next_deadline()
+    }
+
+    /// The next commit to append, if one is due.
+    pub fn next_commit(&mut self, env: &mut impl Environment) -> Option<Commit> {
+        self.commits.start(CommitId(env.entropy().to_le_bytes()))
+    }
+
+    /// The commit in flight once more, for a retry.
+    #[must_use]
+    pub const fn commit_in_flight(&self) -> Option<&Commit> {
+        self.commits.in_flight()
+    }
+
+    /// What must be looked up.
+    pub fn take_questions(&mut self) -> Vec<Ask<D>> {
+        std::mem::take(&mut self.questions)
+    }
+
+    /// What leaves, in order.
+    pub fn take_effects(&mut self) -> Vec<D::Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Whether it takes further input; when not, the driver leaves it in its bounded queue.
+    #[must_use]
+    pub fn takes_input(&self) -> bool {
+        !self.commits.is_full()
+            && !self.held.is_full()
+            && !self.lanes.is_full()
+            && self.asked.len() < QUESTIONS_MAX
+    }
+
+    /// Whether nothing is under way.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.commits.is_idle() && self.asked.is_empty() && self.held.is_empty()
+    }
+
+    /// Whether new events are refused for want of disk space.
+    #[must_use]
+    pub const fn is_short_of_space(&self) -> bool {
+        matches!(self.storage, Storage::Full)
+    }
+
+    /// Whether nobody is connected.
+    pub fn is_idle(&self) -> bool {
+        self.domain.is_idle()
+    }
+
+    /// Everything up to here is durable.
+    #[must_use]
+    pub const fn durable(&self) -> LogPosition {
+        self.commits.durable()
+    }
+
+    /// Everything up to here is applied.
+    #[must_use]
+    pub const fn tail(&self) -> LogPosition {
+        self.commits.tail()
+    }
+
+    /// The sections a snapshot from [`tail`](Self::tail) on must rewrite: those that changed since the
+    /// last call, or all.
+    pub fn sections_to_save(&mut self, which: Sections) -> Vec<SectionId> {
+        let dirty = self.domain.take_dirty_sections();
+        match which {
+            Sections::Dirty => dirty,
+            Sections::All => self.domain.sections(),
+        }
+    }
+
+    /// One section as it is now.
+    pub fn save_section(&self, section: SectionId) -> Option<Vec<u8>> {
+        self.domain.save_section(section)
+    }
+
+    fn begin(
+        &mut self,
+        env: &mut impl Environment,
+        lane: Option<Lane>,
+        input: D::Input,
+    ) -> Begun {
+        let Some(question) = self.domain.needs(&input) else {
+            self.handle(env, input, None);
+            return Begun::Decided;
+        };
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.lanes.block(lane);
+        self.asked.insert(ticket, (lane, input));
+        self.questions.push(Ask { ticket, question, upto: self.commits.durable() });
+        Begun::Waits
+    }
+
+    fn handle(
+        &mut self,
+        env: &mut impl Environment,
+        input: D::Input,
+        fact: Option<Result<D::Fact, HistoryError>>,
+    ) {
+        let mut out = Outcome::default();
+        let moment = self.moment(env);
+        self.domain.handle(moment, input, fact, &mut out);
+        self.settle(out);
+    }
+
+    /// Queues what was decided, holds what depends on it, and lets go what depends on nothing new.
+    fn settle(&mut self, out: Outcome<D>) {
+        self.commits.push(out.events.iter().map(D::encode).collect());
+        self.effects.extend(out.now);
+        let tail = self.commits.tail();
+        for effect in out.held {
+            self.held.push(tail, effect);
+        }
+        self.held.release(self.commits.durable(), &mut self.effects);
+    }
+
+    fn moment(&self, env: &mut impl Environment) -> Moment {
+        Moment {
+            now: env.now(),
+            entropy: env.entropy(),
+            storage: self.storage,
+            durable: self.commits.durable(),
+        }
+    }
+}
+
+/// Which sections a snapshot rewrites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sections {
+    /// Those that changed.
+    Dirty,
+    /// All of them.
+    All,
+}
+
+#[derive(PartialEq, Eq)]
+enum Begun {
+    Decided,
+    Waits,
+}
+
+const fn storage_of(space: Space) -> Storage {
+    match space {
+        Space::Reserved => Storage::Open,
+        Space::Low => Storage::Full,
+    }
+}

@@ -1,0 +1,79 @@
+//! Apply at once, speak when durable: what a decision led to waits here for the log.
+
+use std::collections::VecDeque;
+
+use crate::log::LogPosition;
+
+/// Effects waiting at one moment, at which no further input is taken.
+pub const HELD_MAX: usize = 16 * 1024;
+
+/// Effects in the order they were decided, each with the position it depends on.
+#[derive(Debug)]
+pub struct Held<E> {
+    waiting: VecDeque<(LogPosition, E)>,
+}
+
+impl<E> Default for Held<E> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new() }
+    }
+}
+
+impl<E> Held<E> {
+    /// Holds an effect until everything up to `after` is durable.
+    pub fn push(&mut self, after: LogPosition, effect: E) {
+        debug_assert!(self.waiting.back().is_none_or(|(last, _)| *last <= after));
+        self.waiting.push_back((after, effect));
+    }
+
+    /// Moves to `out`, in order, all that depends on no more than `durable`.
+    pub fn release(&mut self, durable: LogPosition, out: &mut Vec<E>) {
+        while self.waiting.front().is_some_and(|(after, _)| *after <= durable) {
+            let (_, effect) = self.waiting.pop_front().expect("just seen at the front");
+            out.push(effect);
+        }
+    }
+
+    /// Whether it is at its bound.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.waiting.len() >= HELD_MAX
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_before_what_it_depends_on_is_durable() {
+        let mut held = Held::default();
+        held.push(LogPosition(1), "reply to the first");
+        held.push(LogPosition(2), "reply to the second");
+        held.push(LogPosition(2), "a refusal that saw the second");
+        let mut out = Vec::new();
+        held.release(LogPosition(0), &mut out);
+        assert!(out.is_empty());
+        held.release(LogPosition(1), &mut out);
+        assert_eq!(out, ["reply to the first"]);
+        held.release(LogPosition(2), &mut out);
+        assert_eq!(out.last(), Some(&"a refusal that saw the second"));
+        assert!(held.is_empty());
+    }
+
+    #[test]
+    fn it_reports_its_bound() {
+        let mut held = Held::default();
+        for _ in 0..HELD_MAX {
+            assert!(!held.is_full());
+            held.push(LogPosition(1), ());
+        }
+        assert!(held.is_full());
+    }
+}

@@ -1,0 +1,309 @@
+//! The single writer: one task per awake tenant, the only owner of its state.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{JoinHandle, JoinSet},
+    time::{Instant, MissedTickBehavior, Sleep, sleep_until},
+};
+use tracing::{debug, error};
+
+use super::{
+    clock::{self, SystemEnvironment},
+    core::{Core, Environment, Ticket},
+    pool::Pool,
+    snapshotting::Snapshotting,
+};
+use crate::{
+    domain::{Domain, HistoryError},
+    index::Indexer,
+    log::{AppendError, Appended, Commit, Log, LogFailure, LogPosition, Space},
+    snapshot::SnapshotStore,
+};
+
+/// Inputs a tenant's queue holds before its senders wait.
+pub(crate) const INBOX_MAX: usize = 1024;
+/// Inputs decided before the writer looks at everything else again.
+const INPUTS_PER_TURN: usize = 128;
+/// Once in this time the high-water mark, the index and the snapshot are looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Records the index may lag behind before it is brought up without a question asking for it.
+const INDEX_LAG_MAX: u64 = 1024;
+
+/// Where a domain's effects go.
+pub(crate) trait Outlet<D: Domain>: Send + 'static {
+    /// Delivers in order; may wait for room.
+    fn deliver(&mut self, effects: Vec<D::Effect>) -> impl Future<Output = ()> + Send;
+    /// This life ended by a failure: whoever is connected must come back.
+    fn abandon(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Says whether a tenant may sleep now: asked by the writer, answered by who hands out its address.
+pub(crate) trait Bed: Send + 'static {
+    /// Takes the address back, unless somebody is using it.
+    fn lie_down(&mut self) -> bool;
+}
+
+/// What a writer is told.
+#[derive(Debug)]
+pub(crate) enum Command<D: Domain> {
+    /// Something for the domain.
+    Input(D::Input),
+    /// Finish what is under way, snapshot, seal, end.
+    Close(oneshot::Sender<()>),
+}
+
+/// Where a tenant is kept.
+#[derive(Debug)]
+pub(crate) struct Stores<D: Domain> {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) index: Arc<Indexer<D>>,
+    pub(crate) snapshots: Option<Arc<SnapshotStore>>,
+}
+
+/// When a writer does what nobody asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Habits {
+    /// How long nobody must be connected before the tenant sleeps.
+    pub(crate) sleep_after: Duration,
+    /// Records after which a snapshot is due.
+    pub(crate) snapshot_every: u64,
+}
+
+/// Why a writer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Everything is on disk and sealed.
+    Closed,
+    /// The state in memory was dropped; waking again replays the log.
+    Failed,
+}
+
+/// The task's state: the core, and the blocking calls under way for it.
+pub(crate) struct Writer<D: Domain, O, B> {
+    core: Core<D>,
+    stores: Stores<D>,
+    outlet: O,
+    bed: B,
+    habits: Habits,
+    pool: Pool,
+    env: SystemEnvironment,
+    append: Option<JoinHandle<Result<Appended, AppendError>>>,
+    checkpoint: Option<JoinHandle<Result<Space, LogFailure>>>,
+    indexing: Option<JoinHandle<()>>,
+    answers: JoinSet<(Ticket, Result<D::Fact, HistoryError>)>,
+    snapshotting: Snapshotting,
+    marked: LogPosition,
+    idle_since: Option<Instant>,
+    closing: Vec<oneshot::Sender<()>>,
+}
+
+/// What a waking tenant starts from.
+pub(crate) struct Awake<D: Domain> {
+    pub(crate) core: Core<D>,
+    pub(crate) stores: Stores<D>,
+    pub(crate) newest_snapshot: LogPosition,
+}
+
+impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
+    pub(crate) fn new(awake: Awake<D>, outlet: O, bed: B, habits: Habits, pool: Pool) -> Self {
+        Self {
+            marked: awake.core.durable(),
+            snapshotting: Snapshotting::new(awake.stores.snapshots.clone(), awake.newest_snapshot),
+            core: awake.core,
+            stores: awake.stores,
+            outlet,
+            bed,
+            habits,
+            pool,
+            env: SystemEnvironment::default(),
+            append: None,
+            checkpoint: None,
+            indexing: None,
+            answers: JoinSet::new(),
+            idle_since: None,
+            closing: Vec::new(),
+        }
+    }
+
+    /// Works until told to close, asleep, or broken. When it returns, no call on its stores is under
+    /// way.
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command<D>>) -> Ended {
+        let ended = match self.work(&mut inbox).await {
+            Ok(()) => {
+                self.seal().await;
+                Ended::Closed
+            }
+            Err(broken) => {
+                error!(%broken, "the tenant's state is dropped and will be replayed");
+                self.outlet.abandon().await;
+                self.quiet().await;
+                Ended::Failed
+            }
+        };
+        for told in self.closing.drain(..) {
+            // Whoever asked may have gone; the end is the same.
+            let _ = told.send(());
+        }
+        ended
+    }
+
+    async fn work(&mut self, inbox: &mut mpsc::Receiver<Command<D>>) -> Result<(), AppendError> {
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut deadline: Pin<Box<Sleep>> = Box::pin(sleep_until(Instant::now()));
+        let mut commands = Vec::with_capacity(INPUTS_PER_TURN);
+        loop {
+            self.start_what_is_due().await;
+            if self.may_end(inbox) {
+                return Ok(());
+            }
+            let wake_at = self.core.next_deadline();
+            if let Some(at) = wake_at {
+                deadline.as_mut().reset(Instant::now() + clock::until(at));
+            }
+            // Told to close, it finishes what it took; what is left unread gets no answer and is sent again.
+            let takes_input = self.core.takes_input() && self.closing.is_empty();
+            let saving = self.snapshotting.is_saving();
+            tokio::select! {
+                biased;
+                appended = finished(&mut self.append) => self.appended(appended)?,
+                Some(answer) = self.answers.join_next() => {
+                    let (ticket, fact) = answer.expect("answering a question does not panic");
+                    self.core.answered(&mut self.env, ticket, fact);
+                }
+                () = &mut deadline, if wake_at.is_some() => self.core.tick(&mut self.env),
+                space = finished(&mut self.checkpoint) => self.core.set_space(space?),
+                () = self.snapshotting.written() => {}
+                () = finished(&mut self.indexing) => {}
+                _ = housekeeping.tick() => self.keep_house(),
+                count = inbox.recv_many(&mut commands, INPUTS_PER_TURN), if takes_input => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    for command in commands.drain(..) {
+                        match command {
+                            Command::Input(input) => self.core.input(&mut self.env, input),
+                            Command::Close(told) => self.closing.push(told),
+                        }
+                    }
+                }
+                () = std::future::ready(()), if saving => {}
+            }
+            self.snapshotting.advance(&self.core, &self.pool);
+        }
+    }
+
+    async fn start_what_is_due(&mut self) {
+        if self.append.is_none()
+            && let Some(commit) = self.core.next_commit(&mut self.env)
+        {
+            self.start_append(commit);
+        }
+        for ask in self.core.take_questions() {
+            let index = Arc::clone(&self.stores.index);
+            let answer = self.pool.run(move || (ask.ticket, index.answer(&ask.question, ask.upto)));
+            self.answers.spawn(async move { answer.await.expect("answering does not panic") });
+        }
+        let effects = self.core.take_effects();
+        if !effects.is_empty() {
+            self.outlet.deliver(effects).await;
+        }
+    }
+
+    fn start_append(&mut self, commit: Commit) {
+        let log = Arc::clone(&self.stores.log);
+        self.append = Some(self.pool.run(move || log.append(&commit)));
+    }
+
+    fn appended(&mut self, result: Result<Appended, AppendError>) -> Result<(), AppendError> {
+        if matches!(result, Err(AppendError::Unknown)) {
+            let commit = self.core.commit_in_flight().cloned().expect("its result just came");
+            self.start_append(commit);
+            return Ok(());
+        }
+        self.core.appended(result?).map_err(|misplaced| AppendError::WrongPosition {
+            actual: misplaced.appended.last,
+        })
+    }
+
+    /// What is looked at once a second.
+    fn keep_house(&mut self) {
+        let durable = self.core.durable();
+        if self.checkpoint.is_none() && (durable > self.marked || self.core.is_short_of_space()) {
+            let log = Arc::clone(&self.stores.log);
+            self.marked = durable;
+            self.checkpoint = Some(self.pool.run(move || log.checkpoint()));
+        }
+        let lag = durable.0.saturating_sub(self.stores.index.applied().0);
+        if self.indexing.is_none() && lag > INDEX_LAG_MAX {
+            let index = Arc::clone(&self.stores.index);
+            self.indexing = Some(self.pool.run(move || index.catch_up(durable)));
+        }
+        if self.snapshotting.replay_length(&self.core) >= self.habits.snapshot_every {
+            self.snapshotting.begin(&mut self.core);
+        }
+    }
+
+    fn may_end(&mut self, inbox: &mpsc::Receiver<Command<D>>) -> bool {
+        if !self.core.is_settled() {
+            return false;
+        }
+        if !self.closing.is_empty() {
+            return true;
+        }
+        if !self.core.is_idle() {
+            self.idle_since = None;
+            return false;
+        }
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        let sleeps = since.elapsed() >= self.habits.sleep_after
+            && inbox.is_empty()
+            && self.bed.lie_down();
+        if sleeps {
+            debug!("nobody is connected: the tenant sleeps");
+        }
+        sleeps
+    }
+
+    /// Snapshot and seal, so that the next wake replays nothing. A failure here loses nothing: the
+    /// next wake replays, and checks the tail.
+    async fn seal(&mut self) {
+        self.snapshotting.finish(&mut self.core, &self.pool).await;
+        self.quiet().await;
+        let log = Arc::clone(&self.stores.log);
+        let index = Arc::clone(&self.stores.index);
+        let sealed = self.pool.run(move || {
+            index.close();
+            log.close()
+        });
+        if let Err(failure) = sealed.await.expect("sealing does not panic") {
+            error!(%failure, "the log could not be sealed");
+        }
+    }
+
+    /// Waits for the blocking calls under way: the stores must not be opened anew beside them.
+    async fn quiet(&mut self) {
+        if let Some(append) = self.append.take() {
+            drop(append.await);
+        }
+        if let Some(checkpoint) = self.checkpoint.take() {
+            drop(checkpoint.await);
+        }
+        if let Some(indexing) = self.indexing.take() {
+            drop(indexing.await);
+        }
+        while self.answers.join_next().await.is_some() {}
+    }
+}
+
+/// Waits for a call, for ever when there is none. Safe to cancel.
+async fn finished<T>(call: &mut Option<JoinHandle<T>>) -> T {
+    let Some(handle) = call else {
+        return std::future::pending().await;
+    };
+    let result = handle.await.expect("calls on the stores do not panic");
+    *call = None;
+    result
+}
