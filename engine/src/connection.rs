@@ -10,10 +10,10 @@ use crate::{
         shards::{ShardInput, Shards, TenantInbox},
         writer::Command,
     },
-    tenant::{Disconnect, Input},
+    tenant::{Disconnection, Input},
 };
 
-/// One attached socket or session. Dropping it without a word counts as [`Disconnect::Vanished`].
+/// One attached socket or session. Dropping it without a word counts as [`Disconnection::Vanished`].
 #[derive(Debug)]
 pub struct Connection {
     id: ConnectionId,
@@ -85,17 +85,17 @@ impl Connection {
     pub async fn close(mut self, code: CloseCode, reconnect_after_ms: Option<u64>) {
         self.ended = true;
         self.deliver(Delivery::Close { connection: self.id, code, reconnect_after_ms }).await;
-        self.leave(Disconnect::Vanished).await;
+        self.leave(Disconnection::Vanished).await;
     }
 
     /// The socket is gone.
-    pub async fn disconnected(mut self, how: Disconnect) {
+    pub async fn disconnected(mut self, how: Disconnection) {
         self.ended = true;
         self.shards.tell(self.id, ShardInput::Detach { connection: self.id }).await;
         self.leave(how).await;
     }
 
-    async fn leave(&self, how: Disconnect) {
+    async fn leave(&self, how: Disconnection) {
         // A tenant that is gone has forgotten it already.
         let _ = self.tell(Input::Disconnect { connection: self.id, how }).await;
     }
@@ -122,7 +122,7 @@ impl Drop for Connection {
         let (id, tenant, shards) = (self.id, self.tenant.clone(), self.shards.clone());
         runtime.spawn(async move {
             shards.tell(id, ShardInput::Detach { connection: id }).await;
-            let left = Input::Disconnect { connection: id, how: Disconnect::Vanished };
+            let left = Input::Disconnect { connection: id, how: Disconnection::Vanished };
             let _ = tenant.send(Command::Input(left)).await;
         });
     }

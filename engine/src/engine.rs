@@ -24,7 +24,7 @@ use crate::{
         writer::{Command, Habits},
     },
     session::{self, Events, Session},
-    tenant::{Input, Revoke, Settings},
+    tenant::{Input, Settings, Whom},
 };
 
 /// How an engine works. Every default has its reason on its field.
@@ -263,7 +263,7 @@ impl Tenant {
     ///
     /// # Errors
     /// [`TenantError`].
-    pub async fn revoke(&self, whom: Revoke) -> Result<(), TenantError> {
+    pub async fn revoke(&self, whom: Whom) -> Result<(), TenantError> {
         self.engine.check_open()?;
         let visit = self.engine.shared.tenants.visit(&self.name).await?;
         let told = visit.address().inbox.send(Command::Input(Input::Revoke { whom })).await;

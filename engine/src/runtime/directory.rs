@@ -33,6 +33,9 @@ pub(crate) trait Host<D: Domain>: fmt::Debug + Send + Sync + 'static {
     /// Opens its stores and brings its state up to the end of its log. Blocks.
     fn wake(&self, tenant: &TenantName) -> Result<Awake<D>, Self::Error>;
 
+    /// A life of this tenant ended by a failure; its stores are to be recovered at the next waking.
+    fn failed(&self, tenant: &TenantName);
+
     /// Where the effects of this life go.
     fn outlet(&self, life: TenantLife) -> Self::Outlet;
 }
@@ -108,7 +111,9 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
         let (inbox, commands) = mpsc::channel(INBOX_MAX);
         let outlet = self.host.outlet(life);
         let mut spare = outlet.clone();
-        let bed = SlotBed { slot, taken: None };
+        let bed =
+            SlotBed { slot, taken: None, host: Arc::clone(&self.host), tenant: tenant.clone() };
+        let (host, name) = (Arc::clone(&self.host), tenant.clone());
         let writer = Writer::new(awake, outlet, bed, self.habits, self.pool.clone());
         let span = info_span!("tenant", tenant = %tenant);
         tokio::spawn(
@@ -118,6 +123,7 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
                     Ok(Ended::Closed | Ended::Failed) => {}
                     Err(panicked) => {
                         error!(%panicked, "the writer panicked; the tenant will be replayed");
+                        host.failed(&name);
                         spare.abandon().await;
                     }
                 }
@@ -153,17 +159,23 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
 
 /// A writer's way to fall asleep: it takes its own slot, so that nobody can visit until its stores are
 /// closed.
-struct SlotBed<D: Domain> {
+struct SlotBed<D: Domain, H> {
     slot: Slot<D>,
     taken: Option<OwnedMutexGuard<Option<Address<D>>>>,
+    host: Arc<H>,
+    tenant: TenantName,
 }
 
-impl<D: Domain> Bed for SlotBed<D> {
+impl<D: Domain, H: Host<D>> Bed for SlotBed<D, H> {
     fn lie_down(&mut self) -> bool {
         self.taken = Arc::clone(&self.slot).try_lock_owned().ok();
         if let Some(slot) = &mut self.taken {
             **slot = None;
         }
         self.taken.is_some()
+    }
+
+    fn fall_ill(&mut self) {
+        self.host.failed(&self.tenant);
     }
 }

@@ -31,7 +31,7 @@ const FORMAT: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     root: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// What never changes in a tenant's life.
@@ -121,7 +121,7 @@ impl DataFolder {
             Err(TryLockError::Error(cause)) => return Err(io_error("lock", &path)(cause)),
         }
         sync_folder(root)?;
-        Ok(Self { root: root.to_path_buf(), _lock: lock })
+        Ok(Self { root: root.to_path_buf(), lock })
     }
 
     /// The tenants there are, by name.
@@ -203,8 +203,10 @@ impl DataFolder {
         self.root.join("marks").join(name.as_str())
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    /// Lets another process have the folder. Nothing of it may be open any more.
+    pub(crate) fn unlock(&self) {
+        // Should the system refuse, the lock ends with the process.
+        let _ = self.lock.unlock();
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     hub::{Delivery, Gauge, Need, Shard, Sink, TenantLife},
-    tenant::{Disconnect, Input, Tenant},
+    tenant::{Disconnection, Input, Tenant},
 };
 
 /// Inputs a shard's inbox holds before its senders wait.
@@ -248,7 +248,7 @@ fn input_of(need: Need) -> (TenantLife, Input) {
             (tenant, Input::Page { connection, room, generation, from })
         }
         Need::Ended { tenant, connection } => {
-            (tenant, Input::Disconnect { connection, how: Disconnect::Vanished })
+            (tenant, Input::Disconnect { connection, how: Disconnection::Vanished })
         }
     }
 }

@@ -1,10 +1,7 @@
 //! A snapshot in the making: sections are saved in slices between inputs, handed over when all they
 //! saw is durable, written off the tenant's task.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tracing::warn;
@@ -32,20 +29,21 @@ enum Progress {
     Saving { from: LogPosition, left: Vec<SectionId>, saved: Saved },
     /// Waiting for the log: a snapshot must not hold what a power cut could still take away.
     Holding { from: LogPosition, saw: LogPosition, saved: Saved },
-    Writing(JoinHandle<()>),
+    /// The store comes back with the end of the write.
+    Writing(JoinHandle<SnapshotStore>),
 }
 
 /// Makes the snapshots of one awake tenant, one at a time.
 #[derive(Debug)]
 pub(crate) struct Snapshotting {
-    store: Option<Arc<SnapshotStore>>,
+    store: Option<SnapshotStore>,
     newest: LogPosition,
     progress: Progress,
 }
 
 impl Snapshotting {
     /// `newest` is the position of the snapshot the tenant woke from; without a store it does nothing.
-    pub(crate) const fn new(store: Option<Arc<SnapshotStore>>, newest: LogPosition) -> Self {
+    pub(crate) const fn new(store: Option<SnapshotStore>, newest: LogPosition) -> Self {
         Self { store, newest, progress: Progress::None }
     }
 
@@ -88,13 +86,14 @@ impl Snapshotting {
         }
         if let Progress::Holding { from, saw, saved } = &mut self.progress
             && *saw <= core.durable()
-            && let Some(store) = &self.store
+            && let Some(mut store) = self.store.take()
         {
-            let (from, saved, store) = (*from, std::mem::take(saved), Arc::clone(store));
+            let (from, saved) = (*from, std::mem::take(saved));
             self.progress = Progress::Writing(pool.run(move || {
                 if let Err(failure) = store.write(from, &saved) {
                     warn!(%failure, "a snapshot was not written; the next wake replays more");
                 }
+                store
             }));
         }
     }
@@ -104,8 +103,8 @@ impl Snapshotting {
         let Progress::Writing(write) = &mut self.progress else {
             return std::future::pending().await;
         };
-        // A panic in the store costs one snapshot; the runtime has already reported it.
-        let _ = write.await;
+        // A panic in the store, already reported by the runtime, costs this life its snapshots.
+        self.store = write.await.ok();
         self.progress = Progress::None;
     }
 
