@@ -3,7 +3,7 @@
 //! The engine believes what it is given: proving an identity (a token, a cookie, a certificate) is the
 //! host's part, and the host alone can extend or revoke it later.
 
-use homeroom_protocol::{DeviceId, Timestamp, UserId};
+use homeroom_protocol::{DeviceId, InvalidId, Timestamp, UserId};
 
 /// What a connection may do at all, before any rule of a room is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,6 +71,15 @@ impl Identity {
             scopes: Scopes::ALL,
             expires: None,
         }
+    }
+
+    /// A user of a program that has no notion of devices: everything this program does for them counts
+    /// as one device.
+    ///
+    /// # Errors
+    /// [`InvalidId`] when `user` is no user id.
+    pub fn user(user: &str) -> Result<Self, InvalidId> {
+        Ok(Self::new(UserId::new(user)?, DeviceId::new("in-process")?))
     }
 
     /// The same, allowed only this.

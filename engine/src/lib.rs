@@ -42,5 +42,7 @@ pub use self::{
     connection::{Connection, Gone},
     engine::{Config, Engine, Tenant, TenantError, TenantSummary},
     identity::{Identity, Scopes},
+    log::Verified,
+    runtime::{folder::FolderError, wake::WakeError},
     session::{Event, Events, Session},
 };

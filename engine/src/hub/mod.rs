@@ -19,6 +19,8 @@ mod roster;
 mod seating;
 mod shard;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 pub use bounds::{

@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, io, sync::Arc};
 
-use homeroom_protocol::{CloseCode, RoomNumber};
+use homeroom_protocol::{CloseCode, RoomNumber, websocket::close_message};
 
 use super::{
     Push, SessionRefusal, SessionSink, Sink, SocketSink,
@@ -292,7 +292,7 @@ impl Socket {
             return;
         }
         scratch.extend_from_slice(bye.wire());
-        scratch.extend_from_slice(&close_frame(code));
+        scratch.extend_from_slice(&close_message(code.number(), code.meaning()));
         // What does not fit is not said: the close code of the sink says it again.
         let _ = Self::write(self.sink.as_mut(), &mut self.blocked, &scratch);
     }
@@ -368,10 +368,4 @@ const fn within_direct_lane(bytes: usize) -> Result<(), Broken> {
         return Err(Broken);
     }
     Ok(())
-}
-
-/// A WebSocket close frame that carries only the code (RFC 6455, 5.5.1).
-const fn close_frame(code: CloseCode) -> [u8; 4] {
-    let [high, low] = code.number().to_be_bytes();
-    [0x88, 2, high, low]
 }

@@ -38,7 +38,8 @@ pub struct Turn {
 #[derive(Debug)]
 pub struct Shard {
     outbox_bytes_max: usize,
-    seating: Seating,
+    pub(super) listeners_per_call: usize,
+    pub(super) seating: Seating,
     /// What is being collected.
     inbox: Work,
     /// What is being written.
@@ -74,6 +75,7 @@ impl Shard {
     pub fn new(outbox_bytes_max: usize) -> Self {
         Self {
             outbox_bytes_max: outbox_bytes_max.max(1),
+            listeners_per_call: LISTENERS_PER_CALL,
             seating: Seating::new(),
             inbox: Work::default(),
             turn: Work::default(),
@@ -203,7 +205,7 @@ impl Shard {
     /// Writes what was collected, for at most [`LISTENERS_PER_CALL`](super::LISTENERS_PER_CALL)
     /// listeners, and says what it needs. If there is `more`, the next call goes on from there.
     pub fn end_turn(&mut self, now: Timestamp, needs: &mut Vec<Need>) -> Turn {
-        let mut budget = LISTENERS_PER_CALL;
+        let mut budget = self.listeners_per_call;
         while budget > 0 {
             if let Some(goodbye) = self.closing.pop_front() {
                 budget -= 1;

@@ -17,7 +17,10 @@ pub(crate) struct SystemEnvironment {
 
 impl Default for SystemEnvironment {
     fn default() -> Self {
-        Self { pool: [0; POOL_BYTES], used: POOL_BYTES }
+        Self {
+            pool: [0; POOL_BYTES],
+            used: POOL_BYTES,
+        }
     }
 }
 
@@ -46,7 +49,9 @@ impl Environment for SystemEnvironment {
 
 /// The system's clock; a clock set before 1970 reads as 1970.
 pub(crate) fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 

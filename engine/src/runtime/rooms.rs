@@ -16,12 +16,13 @@ use super::{
     writer::{Awake, Stores},
 };
 use crate::{
+    domain::Domain,
     engine::Config,
     hub::TenantLife,
     index::{IndexCache, IndexIdentity, Indexer, MemoryPlace, SledPlace},
     log::{
-        LastEnd, Log, MemoryLog, OpenReport, SegmentLog, SegmentOptions, Verified,
-        disk::RealDisk, verify,
+        LastEnd, Log, MemoryLog, OpenReport, SegmentLog, SegmentOptions, Verified, disk::RealDisk,
+        verify,
     },
     snapshot::{SnapshotIdentity, SnapshotStore},
     tenant::{Seed, Settings, Tenant},
@@ -36,7 +37,9 @@ pub(crate) struct RoomHost {
 
 impl fmt::Debug for RoomHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RoomHost").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("RoomHost")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,7 +74,11 @@ impl RoomHost {
                 failed: DashMap::new(),
             },
         };
-        Ok(Self { place, settings: config.settings.clone(), shards })
+        Ok(Self {
+            place,
+            settings: config.settings.clone(),
+            shards,
+        })
     }
 
     /// Whether there is such a tenant.
@@ -103,7 +110,10 @@ impl RoomHost {
                 dashmap::Entry::Occupied(_) => Err(FolderError::Exists { name: name.clone() }),
                 dashmap::Entry::Vacant(vacant) => {
                     let record = new_record(now, entropy);
-                    vacant.insert(InMemory { record, log: Arc::new(MemoryLog::new()) });
+                    vacant.insert(InMemory {
+                        record,
+                        log: Arc::new(MemoryLog::new()),
+                    });
                     Ok(())
                 }
             },
@@ -118,7 +128,12 @@ impl RoomHost {
         };
         let record = found(folder, name)?;
         let log = folder.tenant(name).join("log");
-        Ok(Some(verify(&RealDisk, &log, &folder.mark(name), record.id)?))
+        Ok(Some(verify(
+            &RealDisk,
+            &log,
+            &folder.mark(name),
+            record.id,
+        )?))
     }
 
     /// Lets go of the data folder. Every tenant must sleep.
@@ -129,7 +144,11 @@ impl RoomHost {
     }
 
     fn seed(&self, name: &TenantName, record: &TenantRecord) -> Seed {
-        Seed { tenant: name.clone(), hash_key: record.hash_key, settings: self.settings.clone() }
+        Seed {
+            tenant: name.clone(),
+            hash_key: record.hash_key,
+            settings: self.settings.clone(),
+        }
     }
 }
 
@@ -169,8 +188,9 @@ impl Host<Tenant> for RoomHost {
     fn wake(&self, name: &TenantName) -> Result<Awake<Tenant>, WakeError> {
         match &self.place {
             Place::Memory(tenants) => {
-                let tenant =
-                    tenants.get(name).ok_or_else(|| WakeError::NotFound(name.clone()))?;
+                let tenant = tenants
+                    .get(name)
+                    .ok_or_else(|| WakeError::NotFound(name.clone()))?;
                 let seed = self.seed(name, &tenant.record);
                 let writer = tenant.log.reopen();
                 let stores = Stores {
@@ -179,20 +199,35 @@ impl Host<Tenant> for RoomHost {
                 };
                 wake::wake(&seed, stores, None, writer)
             }
-            Place::Folder { folder, indexes, segment_bytes, failed } => {
+            Place::Folder {
+                folder,
+                indexes,
+                segment_bytes,
+                failed,
+            } => {
                 let record = found(folder, name)?;
                 let seed = self.seed(name, &record);
                 let suspect = failed.contains_key(name);
                 let (log, report) = open_log(folder, name, &record, *segment_bytes, suspect)?;
                 failed.remove(name);
                 let (home, epoch) = (folder.tenant(name), report.epoch);
-                let identity = IndexIdentity { tenant: record.id, epoch };
+                let identity = IndexIdentity {
+                    tenant: record.id,
+                    epoch,
+                    rows_version: Tenant::ROWS_VERSION,
+                };
                 let place = Box::new(SledPlace::new(&home, identity));
-                let identity = SnapshotIdentity { tenant: record.id, epoch };
+                let identity = SnapshotIdentity {
+                    tenant: record.id,
+                    epoch,
+                };
                 let snapshots = home.join("snapshot");
                 let opened = SnapshotStore::open(&snapshots, identity, report.bounds.last)?;
                 let index = Indexer::new(seed.clone(), place, Some(Arc::clone(indexes)));
-                let stores = Stores { log: Arc::new(log), index: Arc::new(index) };
+                let stores = Stores {
+                    log: Arc::new(log),
+                    index: Arc::new(index),
+                };
                 wake::wake(&seed, stores, Some(opened), report.writer)
             }
         }

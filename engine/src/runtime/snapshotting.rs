@@ -26,9 +26,17 @@ type Saved = Vec<(SectionId, Option<Vec<u8>>)>;
 enum Progress {
     None,
     /// Saving. A crash before the end leaves the older snapshot.
-    Saving { from: LogPosition, left: Vec<SectionId>, saved: Saved },
+    Saving {
+        from: LogPosition,
+        left: Vec<SectionId>,
+        saved: Saved,
+    },
     /// Waiting for the log: a snapshot must not hold what a power cut could still take away.
-    Holding { from: LogPosition, saw: LogPosition, saved: Saved },
+    Holding {
+        from: LogPosition,
+        saw: LogPosition,
+        saved: Saved,
+    },
     /// The store comes back with the end of the write.
     Writing(JoinHandle<SnapshotStore>),
 }
@@ -44,7 +52,11 @@ pub(crate) struct Snapshotting {
 impl Snapshotting {
     /// `newest` is the position of the snapshot the tenant woke from; without a store it does nothing.
     pub(crate) const fn new(store: Option<SnapshotStore>, newest: LogPosition) -> Self {
-        Self { store, newest, progress: Progress::None }
+        Self {
+            store,
+            newest,
+            progress: Progress::None,
+        }
     }
 
     /// How many records a wake would have to replay.
@@ -57,11 +69,19 @@ impl Snapshotting {
         let (Progress::None, Some(store)) = (&self.progress, &self.store) else {
             return;
         };
-        let which = if store.needs_all() { Sections::All } else { Sections::Dirty };
+        let which = if store.needs_all() {
+            Sections::All
+        } else {
+            Sections::Dirty
+        };
         let from = core.tail();
         let left = core.sections_to_save(which);
         self.newest = from;
-        self.progress = Progress::Saving { from, left, saved: Vec::new() };
+        self.progress = Progress::Saving {
+            from,
+            left,
+            saved: Vec::new(),
+        };
     }
 
     /// Whether [`advance`](Self::advance) has something to do before anything else happens.
@@ -81,7 +101,11 @@ impl Snapshotting {
             }
             if left.is_empty() {
                 let (from, saved) = (*from, std::mem::take(saved));
-                self.progress = Progress::Holding { from, saw: core.tail(), saved };
+                self.progress = Progress::Holding {
+                    from,
+                    saw: core.tail(),
+                    saved,
+                };
             }
         }
         if let Progress::Holding { from, saw, saved } = &mut self.progress
@@ -117,7 +141,7 @@ impl Snapshotting {
         }
     }
 
-    async fn drain<D: Domain>(&mut self, core: &Core<D>, pool: &Pool) {
+    async fn drain<D: Domain>(&mut self, core: &mut Core<D>, pool: &Pool) {
         while self.is_saving() {
             self.advance(core, pool);
         }

@@ -71,7 +71,12 @@ pub(crate) fn wake<D: Domain>(
     replay(&mut domain, &*stores.log, newest_snapshot, end)?;
     let space = stores.log.checkpoint()?;
     let core = Core::new(domain, end, writer, space);
-    Ok(Awake { core, stores, snapshots, newest_snapshot })
+    Ok(Awake {
+        core,
+        stores,
+        snapshots,
+        newest_snapshot,
+    })
 }
 
 /// A domain from the newest snapshot it can read, or an empty one.
@@ -110,8 +115,7 @@ fn replay<D: Domain>(
     while applied < end {
         for record in log.read(applied.next(), REPLAY_BYTES)? {
             let at = record.position;
-            let event =
-                D::decode(&record.bytes).map_err(|cause| WakeError::Event { at, cause })?;
+            let event = D::decode(&record.bytes).map_err(|cause| WakeError::Event { at, cause })?;
             domain.apply(at, &event);
             applied = at;
         }

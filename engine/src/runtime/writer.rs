@@ -11,7 +11,7 @@ use tracing::{debug, error};
 
 use super::{
     clock::{self, SystemEnvironment},
-    core::{Core, Environment, Ticket},
+    core::{Core, Ticket},
     pool::Pool,
     snapshotting::Snapshotting,
 };
@@ -213,7 +213,8 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             let answer = self
                 .pool
                 .run(move || (ask.ticket, index.answer(&*log, ask.upto, &ask.question)));
-            self.answers.spawn(async move { answer.await.expect("answering does not panic") });
+            self.answers
+                .spawn(async move { answer.await.expect("answering does not panic") });
         }
         let effects = self.core.take_effects();
         if !effects.is_empty() {
@@ -228,13 +229,19 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
 
     fn appended(&mut self, result: Result<Appended, AppendError>) -> Result<(), AppendError> {
         if matches!(result, Err(AppendError::Unknown)) {
-            let commit = self.core.commit_in_flight().cloned().expect("its result just came");
+            let commit = self
+                .core
+                .commit_in_flight()
+                .cloned()
+                .expect("its result just came");
             self.start_append(commit);
             return Ok(());
         }
-        self.core.appended(result?).map_err(|misplaced| AppendError::WrongPosition {
-            actual: misplaced.appended.last,
-        })
+        self.core
+            .appended(result?)
+            .map_err(|misplaced| AppendError::WrongPosition {
+                actual: misplaced.appended.last,
+            })
     }
 
     /// What is looked at once a second.
@@ -248,8 +255,10 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         if self.indexing.is_none() && durable.0.saturating_sub(self.indexed.0) > INDEX_LAG_MAX {
             let (index, log) = (Arc::clone(&self.stores.index), Arc::clone(&self.stores.log));
             // A failure is logged there, and met again by the first question.
-            self.indexing =
-                Some(self.pool.run(move || index.catch_up(&*log, durable).unwrap_or(durable)));
+            self.indexing = Some(
+                self.pool
+                    .run(move || index.catch_up(&*log, durable).unwrap_or(durable)),
+            );
         }
         if self.snapshotting.replay_length(&self.core) >= self.habits.snapshot_every {
             self.snapshotting.begin(&mut self.core);
@@ -268,9 +277,8 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             return false;
         }
         let since = *self.idle_since.get_or_insert_with(Instant::now);
-        let sleeps = since.elapsed() >= self.habits.sleep_after
-            && inbox.is_empty()
-            && self.bed.lie_down();
+        let sleeps =
+            since.elapsed() >= self.habits.sleep_after && inbox.is_empty() && self.bed.lie_down();
         if sleeps {
             debug!("nobody is connected: the tenant sleeps");
         }

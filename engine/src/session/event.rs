@@ -6,7 +6,10 @@ use homeroom_protocol::{
     CloseCode, Position, Presence, RemovedReason, ResetReason, ServerFrame, TimelineEvent, UserId,
 };
 
-use super::{Room, sink::{Pending, Queued}};
+use super::{
+    Room,
+    sink::{Pending, Queued},
+};
 use crate::hub::Push;
 
 /// Something that happened.
@@ -69,9 +72,13 @@ pub enum Event {
 pub(super) fn of(queued: Queued, pending: &Pending) -> Option<Event> {
     match queued {
         Queued::Push(push) => of_frame(&push, pending),
-        Queued::Ended { code, reconnect_after_ms } => {
-            Some(Event::Ended { code, reconnect_after_ms })
-        }
+        Queued::Ended {
+            code,
+            reconnect_after_ms,
+        } => Some(Event::Ended {
+            code,
+            reconnect_after_ms,
+        }),
     }
 }
 
@@ -79,21 +86,33 @@ fn of_frame(push: &Arc<Push>, pending: &Pending) -> Option<Event> {
     match push.frame() {
         ServerFrame::Event { room, epoch, event } => Some(Event::Timeline {
             room: pending.room(*room)?,
-            position: Position { epoch: *epoch, seq: event.seq },
+            position: Position {
+                epoch: *epoch,
+                seq: event.seq,
+            },
             event: event.clone(),
         }),
-        ServerFrame::Typing { room, users, count } => {
-            Some(Event::Typing { room: pending.room(*room)?, users: users.clone(), count: *count })
-        }
-        ServerFrame::Presence { users } => Some(Event::Presence { users: users.clone() }),
-        ServerFrame::Reset { room, position, reason } => Some(Event::Reset {
+        ServerFrame::Typing { room, users, count } => Some(Event::Typing {
+            room: pending.room(*room)?,
+            users: users.clone(),
+            count: *count,
+        }),
+        ServerFrame::Presence { users } => Some(Event::Presence {
+            users: users.clone(),
+        }),
+        ServerFrame::Reset {
+            room,
+            position,
+            reason,
+        } => Some(Event::Reset {
             room: pending.room(*room)?,
             position: *position,
             reason: *reason,
         }),
-        ServerFrame::Removed { room, reason } => {
-            Some(Event::Removed { room: pending.room(*room)?, reason: *reason })
-        }
+        ServerFrame::Removed { room, reason } => Some(Event::Removed {
+            room: pending.room(*room)?,
+            reason: *reason,
+        }),
         ServerFrame::Dropped { signals } => Some(Event::Dropped { signals: *signals }),
         // Answers go to whoever asked; a bye becomes the end of the queue.
         ServerFrame::Welcome(_)

@@ -141,7 +141,9 @@ pub(crate) async fn connect(
     let pending = Arc::new(Pending::default());
     let welcome = pending.welcome();
     let (sink, queue) = sink::queue(Arc::clone(&pending));
-    let connection = tenant.attach_sink(identity, Sink::Session(Box::new(sink))).await?;
+    let connection = tenant
+        .attach_sink(identity, Sink::Session(Box::new(sink)))
+        .await?;
     let shared = Arc::new(Shared {
         connection,
         pending,
@@ -150,7 +152,10 @@ pub(crate) async fn connect(
         user,
     });
     answer(welcome).await?;
-    let events = Events { queue, shared: Arc::clone(&shared) };
+    let events = Events {
+        queue,
+        shared: Arc::clone(&shared),
+    };
     Ok((Session { shared }, events))
 }
 
@@ -194,7 +199,11 @@ impl Session {
     /// [`RequestError`].
     pub async fn create(&self, id: &RoomId, title: Option<&str>) -> Result<Room, RequestError> {
         let title = title.map(str::to_owned);
-        let request = Request::Create { key: clock::fresh_key(), room: id.clone(), title };
+        let request = Request::Create {
+            key: clock::fresh_key(),
+            room: id.clone(),
+            title,
+        };
         match self.ask(request).await? {
             ServerFrame::Created { room, .. } => Ok(self.know(id, room)),
             other => Err(unexpected(&other)),
@@ -205,11 +214,32 @@ impl Session {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn join(&self, id: &RoomId, resume: Option<Position>) -> Result<Joined, RequestError> {
-        match self.ask(Request::Join { room: id.clone(), resume }).await? {
-            ServerFrame::Joined { room, position, head, reset, members, .. } => {
-                Ok(Joined { room: self.know(id, room), position, head, members, reset })
-            }
+    pub async fn join(
+        &self,
+        id: &RoomId,
+        resume: Option<Position>,
+    ) -> Result<Joined, RequestError> {
+        match self
+            .ask(Request::Join {
+                room: id.clone(),
+                resume,
+            })
+            .await?
+        {
+            ServerFrame::Joined {
+                room,
+                position,
+                head,
+                reset,
+                members,
+                ..
+            } => Ok(Joined {
+                room: self.know(id, room),
+                position,
+                head,
+                members,
+                reset,
+            }),
             other => Err(unexpected(&other)),
         }
     }
@@ -225,11 +255,18 @@ impl Session {
             explanation: format!("the room id {wrong}"),
         })?;
         match self.join(&id, None).await {
-            Err(RequestError::Refused { code: ErrorCode::RoomNotFound, .. }) => {}
+            Err(RequestError::Refused {
+                code: ErrorCode::RoomNotFound,
+                ..
+            }) => {}
             other => return other.map(|joined| joined.room),
         }
         match self.create(&id, None).await {
-            Ok(_) | Err(RequestError::Refused { code: ErrorCode::RoomExists, .. }) => {}
+            Ok(_)
+            | Err(RequestError::Refused {
+                code: ErrorCode::RoomExists,
+                ..
+            }) => {}
             Err(other) => return Err(other),
         }
         self.join(&id, None).await.map(|joined| joined.room)
@@ -240,7 +277,9 @@ impl Session {
     /// # Errors
     /// [`RequestError`].
     pub async fn leave(&self, room: &Room) -> Result<(), RequestError> {
-        self.ask(Request::Leave { room: room.number }).await.map(drop)
+        self.ask(Request::Leave { room: room.number })
+            .await
+            .map(drop)
     }
 
     /// Says something in a room; returns when it is durable.
@@ -262,7 +301,11 @@ impl Session {
         text: impl Into<String>,
         key: IdempotencyKey,
     ) -> Result<Sent, RequestError> {
-        let request = Request::Send { key, room: room.number, text: text.into() };
+        let request = Request::Send {
+            key,
+            room: room.number,
+            text: text.into(),
+        };
         match self.ask(request).await? {
             ServerFrame::Sent { position, time, .. } => Ok(Sent { position, time }),
             other => Err(unexpected(&other)),
@@ -280,7 +323,12 @@ impl Session {
         anchor: Seq,
         limit: u32,
     ) -> Result<Page, RequestError> {
-        let request = Request::History { room: room.number, direction, anchor, limit };
+        let request = Request::History {
+            room: room.number,
+            direction,
+            anchor,
+            limit,
+        };
         match self.ask(request).await? {
             ServerFrame::Page { events, more, .. } => Ok(Page { events, more }),
             other => Err(unexpected(&other)),
@@ -292,7 +340,12 @@ impl Session {
     /// # Errors
     /// [`RequestError`].
     pub async fn typing(&self, room: &Room, active: bool) -> Result<(), RequestError> {
-        self.ask(Request::Typing { room: room.number, active }).await.map(drop)
+        self.ask(Request::Typing {
+            room: room.number,
+            active,
+        })
+        .await
+        .map(drop)
     }
 
     /// Sets the state of this device.
@@ -307,10 +360,7 @@ impl Session {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn watch(
-        &self,
-        users: Vec<UserId>,
-    ) -> Result<Vec<(UserId, Presence)>, RequestError> {
+    pub async fn watch(&self, users: Vec<UserId>) -> Result<Vec<(UserId, Presence)>, RequestError> {
         match self.ask(Request::Watch { users }).await? {
             ServerFrame::Watching { users, .. } => Ok(users),
             other => Err(unexpected(&other)),
@@ -327,7 +377,14 @@ impl Session {
         after: Option<UserId>,
         limit: u32,
     ) -> Result<(Vec<UserId>, bool), RequestError> {
-        match self.ask(Request::Members { room: room.number, after, limit }).await? {
+        match self
+            .ask(Request::Members {
+                room: room.number,
+                after,
+                limit,
+            })
+            .await?
+        {
             ServerFrame::Members { users, more, .. } => Ok((users, more)),
             other => Err(unexpected(&other)),
         }
@@ -342,13 +399,21 @@ impl Session {
     }
 
     fn know(&self, id: &RoomId, number: RoomNumber) -> Room {
-        let room = Room { id: id.clone(), number };
+        let room = Room {
+            id: id.clone(),
+            number,
+        };
         self.shared.pending.know(&room);
         room
     }
 
     async fn ask(&self, request: Request) -> Result<ServerFrame, RequestError> {
-        let _place = self.shared.places.acquire().await.expect("the semaphore is never closed");
+        let _place = self
+            .shared
+            .places
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         let id = RequestId(self.shared.requests.fetch_add(1, Ordering::Relaxed));
         let room = match &request {
             Request::Create { room, .. } | Request::Join { room, .. } => Some(room.clone()),
@@ -368,13 +433,16 @@ async fn answer(
 ) -> Result<ServerFrame, RequestError> {
     let push = answered.await.map_err(|_| RequestError::Ended)?;
     match push.frame() {
-        ServerFrame::Error { code, retry_after_ms, explanation, .. } => {
-            Err(RequestError::Refused {
-                code: ErrorCode::from_number(*code).unwrap_or(ErrorCode::Overloaded),
-                retry_after_ms: *retry_after_ms,
-                explanation: explanation.clone(),
-            })
-        }
+        ServerFrame::Error {
+            code,
+            retry_after_ms,
+            explanation,
+            ..
+        } => Err(RequestError::Refused {
+            code: ErrorCode::from_number(*code).unwrap_or(ErrorCode::Overloaded),
+            retry_after_ms: *retry_after_ms,
+            explanation: explanation.clone(),
+        }),
         frame => Ok(frame.clone()),
     }
 }

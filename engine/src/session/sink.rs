@@ -26,7 +26,10 @@ const QUEUE_LOW: usize = QUEUE_MAX / 4;
 #[derive(Debug)]
 pub(super) enum Queued {
     Push(Arc<Push>),
-    Ended { code: CloseCode, reconnect_after_ms: Option<u64> },
+    Ended {
+        code: CloseCode,
+        reconnect_after_ms: Option<u64>,
+    },
 }
 
 /// Who waits for which answer, and the rooms by their numbers.
@@ -113,7 +116,13 @@ impl Pending {
         };
         // Known before the room's first event is read, whatever the asker does meanwhile.
         if let (Some(room), ServerFrame::Joined { room: number, .. }) = (room, push.frame()) {
-            waiting.rooms.insert(*number, Room { id: room, number: *number });
+            waiting.rooms.insert(
+                *number,
+                Room {
+                    id: room,
+                    number: *number,
+                },
+            );
         }
         // An asker that gave up needs no answer.
         let _ = answer.send(Arc::clone(push));
@@ -178,7 +187,10 @@ impl SessionSink for QueueSink {
         if self.pending.answer(push) {
             return Ok(());
         }
-        if let ServerFrame::Bye { reconnect_after_ms, .. } = push.frame() {
+        if let ServerFrame::Bye {
+            reconnect_after_ms, ..
+        } = push.frame()
+        {
             self.reconnect_after_ms = *reconnect_after_ms;
             return Ok(());
         }
@@ -197,7 +209,10 @@ impl SessionSink for QueueSink {
     }
 
     fn close(&mut self, code: CloseCode) {
-        let ended = Queued::Ended { code, reconnect_after_ms: self.reconnect_after_ms };
+        let ended = Queued::Ended {
+            code,
+            reconnect_after_ms: self.reconnect_after_ms,
+        };
         // The place for it is never given to anything else; a reader that is gone needs no end.
         let _ = self.sender.try_send(ended);
         self.pending.end();

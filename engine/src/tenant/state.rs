@@ -152,6 +152,8 @@ impl Domain for Tenant {
     type Question = Question;
     type Fact = Fact;
 
+    const ROWS_VERSION: u32 = 1;
+
     fn new(seed: Seed) -> Self {
         Self {
             name: seed.tenant,
@@ -288,6 +290,14 @@ impl Domain for Tenant {
         history: &dyn History,
     ) -> Result<Fact, HistoryError> {
         history::answer(question, history)
+    }
+
+    fn sections(&self) -> Vec<SectionId> {
+        let rooms = self
+            .rooms
+            .iter()
+            .map(|room| sections::section_of(room.number()));
+        std::iter::once(sections::KEYS).chain(rooms).collect()
     }
 
     fn take_dirty_sections(&mut self) -> Vec<SectionId> {

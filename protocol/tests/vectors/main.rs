@@ -9,6 +9,7 @@ mod describe;
 mod examples;
 mod invalid;
 mod render;
+mod spec;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

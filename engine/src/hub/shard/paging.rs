@@ -83,11 +83,12 @@ impl Shard {
             return;
         }
         let rooms = found.rooms.len();
+        let begin = found.page_turn as usize;
         for step in 0..rooms {
             if found.pages >= PAGES_PER_CONNECTION_MAX {
                 return;
             }
-            let at = (found.page_turn as usize + step) % rooms;
+            let at = (begin + step) % rooms;
             let seat = found.rooms[at];
             let Some(roster) = self.seating.rosters.get_mut(seat.roster) else {
                 continue;

@@ -30,8 +30,16 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let core = Core::new(Tally::new(()), LogPosition::START, WriterEpoch(1), Space::Reserved);
-        Self { core, script: Script::default() }
+        let core = Core::new(
+            Tally::new(()),
+            LogPosition::START,
+            WriterEpoch(1),
+            Space::Reserved,
+        );
+        Self {
+            core,
+            script: Script::default(),
+        }
     }
 
     fn input(&mut self, input: Input) {
@@ -43,12 +51,20 @@ impl Scene {
     }
 
     fn commit(&mut self) -> Commit {
-        self.core.next_commit(&mut self.script).expect("something was decided")
+        self.core
+            .next_commit(&mut self.script)
+            .expect("something was decided")
     }
 
     fn durable(&mut self, commit: &Commit, space: Space) {
         let last = LogPosition(commit.expected.0 + commit.records.len() as u64);
-        self.core.appended(Appended { first: commit.expected.next(), last, space }).unwrap();
+        self.core
+            .appended(Appended {
+                first: commit.expected.next(),
+                last,
+                space,
+            })
+            .unwrap();
     }
 
     fn said(&mut self) -> Vec<Effect> {
@@ -56,7 +72,11 @@ impl Scene {
     }
 
     fn answer(&mut self, number: Result<u64, HistoryError>) {
-        let ask = self.core.take_questions().pop().expect("something was asked");
+        let ask = self
+            .core
+            .take_questions()
+            .pop()
+            .expect("something was asked");
         self.core.answered(&mut self.script, ask.ticket, number);
     }
 }
@@ -66,12 +86,19 @@ fn the_next_request_sees_what_was_applied_and_speaks_when_it_is_durable() {
     let mut scene = Scene::new();
     scene.add(1, 5);
     scene.input(Input::Total { who: 2 });
-    assert_eq!(scene.said(), [Effect::Signal { who: 1 }], "only the signal does not wait");
+    assert_eq!(
+        scene.said(),
+        [Effect::Signal { who: 1 }],
+        "only the signal does not wait"
+    );
     let commit = scene.commit();
     scene.durable(&commit, Space::Reserved);
     assert_eq!(
         scene.said(),
-        [Effect::Added { who: 1, total: 5 }, Effect::Total { who: 2, total: 5 }]
+        [
+            Effect::Added { who: 1, total: 5 },
+            Effect::Total { who: 2, total: 5 }
+        ]
     );
 }
 
@@ -106,7 +133,13 @@ fn a_full_disk_refuses_writes_and_answers_reads() {
     scene.said();
     scene.add(1, 6);
     scene.input(Input::Total { who: 1 });
-    assert_eq!(scene.said(), [Effect::Refused { who: 1 }, Effect::Total { who: 1, total: 5 }]);
+    assert_eq!(
+        scene.said(),
+        [
+            Effect::Refused { who: 1 },
+            Effect::Total { who: 1, total: 5 }
+        ]
+    );
     scene.core.set_space(Space::Reserved);
     scene.add(1, 6);
     assert!(scene.core.next_commit(&mut Script::default()).is_some());
@@ -115,28 +148,58 @@ fn a_full_disk_refuses_writes_and_answers_reads() {
 #[test]
 fn a_question_keeps_its_lane_in_order_and_blocks_no_other() {
     let mut scene = Scene::new();
-    scene.input(Input::Nth { who: 1, position: 9 });
+    scene.input(Input::Nth {
+        who: 1,
+        position: 9,
+    });
     scene.input(Input::Total { who: 1 });
     scene.input(Input::Total { who: 2 });
     assert_eq!(scene.said(), [Effect::Total { who: 2, total: 0 }]);
     scene.answer(Ok(7));
     assert_eq!(
         scene.said(),
-        [Effect::Nth { who: 1, number: Some(7) }, Effect::Total { who: 1, total: 0 }]
+        [
+            Effect::Nth {
+                who: 1,
+                number: Some(7)
+            },
+            Effect::Total { who: 1, total: 0 }
+        ]
     );
 }
 
 #[test]
 fn a_lane_with_two_questions_asks_them_one_after_the_other() {
     let mut scene = Scene::new();
-    scene.input(Input::Nth { who: 1, position: 9 });
-    scene.input(Input::Nth { who: 1, position: 8 });
+    scene.input(Input::Nth {
+        who: 1,
+        position: 9,
+    });
+    scene.input(Input::Nth {
+        who: 1,
+        position: 8,
+    });
     scene.input(Input::Total { who: 1 });
     scene.answer(Err(HistoryError::Unreadable));
-    assert_eq!(scene.said(), [Effect::Nth { who: 1, number: None }]);
+    assert_eq!(
+        scene.said(),
+        [Effect::Nth {
+            who: 1,
+            number: None
+        }]
+    );
     scene.answer(Ok(1));
     let said = scene.said();
-    assert_eq!(said, [Effect::Nth { who: 1, number: Some(1) }, Effect::Total { who: 1, total: 0 }]);
+    assert_eq!(
+        said,
+        [
+            Effect::Nth {
+                who: 1,
+                number: Some(1)
+            },
+            Effect::Total { who: 1, total: 0 }
+        ]
+    );
 }
 
 #[test]
@@ -156,8 +219,11 @@ fn nothing_is_taken_for_durable_at_another_position() {
     let mut scene = Scene::new();
     scene.add(1, 5);
     scene.commit();
-    let elsewhere =
-        Appended { first: LogPosition(7), last: LogPosition(7), space: Space::Reserved };
+    let elsewhere = Appended {
+        first: LogPosition(7),
+        last: LogPosition(7),
+        space: Space::Reserved,
+    };
     assert!(scene.core.appended(elsewhere).is_err());
     assert_eq!(scene.said(), [Effect::Signal { who: 1 }]);
 }

@@ -49,6 +49,8 @@ impl Domain for Tally {
     type Question = u64;
     type Fact = u64;
 
+    const ROWS_VERSION: u32 = 1;
+
     fn new((): ()) -> Self {
         Self::default()
     }
@@ -87,9 +89,15 @@ impl Domain for Tally {
                 self.apply(self.applied.next(), &event);
                 out.events.push(event);
                 out.now.push(Effect::Signal { who });
-                out.held.push(Effect::Added { who, total: self.total });
+                out.held.push(Effect::Added {
+                    who,
+                    total: self.total,
+                });
             }
-            Input::Total { who } => out.held.push(Effect::Total { who, total: self.total }),
+            Input::Total { who } => out.held.push(Effect::Total {
+                who,
+                total: self.total,
+            }),
             Input::Nth { who, .. } => {
                 let number = fact.expect("it was asked").ok();
                 out.held.push(Effect::Nth { who, number });
@@ -120,14 +128,20 @@ impl Domain for Tally {
     }
 
     fn decode(bytes: &[u8]) -> Result<Added, DecodeError> {
-        let bytes = bytes.try_into().map_err(|_| DecodeError::Malformed { what: "number" })?;
+        let bytes = bytes
+            .try_into()
+            .map_err(|_| DecodeError::Malformed { what: "number" })?;
         Ok(Added(u64::from_le_bytes(bytes)))
     }
 
     fn index((): &(), at: LogPosition, event: &Added, rows: &mut Vec<Row>) {
         let mut key = vec![b'n'];
         key.extend(at.0.to_be_bytes());
-        rows.push(Row { key, value: event.0.to_le_bytes().to_vec(), expires: None });
+        rows.push(Row {
+            key,
+            value: event.0.to_le_bytes().to_vec(),
+            expires: None,
+        });
     }
 
     fn time(_: &Added) -> Timestamp {
@@ -149,7 +163,11 @@ impl Domain for Tally {
     }
 
     fn take_dirty_sections(&mut self) -> Vec<SectionId> {
-        if std::mem::take(&mut self.dirty) { self.sections() } else { Vec::new() }
+        if std::mem::take(&mut self.dirty) {
+            self.sections()
+        } else {
+            Vec::new()
+        }
     }
 
     fn save_section(&self, _: SectionId) -> Option<Vec<u8>> {

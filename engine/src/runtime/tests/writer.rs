@@ -74,7 +74,11 @@ struct Gate {
 
 impl Log for Gate {
     fn append(&self, commit: &Commit) -> Result<Appended, AppendError> {
-        self.waiting.lock().unwrap().recv().expect("the test lets every append go on")?;
+        self.waiting
+            .lock()
+            .unwrap()
+            .recv()
+            .expect("the test lets every append go on")?;
         self.commits.lock().unwrap().push(commit.records.len());
         self.log.append(commit)
     }
@@ -118,8 +122,11 @@ impl Scene {
         let log = MemoryLog::new();
         let writer = log.reopen();
         let (let_go, waiting) = std::sync::mpsc::channel();
-        let log =
-            Arc::new(Gate { log, commits: Mutex::default(), waiting: Mutex::new(waiting) });
+        let log = Arc::new(Gate {
+            log,
+            commits: Mutex::default(),
+            waiting: Mutex::new(waiting),
+        });
         let stores = Stores {
             log: Arc::clone(&log) as Arc<dyn Log>,
             index: Arc::new(Indexer::new((), Box::new(MemoryPlace), None)),
@@ -127,12 +134,25 @@ impl Scene {
         let awake = wake::wake::<Tally>(&(), stores, None, writer).unwrap();
         let (heard_by, heard) = mpsc::unbounded_channel();
         let abandoned = Arc::new(AtomicBool::new(false));
-        let ears = Ears { heard: heard_by, abandoned: Arc::clone(&abandoned) };
-        let habits = Habits { sleep_after, snapshot_every: u64::MAX };
+        let ears = Ears {
+            heard: heard_by,
+            abandoned: Arc::clone(&abandoned),
+        };
+        let habits = Habits {
+            sleep_after,
+            snapshot_every: u64::MAX,
+        };
         let (inbox, commands) = mpsc::channel(INBOX_MAX);
         let writer = Writer::new(awake, ears, bed, habits, Pool::new(2));
         let writer = tokio::spawn(writer.run(commands));
-        Self { log, let_go, inbox, heard, abandoned, writer }
+        Self {
+            log,
+            let_go,
+            inbox,
+            heard,
+            abandoned,
+            writer,
+        }
     }
 
     async fn tell(&self, input: Input) {
@@ -193,7 +213,10 @@ async fn an_append_of_unknown_outcome_is_tried_again() {
     scene.add(1).await;
     scene.let_go.send(Err(AppendError::Unknown)).unwrap();
     scene.let_go.send(Ok(())).unwrap();
-    assert_eq!(scene.hear_but_signals().await, Effect::Added { who: 1, total: 1 });
+    assert_eq!(
+        scene.hear_but_signals().await,
+        Effect::Added { who: 1, total: 1 }
+    );
     assert_eq!(*scene.log.commits.lock().unwrap(), [1]);
 }
 
@@ -202,7 +225,7 @@ async fn a_failed_append_ends_this_life_and_answers_nothing() {
     let mut scene = Scene::new(Awake, NEVER);
     scene.add(1).await;
     scene.let_go.send(Err(failure())).unwrap();
-    assert_eq!(scene.writer.await.unwrap(), Ended::Failed);
+    assert_eq!((&mut scene.writer).await.unwrap(), Ended::Failed);
     assert!(scene.abandoned.load(Ordering::SeqCst));
     while let Some(effect) = scene.heard.recv().await {
         assert_eq!(effect, Effect::Signal { who: 1 });
@@ -219,7 +242,7 @@ async fn told_to_close_it_answers_what_it_took_and_seals() {
     scene.inbox.send(Command::Close(told)).await.unwrap();
     scene.let_go.send(Ok(())).unwrap();
     closed.await.unwrap();
-    assert_eq!(scene.writer.await.unwrap(), Ended::Closed);
+    assert_eq!((&mut scene.writer).await.unwrap(), Ended::Closed);
     assert_eq!(scene.hear().await, Effect::Added { who: 1, total: 1 });
     let sealed = Commit {
         id: crate::log::CommitId([0; 16]),
@@ -227,7 +250,10 @@ async fn told_to_close_it_answers_what_it_took_and_seals() {
         writer: scene.log.log.reopen(),
         records: vec![Tally::encode(&super::tally::Added(1))],
     };
-    assert!(scene.log.log.append(&sealed).is_ok(), "only a reopened log takes more");
+    assert!(
+        scene.log.log.append(&sealed).is_ok(),
+        "only a reopened log takes more"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -237,8 +263,16 @@ async fn the_history_is_complete_up_to_what_was_answered() {
         scene.add(number * 10).await;
         scene.let_go.send(Ok(())).unwrap();
         scene.hear_but_signals().await;
-        scene.tell(Input::Nth { who: 1, position: number }).await;
-        let nth = Effect::Nth { who: 1, number: Some(number * 10) };
+        scene
+            .tell(Input::Nth {
+                who: 1,
+                position: number,
+            })
+            .await;
+        let nth = Effect::Nth {
+            who: 1,
+            number: Some(number * 10),
+        };
         assert_eq!(scene.hear_but_signals().await, nth);
     }
 }
