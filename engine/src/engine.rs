@@ -233,6 +233,12 @@ impl Engine {
         Ok(checked.expect("checking files does not panic")?)
     }
 
+    /// The bounds and times its tenants keep to.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        self.shared.host.settings()
+    }
+
     /// Ends everything in order: what was taken is brought to disk and answered, the logs are sealed,
     /// every connection gets a bye. Afterwards everything refuses.
     pub async fn shut_down(&self, code: CloseCode, reconnect_after_ms: Option<u64>) {

@@ -3,7 +3,7 @@
 use homeroom_protocol::CloseCode;
 
 /// A client broke the transport's rules. It is at fault; the connection ends with
-/// [`close_code`](Self::close_code) and this as the explanation.
+/// [`close_code`](Self::close_code), or WebSocket's own 1002, and this as the explanation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// A client must mask every frame (RFC 6455, 5.1).
@@ -56,22 +56,22 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// The code for the bye and the WebSocket close frame.
+    /// The code for the bye and the close frame where our own protocol was broken; `None` where
+    /// WebSocket itself was.
     #[must_use]
-    pub const fn close_code(self) -> CloseCode {
+    pub const fn close_code(self) -> Option<CloseCode> {
         match self {
-            Self::MessageTooBig { .. } => CloseCode::MessageTooBig,
+            Self::MessageTooBig { .. } => Some(CloseCode::MessageTooBig),
+            Self::Text | Self::TooManyFragments { .. } => Some(CloseCode::Protocol),
             Self::Unmasked
             | Self::ReservedBits
             | Self::Opcode { .. }
-            | Self::Text
             | Self::FragmentedControl
             | Self::LongControl
             | Self::Length
             | Self::StrayContinuation
             | Self::UnfinishedMessage
-            | Self::TooManyFragments { .. }
-            | Self::BadClose => CloseCode::Protocol,
+            | Self::BadClose => None,
         }
     }
 }

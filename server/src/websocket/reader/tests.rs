@@ -14,11 +14,11 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 fn header(first: u8, length: usize) -> Vec<u8> {
     let mut bytes = vec![first];
-    match length {
-        0..=125 => bytes.push(0x80 | length as u8),
-        126..=0xffff => {
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(length @ 0..=125), _) => bytes.push(0x80 | length),
+        (_, Ok(length)) => {
             bytes.push(0x80 | 126);
-            bytes.extend((length as u16).to_be_bytes());
+            bytes.extend(length.to_be_bytes());
         }
         _ => {
             bytes.push(0x80 | 127);
@@ -112,7 +112,7 @@ fn control_frames_come_between_the_fragments_of_a_message() {
 fn every_length_form_is_read_at_its_borders() {
     for length in [0, 1, 125, 126, 127, 0xffff, 0x1_0000] {
         let mut reader = Reader::new(0x1_0000);
-        let payload: Vec<u8> = (0..length).map(|at| at as u8).collect();
+        let payload: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
         assert_eq!(
             read(&mut reader, &[&frame(0x82, &payload)]),
             [Said::Message(payload)],
