@@ -15,7 +15,10 @@ use crate::{
     connection::Connection,
     hub::{Gauge, Sink, SocketSink},
     identity::Identity,
-    log::Verified,
+    log::{
+        Verified,
+        disk::{Disk, RealDisk},
+    },
     runtime::{
         directory::Directory,
         folder::FolderError,
@@ -52,6 +55,8 @@ pub struct Config {
     /// Size at which a log segment is closed and the next begun, in bytes. Default 64 MiB: a thousand
     /// of them hold 64 GB, and dropping one frees something worth freeing.
     pub segment_bytes: u64,
+    /// How files are reached. Default: the system's; tests put one that fails in its place.
+    pub disk: Arc<dyn Disk>,
     /// Bytes queued for one connection before its durable events are left to the log, default 256 KiB:
     /// a few seconds of a busy room, and 10,000 stalled readers stay under 3 GB.
     pub outbox_bytes_max: usize,
@@ -68,6 +73,7 @@ impl Default for Config {
             snapshot_every_records: 50_000,
             open_indexes_max: 64,
             segment_bytes: 64 * 1024 * 1024,
+            disk: Arc::new(RealDisk),
             outbox_bytes_max: 256 * 1024,
         }
     }
@@ -163,7 +169,7 @@ impl Engine {
     /// # Errors
     /// [`TenantError`].
     pub async fn tenant(&self, name: &TenantName) -> Result<Tenant, TenantError> {
-        match self.find_tenant(name).await? {
+        match self.find_tenant(name)? {
             Some(tenant) => Ok(tenant),
             None => match self.create_tenant(name).await {
                 // Somebody else was quicker.
@@ -177,7 +183,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`TenantError`].
-    pub async fn find_tenant(&self, name: &TenantName) -> Result<Option<Tenant>, TenantError> {
+    pub fn find_tenant(&self, name: &TenantName) -> Result<Option<Tenant>, TenantError> {
         self.check_open()?;
         Ok(self.shared.host.exists(name)?.then(|| self.handle(name)))
     }
@@ -198,7 +204,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`TenantError`].
-    pub async fn tenants(&self) -> Result<Vec<TenantSummary>, TenantError> {
+    pub fn tenants(&self) -> Result<Vec<TenantSummary>, TenantError> {
         self.check_open()?;
         let names = self.shared.host.names()?;
         let awake = |name: &TenantName| self.shared.tenants.is_awake(name);

@@ -1,4 +1,5 @@
 //! What every index promises, held for the one in memory and the one on disk by the same suite.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::path::Path;
 

@@ -1,4 +1,9 @@
 //! Whatever happens to any byte of any file: an older snapshot or none, never a wrong one.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "bytes are made from small numbers"
+)]
 
 use std::{
     collections::BTreeMap,

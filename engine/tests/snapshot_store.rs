@@ -1,4 +1,9 @@
 //! A snapshot store is a sorted map that survives restarts: what was written last is what is loaded.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "bytes are made from small numbers"
+)]
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -352,6 +352,87 @@ fn optional_fields_may_be_missing_or_nil() {
     assert_eq!(frames[0], frames[1]);
 }
 
+#[test]
+fn an_integer_is_read_in_every_form_it_may_be_written_in() {
+    for head in [
+        &[][..],
+        &[0xcc],
+        &[0xcd, 0],
+        &[0xce, 0, 0, 0],
+        &[0xcf, 0, 0, 0, 0, 0, 0, 0],
+        &[0xd0],
+        &[0xd1, 0],
+        &[0xd2, 0, 0, 0],
+        &[0xd3, 0, 0, 0, 0, 0, 0, 0],
+    ] {
+        let bytes = [&[0x92, 2][..], head, &[7]].concat();
+        assert_eq!(
+            read(&bytes),
+            Ok(ClientFrame::Ping { nonce: 7 }),
+            "{head:02x?}"
+        );
+    }
+}
+
+/// Auth, positions and entries of lists may grow too, and what follows them is still found.
+#[test]
+fn fields_of_a_later_version_inside_arrays_are_passed_over() {
+    let extra = [0x92, 0xc0, 0x81, 0xa1, b'x', 0xc3];
+    let same = |long: &[&[u8]], short: &[u8]| {
+        let server = |bytes: &[u8]| {
+            let mut frames = decode_server_message(bytes, MAX).unwrap();
+            frames.next().unwrap().unwrap()
+        };
+        if short[1] < 64 {
+            assert_eq!(read(&long.concat()).unwrap(), read(short).unwrap());
+        } else {
+            assert_eq!(server(&long.concat()), server(short));
+        }
+    };
+    // Hello: auth, then device.
+    same(
+        &[
+            &[0x95, 1, 1, 0xa1, b't', 0x93, 1, 0xa1, b'u'],
+            &extra,
+            &[0xa1, b'd'],
+        ],
+        &[0x95, 1, 1, 0xa1, b't', 0x92, 1, 0xa1, b'u', 0xa1, b'd'],
+    );
+    // Joined: position, then head and members.
+    same(
+        &[&[0x96, 67, 1, 7, 0x93, 5, 41], &extra, &[44, 28]],
+        &[0x96, 67, 1, 7, 0x92, 5, 41, 44, 28],
+    );
+    // Presence: the first entry, then the second.
+    same(
+        &[
+            &[0x92, 98, 0x92, 0x93, 0xa1, b'u', 1],
+            &extra,
+            &[0x92, 0xa1, b'v', 2],
+        ],
+        &[0x92, 98, 0x92, 0x92, 0xa1, b'u', 1, 0x92, 0xa1, b'v', 2],
+    );
+    // Page: body and event of the first, then the second.
+    let second = [0x94, 2, 3, 0xa1, b'u', 0x91, 2];
+    same(
+        &[
+            &[
+                0x96, 69, 1, 7, 5, 0xc2, 0x92, 0x95, 1, 3, 0xa1, b'u', 0x92, 3,
+            ],
+            &extra,
+            &extra,
+            &second,
+        ],
+        &[
+            &[
+                0x96, 69, 1, 7, 5, 0xc2, 0x92, 0x94, 1, 3, 0xa1, b'u', 0x91, 3,
+            ][..],
+            &second,
+        ]
+        .concat(),
+    );
+}
+
 /// What a server of a later version says must not end a client.
 #[test]
 fn numbers_of_a_later_version_are_read_as_something_safe() {

@@ -25,6 +25,10 @@ pub const DIRECT_LANE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Pages of the past that one connection may be waiting for at once; its other rooms wait their turn.
 pub const PAGES_PER_CONNECTION_MAX: u8 = 4;
 
+/// Newest events of a room kept while a page of its past is being read, so that a listener whose page
+/// was overtaken still catches up in one step.
+pub const TAIL_EVENTS_MAX: usize = 256;
+
 /// A connection that has something queued and took no byte for this long is closed, resumable.
 pub const STALL_MS: u64 = 5 * 60 * 1000;
 

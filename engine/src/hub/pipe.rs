@@ -286,7 +286,6 @@ impl Socket {
     }
 
     fn say_bye(&mut self, bye: &Arc<Push>, code: CloseCode) {
-        self.outbox.keep_half_written();
         let mut scratch = Vec::new();
         if self.drain(&mut scratch).is_err() || self.blocked {
             return;

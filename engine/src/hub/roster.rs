@@ -1,8 +1,10 @@
 //! Who hears a room or watches a user, and how far each has come.
 
+use std::{collections::VecDeque, sync::Arc};
+
 use homeroom_protocol::{Epoch, Seq};
 
-use super::{Audience, Generation, TenantLife};
+use super::{Audience, Generation, Push, TenantLife, bounds::TAIL_EVENTS_MAX};
 
 /// One audience of one tenant life.
 #[derive(Debug)]
@@ -23,6 +25,11 @@ pub(super) struct Roster {
     pub(super) batch: Option<usize>,
     /// Batches that name this roster: it is not freed before they are done.
     pub(super) holds: u32,
+    /// Listeners whose page was asked for and has not come.
+    asked: u32,
+    /// What was given to the others since: without it, a listener of a busy room whose pages are
+    /// always overtaken would never go live.
+    tail: VecDeque<(Seq, Arc<Push>)>,
 }
 
 /// One connection in an audience.
@@ -106,6 +113,8 @@ impl Roster {
             given: Seq(0),
             batch: None,
             holds: 0,
+            asked: 0,
+            tail: VecDeque::new(),
         }
     }
 
@@ -117,8 +126,44 @@ impl Roster {
             self.head = head;
             self.given = head;
             self.batch = None;
+            self.tail.clear();
         } else if head > self.head {
             self.head = head;
+        }
+    }
+
+    /// Events are given to those who are live.
+    pub(super) fn give(&mut self, events: &[(Seq, Arc<Push>)]) {
+        let (Some((first, _)), Some((last, _))) = (events.first(), events.last()) else {
+            return;
+        };
+        self.given = self.given.max(*last);
+        if self.asked == 0 {
+            return;
+        }
+        if (self.tail.back()).is_some_and(|(newest, _)| newest.next() != *first) {
+            self.tail.clear();
+        }
+        self.tail.extend(events.iter().cloned());
+        let excess = self.tail.len().saturating_sub(TAIL_EVENTS_MAX);
+        self.tail.drain(..excess);
+    }
+
+    /// The newest events that were given, without a gap.
+    pub(super) fn tail(&self) -> impl Iterator<Item = (Seq, Arc<Push>)> {
+        self.tail.iter().cloned()
+    }
+
+    /// A page was asked for.
+    pub(super) fn page_asked(&mut self) {
+        self.asked += 1;
+    }
+
+    /// A page came, or will not be needed.
+    pub(super) fn page_done(&mut self) {
+        self.asked -= 1;
+        if self.asked == 0 {
+            self.tail = VecDeque::new();
         }
     }
 

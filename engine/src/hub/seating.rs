@@ -10,7 +10,7 @@ use homeroom_protocol::{ConnectionId, RoomNumber};
 use super::{
     Audience, TenantLife,
     connection::{Connection, Seat},
-    roster::{Cursor, Listener, Roster, Stamp},
+    roster::{Cursor, CursorState, Listener, Roster, Stamp},
     slots::Slots,
 };
 
@@ -163,6 +163,9 @@ impl Seating {
         roster.listeners.swap_remove(index);
         roster.sockets -= u32::from(is_socket);
         let cursor = (!roster.cursors.is_empty()).then(|| roster.cursors.swap_remove(index));
+        if cursor.is_some_and(|cursor| cursor.state == CursorState::Asked) {
+            roster.page_done();
+        }
         if let Some(moved) = roster.listeners.get(index) {
             let (connection, place_there) = (moved.connection, moved.seat as usize);
             if let Some(connection) = self.connections.get_mut(connection) {

@@ -184,7 +184,8 @@ impl Shard {
         }
     }
 
-    /// A socket or session that was blocked takes more: writes what is queued for it.
+    /// A socket or session that was blocked takes more: writes what is queued for it. End a turn
+    /// afterwards: the connection may need pages, or may have ended.
     pub fn writable(&mut self, connection: ConnectionId, now: Timestamp) {
         let Some(slot) = self.seating.slot(connection) else {
             return;

@@ -35,16 +35,17 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 /// Any index, its panics turned into errors.
 #[derive(Debug)]
 pub(super) struct Guarded {
+    name: String,
     index: Box<dyn Index>,
 }
 
 impl Guarded {
-    pub(super) fn new(index: Box<dyn Index>) -> Self {
-        Self { index }
+    pub(super) fn new(name: String, index: Box<dyn Index>) -> Self {
+        Self { name, index }
     }
 
     pub(super) fn applied(&self) -> Result<LogPosition, IndexError> {
-        caught("an index", || Ok(self.index.applied()))
+        caught(&self.name, || Ok(self.index.applied()))
     }
 
     pub(super) fn write(
@@ -53,11 +54,11 @@ impl Guarded {
         applied: LogPosition,
         now: Timestamp,
     ) -> Result<(), IndexError> {
-        caught("an index", || self.index.write(rows, applied, now))
+        caught(&self.name, || self.index.write(rows, applied, now))
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        caught("an index", || self.index.get(key))
+        caught(&self.name, || self.index.get(key))
     }
 
     pub(super) fn range(
@@ -67,13 +68,14 @@ impl Guarded {
         order: Order,
         rows_max: usize,
     ) -> Result<Vec<Found>, IndexError> {
-        caught("an index", || self.index.range(from, to, order, rows_max))
+        caught(&self.name, || self.index.range(from, to, order, rows_max))
     }
 
     /// Closes and drops it; a store that panics even here is let go all the same.
     pub(super) fn close(self) {
-        let closed = caught("an index", move || {
-            self.index.close();
+        let Self { name, index } = self;
+        let closed = caught(&name, move || {
+            index.close();
             Ok(())
         });
         if let Err(error) = closed {

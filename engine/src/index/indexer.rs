@@ -2,7 +2,13 @@
 //! rebuilt by itself when it cannot be trusted. The log is the truth; what it says is never the
 //! index's fault.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use homeroom_protocol::Timestamp;
 
@@ -30,7 +36,10 @@ const READ_BYTES: usize = 256 * 1024;
 pub struct Indexer<D: Domain> {
     seed: D::Seed,
     place: Box<dyn IndexPlace>,
+    name: String,
     slot: Arc<Slot>,
+    /// Whether the last question came to nothing because of the index.
+    is_failing: AtomicBool,
 }
 
 /// Why a try came to nothing.
@@ -52,8 +61,10 @@ impl<D: Domain> Indexer<D> {
     pub fn new(seed: D::Seed, place: Box<dyn IndexPlace>, cache: Option<Arc<IndexCache>>) -> Self {
         Self {
             seed,
+            name: place.name(),
             place,
             slot: Slot::new(cache),
+            is_failing: AtomicBool::new(false),
         }
     }
 
@@ -102,30 +113,51 @@ impl<D: Domain> Indexer<D> {
         work: impl Fn(&Guarded, LogPosition) -> Result<T, Trouble>,
     ) -> Result<T, HistoryError> {
         self.slot.with(|held| {
-            let first = self.attempt(held, log, durable, &work);
-            let Err(Trouble::Index(error)) = &first else {
-                return settled(first);
-            };
-            match error.fault {
-                IndexFault::Damaged => {
-                    tracing::warn!(%error, "the index is set aside and rebuilt");
-                    held.close();
-                    if let Err(error) = self.place.set_aside() {
-                        return settled(Err(Trouble::Index(error)));
-                    }
-                    let second = self.attempt(held, log, durable, &work);
-                    if matches!(second, Err(Trouble::Index(_))) {
-                        held.close();
-                    }
-                    settled(second)
-                }
-                IndexFault::Unavailable => {
-                    held.close();
-                    settled(first)
-                }
-                IndexFault::Refused => settled(first),
+            let mut result = self.attempt(held, log, durable, &work);
+            if let Err(Trouble::Index(error)) = &result
+                && error.fault == IndexFault::Damaged
+            {
+                self.tell(error, "the index is set aside and rebuilt");
+                held.close();
+                result = caught(&self.name, || self.place.set_aside())
+                    .map_err(Trouble::Index)
+                    .and_then(|()| self.attempt(held, log, durable, &work));
             }
+            self.settle(held, result)
         })
+    }
+
+    /// What the asker is told. An index that failed is closed, so that the next question opens it anew.
+    fn settle<T>(
+        &self,
+        held: &mut Held<'_>,
+        result: Result<T, Trouble>,
+    ) -> Result<T, HistoryError> {
+        match result {
+            Ok(value) => {
+                self.is_failing.store(false, Ordering::Relaxed);
+                Ok(value)
+            }
+            Err(Trouble::History(error)) => Err(error),
+            Err(Trouble::Index(error)) => {
+                self.tell(&error, "the index cannot be used");
+                self.is_failing.store(true, Ordering::Relaxed);
+                match error.fault {
+                    IndexFault::Damaged | IndexFault::Unavailable => held.close(),
+                    IndexFault::Refused => {}
+                }
+                Err(HistoryError::Unreadable)
+            }
+        }
+    }
+
+    /// Logs a failure, aloud only when the question before did not fail as well.
+    fn tell(&self, error: &IndexError, what: &'static str) {
+        if self.is_failing.load(Ordering::Relaxed) {
+            tracing::debug!(%error, what);
+        } else {
+            tracing::warn!(%error, what);
+        }
     }
 
     fn attempt<T>(
@@ -135,10 +167,20 @@ impl<D: Domain> Indexer<D> {
         durable: LogPosition,
         work: impl Fn(&Guarded, LogPosition) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
-        let index =
-            held.open_with(|| caught("its place", || self.place.open()).map(Guarded::new))?;
+        let index = held.open_with(|| {
+            let index = caught(&self.name, || self.place.open())?;
+            Ok(Guarded::new(self.name.clone(), index))
+        })?;
         let applied = self.follow(index, log, durable)?;
         work(index, applied)
+    }
+
+    fn damaged(&self, cause: String) -> Trouble {
+        Trouble::Index(IndexError {
+            place: self.name.clone(),
+            cause,
+            fault: IndexFault::Damaged,
+        })
     }
 
     /// Brings the index up to `durable` at least; returns how far it has come.
@@ -151,7 +193,7 @@ impl<D: Domain> Indexer<D> {
         let bounds = log.bounds();
         let mut applied = index.applied()?;
         if applied > bounds.last {
-            return Err(damaged(format!(
+            return Err(self.damaged(format!(
                 "it is at {applied}, ahead of its log, which ends at {}",
                 bounds.last
             )));
@@ -164,7 +206,7 @@ impl<D: Domain> Indexer<D> {
             let records = match log.read(applied.next(), READ_BYTES) {
                 Ok(records) => records,
                 Err(ReadError::Trimmed { first }) => {
-                    return Err(damaged(format!(
+                    return Err(self.damaged(format!(
                         "it is at {applied}, but its log is kept from {first} on only"
                     )));
                 }
@@ -227,23 +269,4 @@ impl<D: Domain> fmt::Debug for Indexer<D> {
             .field("place", &self.place)
             .finish_non_exhaustive()
     }
-}
-
-fn damaged(cause: String) -> Trouble {
-    Trouble::Index(IndexError {
-        place: "an index".to_owned(),
-        cause,
-        fault: IndexFault::Damaged,
-    })
-}
-
-/// What the asker is told; a failure of the index ends here and is logged here.
-fn settled<T>(result: Result<T, Trouble>) -> Result<T, HistoryError> {
-    result.map_err(|trouble| match trouble {
-        Trouble::History(error) => error,
-        Trouble::Index(error) => {
-            tracing::warn!(%error, "the index cannot be used");
-            HistoryError::Unreadable
-        }
-    })
 }

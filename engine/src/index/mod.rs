@@ -4,6 +4,7 @@
 mod cache;
 mod guard;
 mod indexer;
+mod layout;
 mod memory;
 mod past;
 mod place;

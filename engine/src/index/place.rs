@@ -10,6 +10,9 @@ use super::{Index, IndexError, IndexFault, IndexIdentity, MemoryIndex, SledIndex
 
 /// Opens an index, as often as it is needed.
 pub trait IndexPlace: Send + Sync + fmt::Debug {
+    /// What errors call it.
+    fn name(&self) -> String;
+
     /// Opens what is there, or creates an empty one.
     ///
     /// # Errors
@@ -29,6 +32,10 @@ pub trait IndexPlace: Send + Sync + fmt::Debug {
 pub struct MemoryPlace;
 
 impl IndexPlace for MemoryPlace {
+    fn name(&self) -> String {
+        "memory".to_owned()
+    }
+
     fn open(&self) -> Result<Box<dyn Index>, IndexError> {
         Ok(Box::new(MemoryIndex::new()))
     }
@@ -92,6 +99,10 @@ impl SledPlace {
 }
 
 impl IndexPlace for SledPlace {
+    fn name(&self) -> String {
+        self.folder().display().to_string()
+    }
+
     fn open(&self) -> Result<Box<dyn Index>, IndexError> {
         Ok(Box::new(SledIndex::open(&self.folder(), self.identity)?))
     }
@@ -104,7 +115,7 @@ impl IndexPlace for SledPlace {
         self.keep_aside()
             .or_else(|_| remove(&self.folder()))
             .map_err(|error| IndexError {
-                place: self.folder().display().to_string(),
+                place: self.name(),
                 cause: format!("cannot be set aside: {error}"),
                 fault: IndexFault::Unavailable,
             })

@@ -5,15 +5,6 @@
 //! None of that matters for an index that says whose it is and how far it has come, in the same atomic
 //! batch as its rows: what is older is caught up from the log, anything else is rebuilt.
 //!
-//! One tree, four kinds of keys:
-//!
-//! | key                        | value                                             |
-//! |----------------------------|---------------------------------------------------|
-//! | `00 'i'`                   | identity: layout, tenant, log epoch, rows version |
-//! | `00 'p'`                   | progress: applied position, clock, checksum       |
-//! | `00 'x'` expires, row key  | nothing; finds expired rows, soonest first        |
-//! | `01`..`fe` …               | expires (8 bytes, all ones = never), the value    |
-//!
 //! A batch takes a lock that sled shares between all databases of a process, so batches must stay
 //! small (a few hundred rows), or one tenant's rebuild would make the others wait.
 
@@ -30,20 +21,16 @@ use std::{
 
 use super::{
     Found, Index, IndexError, IndexFault, IndexIdentity, LogPosition, NEVER, Order, Row, Timestamp,
-    domain_range, expired_per_write_max, guard::caught, is_domain_key, refusal,
+    domain_range, expired_per_write_max,
+    guard::caught,
+    is_domain_key,
+    layout::{self, Progress},
+    refusal,
 };
 
 /// Enough for the inner pages of a large index and the leaves in use. sled's own default is 1 GB per
 /// database, and up to 64 are open at a time.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Counts up when the table above changes.
-const LAYOUT: u16 = 1;
-
-const IDENTITY: &[u8] = &[0x00, b'i'];
-const PROGRESS: &[u8] = &[0x00, b'p'];
-const EXPIRES: [u8; 2] = [0x00, b'x'];
-const PROGRESS_BYTES: usize = 20;
 
 /// The tries at a lock that a database closed a moment ago may still hold, and the pause between them.
 const LOCK_TRIES: usize = 100;
@@ -65,12 +52,6 @@ enum State {
 struct Store {
     db: sled::Db,
     progress: Progress,
-}
-
-#[derive(Clone, Copy)]
-struct Progress {
-    applied: LogPosition,
-    clock: Timestamp,
 }
 
 /// What went wrong inside one call, before it is known where.
@@ -199,12 +180,12 @@ impl Store {
         )?;
         for row in rows {
             let expires = row.expires.unwrap_or(NEVER);
-            batch.insert(&*row.key, stored(expires, &row.value));
+            batch.insert(&*row.key, layout::stored(expires, &row.value));
             if expires != NEVER {
-                batch.insert(expiry_key(expires, &row.key), &[]);
+                batch.insert(layout::expiry_key(expires, &row.key), &[]);
             }
         }
-        batch.insert(PROGRESS, &progress.encode());
+        batch.insert(layout::PROGRESS, &progress.encode());
         self.db.apply_batch(batch)?;
         self.progress = progress;
         Ok(())
@@ -216,17 +197,14 @@ impl Store {
         clock: Timestamp,
         rows_max: usize,
     ) -> Result<(), Failure> {
-        let due = self.db.range(EXPIRES.to_vec()..expiry_key(clock, &[]));
+        let due = self.db.range(layout::expired(clock));
         for entry in due.take(rows_max) {
             let (expiry, _) = entry?;
-            let (expires, key) = expiry
-                .get(EXPIRES.len()..)
-                .and_then(|rest| rest.split_first_chunk::<8>())
+            let (expires, key) = layout::expiry(&expiry)
                 .ok_or_else(|| Failure::damaged("an expiry row is too short"))?;
             // A row that was written again expires later, or never: then only the old note goes.
-            if let Some(row) = self.db.get(key)?
-                && row.starts_with(expires)
-            {
+            let row = self.db.get(key)?;
+            if row.is_some_and(|row| layout::row(&row).is_some_and(|(at, _)| at == expires)) {
                 batch.remove(key);
             }
             batch.remove(expiry.clone());
@@ -272,32 +250,9 @@ impl Store {
 
     /// The value of a stored row, unless it has expired.
     fn seen(&self, row: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
-        let (expires, value) = row
-            .split_first_chunk()
-            .ok_or_else(|| Failure::damaged("a row is too short"))?;
-        let expires = Timestamp(u64::from_be_bytes(*expires));
+        let (expires, value) =
+            layout::row(row).ok_or_else(|| Failure::damaged("a row is too short"))?;
         Ok((expires >= self.progress.clock).then(|| value.to_vec()))
-    }
-}
-
-impl Progress {
-    fn encode(self) -> [u8; PROGRESS_BYTES] {
-        let mut bytes = [0; PROGRESS_BYTES];
-        bytes[..8].copy_from_slice(&self.applied.0.to_be_bytes());
-        bytes[8..16].copy_from_slice(&self.clock.0.to_be_bytes());
-        let checksum = crc32c::crc32c(&bytes[..16]);
-        bytes[16..].copy_from_slice(&checksum.to_be_bytes());
-        bytes
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (applied, rest) = bytes.split_first_chunk()?;
-        let (clock, _) = rest.split_first_chunk()?;
-        let progress = Self {
-            applied: LogPosition(u64::from_be_bytes(*applied)),
-            clock: Timestamp(u64::from_be_bytes(*clock)),
-        };
-        (progress.encode() == bytes).then_some(progress)
     }
 }
 
@@ -358,25 +313,25 @@ fn is_locked(error: &std::io::Error) -> bool {
 
 fn open_store(folder: &Path, identity: IndexIdentity) -> Result<Store, Failure> {
     let db = open_database(folder)?;
-    let identity = encode_identity(identity);
+    let identity = layout::identity(identity);
     if db.is_empty() {
         let progress = Progress {
             applied: LogPosition::START,
             clock: Timestamp(0),
         };
         let mut batch = sled::Batch::default();
-        batch.insert(IDENTITY, identity);
-        batch.insert(PROGRESS, &progress.encode());
+        batch.insert(layout::IDENTITY, identity);
+        batch.insert(layout::PROGRESS, &progress.encode());
         db.apply_batch(batch)?;
         return Ok(Store { db, progress });
     }
-    if db.get(IDENTITY)?.as_deref() != Some(&*identity) {
+    if db.get(layout::IDENTITY)?.as_deref() != Some(&*identity) {
         return Err(Failure::damaged(
             "it belongs to another tenant, log or layout",
         ));
     }
     let progress = db
-        .get(PROGRESS)?
+        .get(layout::PROGRESS)?
         .and_then(|bytes| Progress::decode(&bytes))
         .ok_or_else(|| Failure::damaged("it does not say how far it has come"))?;
     Ok(Store { db, progress })
@@ -399,22 +354,6 @@ fn open_database(folder: &Path) -> Result<sled::Db, Failure> {
             opened => return Ok(opened?),
         }
     }
-}
-
-fn encode_identity(identity: IndexIdentity) -> Vec<u8> {
-    let mut bytes = LAYOUT.to_be_bytes().to_vec();
-    bytes.extend(identity.tenant.0);
-    bytes.extend(identity.epoch.0.to_be_bytes());
-    bytes.extend(identity.rows_version.to_be_bytes());
-    bytes
-}
-
-fn stored(expires: Timestamp, value: &[u8]) -> Vec<u8> {
-    [&expires.0.to_be_bytes(), value].concat()
-}
-
-fn expiry_key(expires: Timestamp, key: &[u8]) -> Vec<u8> {
-    [&EXPIRES[..], &expires.0.to_be_bytes(), key].concat()
 }
 
 /// Lets go of a store that failed.
@@ -460,7 +399,11 @@ mod tests {
             let rows: Vec<_> = (0..300_u64)
                 .map(|n| Row {
                     // Every third key is written again each time, with a later expiry.
-                    key: vec![1, (n % 256) as u8, if n % 3 == 0 { 0 } else { at as u8 }],
+                    key: vec![
+                        1,
+                        n.to_be_bytes()[7],
+                        if n % 3 == 0 { 0 } else { at.to_be_bytes()[7] },
+                    ],
                     value: Vec::new(),
                     expires: Some(Timestamp(at)),
                 })
@@ -496,7 +439,7 @@ mod tests {
         assert!(Progress::decode(&progress).is_some());
         progress[7] ^= 1;
         index
-            .call(|store| Ok(store.db.insert(PROGRESS, &progress).map(|_| ())?))
+            .call(|store| Ok(store.db.insert(layout::PROGRESS, &progress).map(|_| ())?))
             .unwrap();
         drop(index);
         let error = SledIndex::open(folder.path(), IDENTITY).unwrap_err();

@@ -13,9 +13,10 @@ use super::{
     disk::{Disk, DiskFile, OpenMode},
     high_water::{HighWater, Mark, MarkState},
     open_error::{Damage, OpenError},
-    recovery::{OpenTail, Sealed, Site, Survey, walk},
+    recovery::{OpenTail, Sealed, Site, Survey},
     segment::{SegmentHeader, Table, unfinished_name},
     tail::{Tail, Trouble},
+    walk::walk,
 };
 
 /// The last segment, ready to be written, and its table.
@@ -132,7 +133,8 @@ pub(super) fn thaw(
     })
 }
 
-/// Puts the mark where the log now ends.
+/// Puts the mark where the log now ends. It is written even if it already says so: what it says may
+/// be in the page cache only.
 pub(super) fn settle_mark(
     site: &Site<'_>,
     mark: &mut HighWater,
@@ -140,19 +142,18 @@ pub(super) fn settle_mark(
     last: LogPosition,
     copied: bool,
 ) -> Result<(), OpenError> {
-    let settled = Mark {
-        end: last,
-        state: MarkState::Open,
-        ..*mark.mark()
-    };
-    if settled == *mark.mark() && !copied {
-        return Ok(());
-    }
     let failed = |error: io::Error| LogFailure::new("write mark", path, &error);
     if copied {
+        let settled = Mark {
+            end: last,
+            state: MarkState::Open,
+            ..*mark.mark()
+        };
         *mark = HighWater::create(site.disk, path, settled).map_err(failed)?;
     } else {
         mark.write(last, MarkState::Open).map_err(failed)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        site.disk.sync_folder(folder).map_err(failed)?;
     }
     Ok(())
 }

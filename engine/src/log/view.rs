@@ -16,9 +16,10 @@ use super::{
     Bounds, LogFailure, LogPosition, ReadError, Record,
     commit::Unusable,
     disk::{Disk, DiskFile, OpenMode},
-    recovery::{Sealed, read_table},
+    recovery::Sealed,
     scan::{Scan, Step, numbered},
     segment::{SEGMENT_HEADER_BYTES, SegmentHeader, Table, file_name},
+    walk::read_table,
 };
 
 /// The durable part of a log.

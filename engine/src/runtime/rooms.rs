@@ -1,6 +1,6 @@
 //! Where room tenants live: their folders, their stores, their way to the hub.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use dashmap::DashMap;
 use homeroom_protocol::TenantName;
@@ -21,7 +21,7 @@ use crate::{
     hub::TenantLife,
     index::{IndexCache, IndexIdentity, Indexer, MemoryPlace, SledPlace},
     log::{
-        LastEnd, Log, MemoryLog, OpenReport, SegmentLog, SegmentOptions, Verified, disk::RealDisk,
+        LastEnd, Log, MemoryLog, OpenReport, SegmentLog, SegmentOptions, Verified, disk::Disk,
         verify,
     },
     snapshot::{SnapshotIdentity, SnapshotStore},
@@ -46,13 +46,18 @@ impl fmt::Debug for RoomHost {
 #[derive(Debug)]
 enum Place {
     Memory(DashMap<TenantName, InMemory>),
-    Folder {
-        folder: DataFolder,
-        indexes: Arc<IndexCache>,
-        segment_bytes: u64,
-        /// Tenants whose last life ended by a failure of their storage.
-        failed: DashMap<TenantName, ()>,
-    },
+    Folder(OnDisk),
+}
+
+/// A data folder and how its tenants' stores are opened.
+#[derive(Debug)]
+struct OnDisk {
+    folder: DataFolder,
+    disk: Arc<dyn Disk>,
+    segment_bytes: u64,
+    indexes: Arc<IndexCache>,
+    /// Tenants whose last life ended by a failure of their storage.
+    failed: DashMap<TenantName, ()>,
 }
 
 /// What stays of a tenant in memory while it sleeps.
@@ -71,12 +76,13 @@ impl RoomHost {
     pub(crate) fn open(config: &Config, shards: Shards) -> Result<Self, FolderError> {
         let place = match &config.folder {
             None => Place::Memory(DashMap::new()),
-            Some(folder) => Place::Folder {
+            Some(folder) => Place::Folder(OnDisk {
                 folder: DataFolder::open(folder)?,
-                indexes: IndexCache::new(config.open_indexes_max),
+                disk: Arc::clone(&config.disk),
                 segment_bytes: config.segment_bytes,
+                indexes: IndexCache::new(config.open_indexes_max),
                 failed: DashMap::new(),
-            },
+            }),
         };
         Ok(Self {
             place,
@@ -89,7 +95,7 @@ impl RoomHost {
     pub(crate) fn exists(&self, name: &TenantName) -> Result<bool, FolderError> {
         match &self.place {
             Place::Memory(tenants) => Ok(tenants.contains_key(name)),
-            Place::Folder { folder, .. } => folder.find(name).map(|found| found.is_some()),
+            Place::Folder(place) => place.folder.find(name).map(|found| found.is_some()),
         }
     }
 
@@ -101,7 +107,7 @@ impl RoomHost {
                 names.sort();
                 Ok(names)
             }
-            Place::Folder { folder, .. } => folder.tenants(),
+            Place::Folder(place) => place.folder.tenants(),
         }
     }
 
@@ -121,29 +127,22 @@ impl RoomHost {
                     Ok(())
                 }
             },
-            Place::Folder { folder, .. } => folder.create(name, now, entropy).map(drop),
+            Place::Folder(place) => place.folder.create(name, now, entropy).map(drop),
         }
     }
 
-    /// Reads every byte of a tenant's log. The tenant must sleep. Blocks.
+    /// Reads every byte of a tenant's log. Blocks.
     pub(crate) fn check(&self, name: &TenantName) -> Result<Option<Verified>, WakeError> {
-        let Place::Folder { folder, .. } = &self.place else {
-            return Ok(None);
-        };
-        let record = found(folder, name)?;
-        let log = folder.tenant(name).join("log");
-        Ok(Some(verify(
-            &RealDisk,
-            &log,
-            &folder.mark(name),
-            record.id,
-        )?))
+        match &self.place {
+            Place::Memory(_) => Ok(None),
+            Place::Folder(place) => place.check(name).map(Some),
+        }
     }
 
     /// Lets go of the data folder. Every tenant must sleep.
     pub(crate) fn close(&self) {
-        if let Place::Folder { folder, .. } = &self.place {
-            folder.unlock();
+        if let Place::Folder(place) = &self.place {
+            place.folder.unlock();
         }
     }
 
@@ -156,33 +155,75 @@ impl RoomHost {
     }
 }
 
-fn found(folder: &DataFolder, name: &TenantName) -> Result<TenantRecord, WakeError> {
-    let record = folder.find(name).map_err(Arc::new)?;
-    record.ok_or_else(|| WakeError::NotFound(name.clone()))
-}
-
-fn open_log(
-    folder: &DataFolder,
-    name: &TenantName,
-    record: &TenantRecord,
-    segment_bytes: u64,
-    suspect: bool,
-) -> Result<(SegmentLog, OpenReport), WakeError> {
-    let options = SegmentOptions {
-        segment_bytes,
-        suspect,
-        ..SegmentOptions::new(record.id, Arc::new(clock::random_bytes))
-    };
-    let home = folder.tenant(name).join("log");
-    let (log, report) = SegmentLog::open(Arc::new(RealDisk), &home, &folder.mark(name), options)?;
-    match report.end {
-        LastEnd::Never | LastEnd::Clean => {}
-        LastEnd::Crashed => {
-            info!(tenant = %name, cut_bytes = report.cut_bytes, "recovered after a crash");
-        }
-        LastEnd::Failed => warn!(tenant = %name, "recovered after a failure of the storage"),
+impl OnDisk {
+    fn record(&self, name: &TenantName) -> Result<TenantRecord, WakeError> {
+        let record = self.folder.find(name).map_err(Arc::new)?;
+        record.ok_or_else(|| WakeError::NotFound(name.clone()))
     }
-    Ok((log, report))
+
+    fn log_folder(&self, name: &TenantName) -> PathBuf {
+        self.folder.tenant(name).join("log")
+    }
+
+    fn check(&self, name: &TenantName) -> Result<Verified, WakeError> {
+        let record = self.record(name)?;
+        let mark = self.folder.mark(name);
+        Ok(verify(
+            &*self.disk,
+            &self.log_folder(name),
+            &mark,
+            record.id,
+        )?)
+    }
+
+    fn open_log(
+        &self,
+        name: &TenantName,
+        record: &TenantRecord,
+    ) -> Result<(SegmentLog, OpenReport), WakeError> {
+        let options = SegmentOptions {
+            segment_bytes: self.segment_bytes,
+            suspect: self.failed.contains_key(name),
+            ..SegmentOptions::new(record.id, Arc::new(clock::random_bytes))
+        };
+        let disk = Arc::clone(&self.disk);
+        let mark = self.folder.mark(name);
+        let opened = SegmentLog::open(disk, &self.log_folder(name), &mark, options)?;
+        self.failed.remove(name);
+        match opened.1.end {
+            LastEnd::Never | LastEnd::Clean => {}
+            LastEnd::Crashed => {
+                info!(tenant = %name, cut_bytes = opened.1.cut_bytes, "recovered after a crash");
+            }
+            LastEnd::Failed => warn!(tenant = %name, "recovered after a failure of the storage"),
+        }
+        Ok(opened)
+    }
+
+    fn wake(
+        &self,
+        name: &TenantName,
+        record: &TenantRecord,
+        seed: Seed,
+    ) -> Result<Awake<Tenant>, WakeError> {
+        let (log, report) = self.open_log(name, record)?;
+        let (tenant, epoch) = (record.id, report.epoch);
+        let home = self.folder.tenant(name);
+        let identity = SnapshotIdentity { tenant, epoch };
+        let snapshots = SnapshotStore::open(&home.join("snapshot"), identity, report.bounds.last)?;
+        let identity = IndexIdentity {
+            tenant,
+            epoch,
+            rows_version: Tenant::ROWS_VERSION,
+        };
+        let place = Box::new(SledPlace::new(&home, identity));
+        let index = Indexer::new(seed.clone(), place, Some(Arc::clone(&self.indexes)));
+        let stores = Stores {
+            log: Arc::new(log),
+            index: Arc::new(index),
+        };
+        wake::wake(&seed, stores, Some(snapshots), report.writer)
+    }
 }
 
 impl Host<Tenant> for RoomHost {
@@ -203,43 +244,16 @@ impl Host<Tenant> for RoomHost {
                 };
                 wake::wake(&seed, stores, None, writer)
             }
-            Place::Folder {
-                folder,
-                indexes,
-                segment_bytes,
-                failed,
-            } => {
-                let record = found(folder, name)?;
-                let seed = self.seed(name, &record);
-                let suspect = failed.contains_key(name);
-                let (log, report) = open_log(folder, name, &record, *segment_bytes, suspect)?;
-                failed.remove(name);
-                let (home, epoch) = (folder.tenant(name), report.epoch);
-                let identity = IndexIdentity {
-                    tenant: record.id,
-                    epoch,
-                    rows_version: Tenant::ROWS_VERSION,
-                };
-                let place = Box::new(SledPlace::new(&home, identity));
-                let identity = SnapshotIdentity {
-                    tenant: record.id,
-                    epoch,
-                };
-                let snapshots = home.join("snapshot");
-                let opened = SnapshotStore::open(&snapshots, identity, report.bounds.last)?;
-                let index = Indexer::new(seed.clone(), place, Some(Arc::clone(indexes)));
-                let stores = Stores {
-                    log: Arc::new(log),
-                    index: Arc::new(index),
-                };
-                wake::wake(&seed, stores, Some(opened), report.writer)
+            Place::Folder(place) => {
+                let record = place.record(name)?;
+                place.wake(name, &record, self.seed(name, &record))
             }
         }
     }
 
     fn failed(&self, tenant: &TenantName) {
-        if let Place::Folder { failed, .. } = &self.place {
-            failed.insert(tenant.clone(), ());
+        if let Place::Folder(place) = &self.place {
+            place.failed.insert(tenant.clone(), ());
         }
     }
 

@@ -40,7 +40,7 @@ fn changes(position: u64) -> Changes {
         .filter(|id| position < 20 || position % 4 == id - 1)
         .map(|id| (SectionId(id), Some(text(id))))
         .collect();
-    changes.push((SectionId(9), (position % 20 == 0).then(|| text(9))));
+    changes.push((SectionId(9), position.is_multiple_of(20).then(|| text(9))));
     changes
 }
 

@@ -115,6 +115,10 @@ impl SnapshotStore {
     /// Adds a snapshot at `position`: the newest one with `changed` sections replaced, or removed where
     /// there are no bytes. Of two changes of one section the last counts.
     ///
+    /// The sections may have been saved one after another while the tenant went on: `position` is the
+    /// first one's, and the last one's must be durable in the log before this is called, or a crash could
+    /// leave a snapshot of events that never were.
+    ///
     /// # Errors
     /// [`SnapshotError`]; what was there before still is.
     pub fn write(

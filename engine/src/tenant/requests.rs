@@ -215,9 +215,10 @@ impl Tenant {
 
     fn leave(&mut self, asked: &Asked, room: RoomNumber, out: &mut Outcome<Self>) -> Reply {
         let event = decide::leave(self.ground(&asked.asker, asked.moment), room)?;
-        self.commit(event, out);
         let user = &asked.asker.user;
+        // Before the event: who left does not hear of it.
         self.unlisten(user, room, out);
+        self.commit(event, out);
         self.stop_typing(room, user, out);
         self.unwatch_strangers(user, out);
         let id = asked.id;

@@ -1,22 +1,30 @@
-//! A log and a domain small enough to see through: ten lines each.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+//! A log, a domain and an index that fails on demand, small enough to see through.
 #![allow(
     clippy::allow_attributes,
-    reason = "an expectation would fail where all is used"
+    reason = "an expectation fails in the test file that uses all"
 )]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
 
 use bytes::Bytes;
 use homeroom_engine::{
     domain::{DecodeError, Domain, History, HistoryError, Lane, Moment, Outcome, SectionId},
-    index::{IndexIdentity, Order, Row},
+    index::{
+        Found, Index, IndexError, IndexFault, IndexIdentity, IndexPlace, Indexer, MemoryIndex,
+        MemoryPlace, Order, Row,
+    },
     log::{
         AppendError, Appended, Bounds, Commit, DurableListener, Log, LogEpoch, LogFailure,
         LogPosition, ReadError, Record, Space, TenantId,
@@ -40,9 +48,13 @@ pub struct FakeLog {
 
 impl FakeLog {
     pub fn push(&self, note: &Note) -> LogPosition {
+        self.push_bytes(&Pad::encode(note))
+    }
+
+    pub fn push_bytes(&self, bytes: &[u8]) -> LogPosition {
         let mut records = self.records.lock().unwrap();
         let at = records.last_key_value().map_or(0, |(at, _)| *at) + 1;
-        records.insert(at, Pad::encode(note));
+        records.insert(at, Bytes::copy_from_slice(bytes));
         LogPosition(at)
     }
 
@@ -59,7 +71,7 @@ impl FakeLog {
     }
 
     pub fn reads(&self) -> usize {
-        self.reads.load(Ordering::Relaxed)
+        self.reads.load(Relaxed)
     }
 }
 
@@ -69,7 +81,7 @@ impl Log for FakeLog {
     }
 
     fn read(&self, from: LogPosition, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
-        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.reads.fetch_add(1, Relaxed);
         let first = self.bounds().first;
         if from < first {
             return Err(ReadError::Trimmed { first });
@@ -138,6 +150,8 @@ pub enum Ask {
     Topic(u8),
     /// Where the latest note of a topic is, if it is not forgotten.
     Latest(u8),
+    /// As `Latest`, but an unreadable history is taken for an empty one.
+    Careless(u8),
     /// The event at a position.
     Event(u64),
 }
@@ -151,6 +165,8 @@ impl Domain for Pad {
     type Effect = ();
     type Question = Ask;
     type Fact = Answer;
+
+    const ROWS_VERSION: u32 = 1;
 
     fn new((): ()) -> Self {
         Self
@@ -243,10 +259,16 @@ impl Domain for Pad {
                 let found = history.get(&[2, *topic])?;
                 found.iter().map(|value| text(position(value))).collect()
             }
+            Ask::Careless(topic) => {
+                Ok(Self::answer(&(), &Ask::Latest(*topic), history).unwrap_or_default())
+            }
             Ask::Event(at) => Ok(vec![text(*at)?]),
         }
     }
 
+    fn sections(&self) -> Vec<SectionId> {
+        Vec::new()
+    }
     fn take_dirty_sections(&mut self) -> Vec<SectionId> {
         Vec::new()
     }
@@ -255,5 +277,144 @@ impl Domain for Pad {
     }
     fn load_section(&mut self, _: SectionId, _: &[u8]) -> Result<(), DecodeError> {
         Ok(())
+    }
+}
+
+/// Pushes `count` notes of four topics, a quarter of a millisecond apart, the first at `from_ms`.
+pub fn push_notes(log: &FakeLog, from_ms: u64, count: u64) {
+    for n in 0..count {
+        log.push(&Note {
+            topic: u8::try_from(n * 7 % 11 % 4).unwrap(),
+            time: from_ms + n / 4,
+            text: n.to_string().into_bytes(),
+        });
+    }
+}
+
+/// What an index built from nothing answers.
+pub fn fresh(log: &FakeLog, ask: &Ask) -> Result<Answer, HistoryError> {
+    Indexer::<Pad>::new((), Box::new(MemoryPlace), None).answer(log, log.end(), ask)
+}
+
+/// Every question about every topic is answered as by an index built from nothing.
+pub fn assert_as_fresh(indexer: &Indexer<Pad>, log: &FakeLog) {
+    let model = Indexer::<Pad>::new((), Box::new(MemoryPlace), None);
+    for topic in 0..4 {
+        for ask in [Ask::Topic(topic), Ask::Latest(topic)] {
+            let expected = model.answer(log, log.end(), &ask);
+            assert_eq!(indexer.answer(log, log.end(), &ask), expected, "{ask:?}");
+        }
+    }
+}
+
+/// When an index in memory fails, how, and what happened to it. Shared by all that one place opens.
+#[derive(Debug, Default)]
+pub struct Script {
+    /// The next calls that fail, by name; each fails once.
+    pub fail: Mutex<Vec<(&'static str, Failing)>>,
+    pub opens: AtomicUsize,
+    pub asides: AtomicUsize,
+    pub closes: AtomicUsize,
+    /// Most rows in one write.
+    pub rows_max: AtomicUsize,
+    /// What is written stays, as on a disk, until it is set aside.
+    kept: Mutex<Vec<(Vec<Row>, LogPosition, Timestamp)>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failing {
+    Panics,
+    Says(IndexFault),
+}
+
+impl Script {
+    pub fn fail(&self, call: &'static str, how: Failing) {
+        self.fail.lock().unwrap().push((call, how));
+    }
+
+    fn step(&self, call: &'static str) -> Result<(), IndexError> {
+        let failing = {
+            let mut fail = self.fail.lock().unwrap();
+            let at = fail.iter().position(|(name, _)| *name == call);
+            at.map(|at| fail.remove(at).1)
+        };
+        match failing {
+            Some(Failing::Panics) => panic!("as scripted, in {call}"),
+            Some(Failing::Says(fault)) => Err(IndexError {
+                place: "script".to_owned(),
+                cause: call.to_owned(),
+                fault,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct ScriptedPlace(pub Arc<Script>);
+
+impl IndexPlace for ScriptedPlace {
+    fn name(&self) -> String {
+        "script".to_owned()
+    }
+
+    fn open(&self) -> Result<Box<dyn Index>, IndexError> {
+        self.0.opens.fetch_add(1, Relaxed);
+        self.0.step("open")?;
+        let index = MemoryIndex::new();
+        for (rows, applied, now) in &*self.0.kept.lock().unwrap() {
+            index.write(rows, *applied, *now)?;
+        }
+        Ok(Box::new(Scripted(self.0.clone(), index)))
+    }
+
+    fn set_aside(&self) -> Result<(), IndexError> {
+        self.0.asides.fetch_add(1, Relaxed);
+        self.0.step("set_aside")?;
+        self.0.kept.lock().unwrap().clear();
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Scripted(Arc<Script>, MemoryIndex);
+
+impl Index for Scripted {
+    fn applied(&self) -> LogPosition {
+        self.0.step("applied").unwrap();
+        self.1.applied()
+    }
+
+    fn write(&self, rows: &[Row], applied: LogPosition, now: Timestamp) -> Result<(), IndexError> {
+        self.0.step("write")?;
+        self.0.rows_max.fetch_max(rows.len(), Relaxed);
+        self.1.write(rows, applied, now)?;
+        self.0
+            .kept
+            .lock()
+            .unwrap()
+            .push((rows.to_vec(), applied, now));
+        Ok(())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        self.0.step("get")?;
+        self.1.get(key)
+    }
+
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        rows_max: usize,
+    ) -> Result<Vec<Found>, IndexError> {
+        self.0.step("range")?;
+        self.1.range(from, to, order, rows_max)
+    }
+
+    fn close(&self) {
+        self.0.closes.fetch_add(1, Relaxed);
+        self.0.step("close").unwrap();
     }
 }

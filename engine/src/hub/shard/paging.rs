@@ -39,7 +39,8 @@ impl Shard {
         }
         let space = connection.pipe.room_for_events(self.outbox_bytes_max);
         let encoded = connection.pipe.is_socket();
-        let joined = fitting(page.events, cursor.next, space, encoded);
+        let events = page.events.into_iter().chain(roster.tail());
+        let joined = fitting(events, cursor.next, space, encoded);
         let helped = space == 0 || !joined.events().is_empty();
         let from = (!joined.events().is_empty()).then_some(0);
         let heard = connection.hear(&joined, from, Some(page.room), self.outbox_bytes_max, now);
@@ -49,6 +50,7 @@ impl Shard {
         };
         if cursor.state == CursorState::Asked {
             connection.pages -= 1;
+            roster.page_done();
         }
         let next = Seq(cursor.next.0 + taken as u64);
         let state = if roster.is_current(next) {
@@ -107,6 +109,7 @@ impl Shard {
                     generation: cursor.generation,
                     from: cursor.next,
                 });
+                roster.page_asked();
             }
         }
     }
@@ -131,7 +134,12 @@ impl Shard {
 
 /// The part of a page that follows `next` and fits into `space` bytes, the last event at most
 /// reaching over.
-fn fitting(events: Vec<(Seq, Arc<Push>)>, mut next: Seq, space: usize, encoded: bool) -> Joined {
+fn fitting(
+    events: impl Iterator<Item = (Seq, Arc<Push>)>,
+    mut next: Seq,
+    space: usize,
+    encoded: bool,
+) -> Joined {
     let mut bytes = 0;
     let mut fits = Vec::new();
     for (seq, push) in events {

@@ -49,9 +49,7 @@ impl Shard {
             return;
         }
         let joined = batch.take_joined(roster.sockets > 0);
-        if let Some((_, last)) = joined.range() {
-            roster.given = roster.given.max(last);
-        }
+        roster.give(joined.events());
         self.stamp = self.stamp.next();
         self.job = Some(Job {
             below: roster.listeners.len(),

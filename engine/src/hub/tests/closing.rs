@@ -215,3 +215,24 @@ fn who_leaves_while_a_turn_is_half_written_hears_nothing_more() {
     let after: Vec<bool> = fakes.iter().map(|fake| fake.far().writes > 0).collect();
     assert_eq!(heard, after);
 }
+
+#[test]
+fn a_connection_told_to_close_is_deaf_even_before_its_turn() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, 5);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.typing(1);
+    stage.settle();
+    stage.close(1, CloseCode::Revoked);
+    stage.listen(1, 2, 1);
+    stage.event(2);
+    stage.direct(1, pong(1));
+    // The dropped signal is not told any more either.
+    stage.allow(1, &ada, OPEN);
+    stage.settle();
+    let said = decoded(&ada.far().bytes);
+    assert_eq!(said.frames.len(), 2);
+    assert_eq!(seqs(&said.frames), [1]);
+    assert!(matches!(said.frames[1], ServerFrame::Bye { .. }));
+}

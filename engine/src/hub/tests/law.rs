@@ -93,7 +93,6 @@ struct World {
     /// How many bytes a connection had taken when it last left a room.
     left_at: HashMap<(u64, u32), usize>,
     asked: Vec<Need>,
-    signals: u64,
     nonce: u64,
 }
 
@@ -115,7 +114,6 @@ impl World {
             seats: HashMap::new(),
             left_at: HashMap::new(),
             asked: Vec::new(),
-            signals: 0,
             nonce: 0,
         }
     }
@@ -142,11 +140,10 @@ impl World {
                 });
             }
             Step::Typing { room } => {
-                self.signals += 1;
                 self.stage.deliver(Delivery::Signal {
                     audience: Audience::Room(RoomNumber(room)),
                     kind: SignalKind::Typing,
-                    push: typing(7),
+                    push: typing_in(RoomNumber(room), 7),
                 });
             }
             Step::Direct { connection } => {
@@ -329,7 +326,9 @@ impl World {
                     nonce = *next;
                 }
                 ServerFrame::Dropped { signals } => dropped += signals,
-                ServerFrame::Typing { .. } => {}
+                ServerFrame::Typing { room, .. } => {
+                    assert!(expected.contains_key(&room.0), "only who joined hears");
+                }
                 other => panic!("{other:?}"),
             }
         }

@@ -201,8 +201,12 @@ fn joined_at(room: RoomNumber, seq: u64) -> Arc<Push> {
 }
 
 fn typing(count: u32) -> Arc<Push> {
+    typing_in(ROOM, count)
+}
+
+fn typing_in(room: RoomNumber, count: u32) -> Arc<Push> {
     Arc::new(Push::new(ServerFrame::Typing {
-        room: ROOM,
+        room,
         users: Vec::new(),
         count,
     }))

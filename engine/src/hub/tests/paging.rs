@@ -175,3 +175,85 @@ fn a_connection_waits_for_few_pages_at_once_and_every_room_gets_its_turn() {
     }
     assert!(answered.iter().all(|&pages| pages >= 3), "{answered:?}");
 }
+
+#[test]
+fn a_page_that_was_overtaken_is_completed_with_what_the_others_were_given() {
+    let mut stage = Stage::new();
+    let (ada, gauge) = stage.socket(1, OPEN);
+    let (bob, _) = stage.socket(2, OPEN);
+    stage.listen(2, 5, 4);
+    stage.listen(1, 3, 4);
+    stage.settle();
+    assert_eq!(stage.asked(), [(1, 3)]);
+    stage.event(5);
+    stage.event(6);
+    stage.settle();
+    stage.event(7);
+    stage.settle();
+    stage.page(1, 1, 3..=5);
+    stage.event(8);
+    stage.settle();
+    assert_eq!(ada.seqs(), (3..=8).collect::<Vec<_>>());
+    assert_eq!(bob.seqs(), (5..=8).collect::<Vec<_>>());
+    assert!(stage.asked().is_empty() && !gauge.is_behind());
+}
+
+#[test]
+fn what_is_kept_for_overtaken_pages_is_bounded_and_given_back() {
+    let mut stage = Stage::new();
+    stage.socket(1, OPEN);
+    let (late, _) = stage.socket(2, OPEN);
+    let kept = |stage: &Stage| {
+        let rosters = stage.shard.seating.rosters.iter();
+        rosters.map(|roster| roster.tail().count()).sum::<usize>()
+    };
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.settle();
+    assert_eq!(kept(&stage), 0);
+    stage.listen(2, 1, 1);
+    stage.settle();
+    let last = TAIL_EVENTS_MAX as u64 + 10;
+    for seq in 2..=last {
+        stage.event(seq);
+        stage.settle();
+    }
+    assert_eq!(kept(&stage), TAIL_EVENTS_MAX);
+    stage.asked();
+    stage.page(2, 1, 1..=5);
+    stage.settle();
+    assert_eq!(late.seqs(), [1, 2, 3, 4, 5], "the kept part begins later");
+    assert_eq!(stage.asked(), [(2, 6)]);
+    stage.unlisten(2);
+    stage.settle();
+    assert_eq!(kept(&stage), 0);
+}
+
+#[test]
+fn a_new_life_of_a_room_hears_nothing_of_the_old_one() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, OPEN);
+    let (bob, _) = stage.socket(2, OPEN);
+    let listen = |stage: &mut Stage, id, life| {
+        stage.deliver(Delivery::Listen {
+            connection: ConnectionId(id),
+            room: ROOM,
+            epoch: Epoch::new(life).unwrap(),
+            next: Seq(1),
+            head: Seq(0),
+            generation: Generation(life),
+        });
+    };
+    listen(&mut stage, 1, 1);
+    listen(&mut stage, 2, 1);
+    stage.long_event(1, 50);
+    stage.long_event(2, 50);
+    for id in [1, 2] {
+        listen(&mut stage, id, 2);
+    }
+    stage.long_event(1, 3);
+    stage.settle();
+    for fake in [ada, bob] {
+        assert_eq!(fake.frames(), [event_of(ROOM, 1, 3).frame().clone()]);
+    }
+}
