@@ -217,7 +217,8 @@ impl Engine {
             .collect())
     }
 
-    /// Reads every byte of a tenant's log, beside whatever it is doing; `None` for a tenant in memory.
+    /// Reads every byte of a tenant's log, beside whatever it is doing; `None` when nothing was
+    /// written yet, and in memory.
     ///
     /// # Errors
     /// [`TenantError::Wake`] names the folder, the position and the way out.

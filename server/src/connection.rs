@@ -38,7 +38,7 @@ const GRACE: Duration = Duration::from_millis(100);
 pub(crate) struct Client {
     service: Arc<Service>,
     leaving: watch::Receiver<Option<Instant>>,
-    pub(crate) socket: Arc<Socket>,
+    socket: Arc<Socket>,
     reader: Reader,
     /// `None` until its hello is accepted.
     attached: Option<Connection>,
@@ -65,7 +65,17 @@ impl Client {
     /// Serves it until it is gone. `early` was read behind its handshake.
     pub(crate) async fn serve(mut self, early: Vec<u8>) {
         let end = self.converse(early).await;
-        Box::pin(end.carry_out(self.attached, self.socket)).await;
+        self.end(end).await;
+    }
+
+    /// Tells it, instead of serving it, to come back.
+    pub(crate) async fn turn_away(self, bye: Bye) {
+        self.end(bye.into()).await;
+    }
+
+    async fn end(self, end: End) {
+        let hang_up_within = self.service.terms().hang_up_within;
+        Box::pin(end.carry_out(self.attached, self.socket, hang_up_within)).await;
     }
 
     async fn converse(&mut self, mut early: Vec<u8>) -> End {

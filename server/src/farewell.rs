@@ -14,8 +14,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{scratch::Scratch, socket::Socket, websocket::Violation};
 
-/// After the close frame: how long the peer may take to hang up.
-const LINGER: Duration = Duration::from_secs(2);
 /// How long the hub may take to close a socket it was told to close.
 const HUB_CLOSES_WITHIN: Duration = Duration::from_secs(5);
 /// For a client that breaks WebSocket itself (RFC 6455, 7.4.1).
@@ -103,7 +101,12 @@ impl From<ScanError> for End {
 
 impl End {
     /// Ends the connection, telling whoever has to know.
-    pub(crate) async fn carry_out(self, attached: Option<Connection>, socket: Arc<Socket>) {
+    pub(crate) async fn carry_out(
+        self,
+        attached: Option<Connection>,
+        socket: Arc<Socket>,
+        hang_up_within: Duration,
+    ) {
         match (self, attached) {
             (Self::Lost, attached) => {
                 if let Some(connection) = attached {
@@ -148,13 +151,12 @@ impl End {
                 }
             }
         }
-        linger(&socket).await;
+        linger(&socket, Instant::now() + hang_up_within).await;
     }
 }
 
 /// Reads on, into nothing, until the peer hangs up or its time is over.
-async fn linger(socket: &Socket) {
-    let over = Instant::now() + LINGER;
+async fn linger(socket: &Socket, over: Instant) {
     while let Ok(Ok(())) = timeout_at(over, socket.stream().readable()).await {
         match socket.stream().try_read(&mut Scratch::take()) {
             Ok(0) => return,

@@ -11,7 +11,7 @@ use tokio::{net::TcpStream, sync::watch, time::Instant};
 
 use crate::{
     connection::Client,
-    farewell::{Bye, End},
+    farewell::Bye,
     identity::{Guests, identify},
     upgrade::handshake,
 };
@@ -38,6 +38,9 @@ pub struct Terms {
     pub handshake_within: Duration,
     /// From the WebSocket to an acceptable hello. Default 10 s.
     pub hello_within: Duration,
+    /// From our close frame until the client hangs up. Default 2 s: it covers a slow round trip, and
+    /// closing earlier could take the close frame back.
+    pub hang_up_within: Duration,
 }
 
 impl Default for Terms {
@@ -46,6 +49,7 @@ impl Default for Terms {
             guests: Guests::Refused,
             handshake_within: Duration::from_secs(10),
             hello_within: Duration::from_secs(10),
+            hang_up_within: Duration::from_secs(2),
         }
     }
 }
@@ -85,7 +89,7 @@ impl Service {
     pub async fn turn_away(self: Arc<Self>, stream: TcpStream) {
         if let Some((client, _)) = self.open(stream).await {
             let bye = Bye::new(CloseCode::Overloaded).back_after_ms(RETRY_FULL_MS);
-            End::from(bye).carry_out(None, client.socket).await;
+            client.turn_away(bye).await;
         }
     }
 
@@ -144,11 +148,7 @@ impl Service {
         let identity = identify(hello, self.terms.guests)
             .map_err(|refused| Bye::new(CloseCode::Unauthenticated).because(refused))?;
         let closed = |error| closed_tenant(hello, &error);
-        let tenant = self
-            .engine
-            .find_tenant(&hello.tenant)
-            .await
-            .map_err(closed)?;
+        let tenant = self.engine.find_tenant(&hello.tenant).map_err(closed)?;
         let Some(tenant) = tenant else {
             return Err(Bye::new(CloseCode::TenantNotFound));
         };
