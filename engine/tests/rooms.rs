@@ -52,7 +52,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
         .history(&room, Direction::After, Seq(0), 100)
         .await
         .unwrap();
-    let kept: Vec<_> = page.events.iter().filter_map(|event| text(event)).collect();
+    let kept: Vec<_> = page.events.iter().filter_map(text).collect();
     assert_eq!(kept, (0..50).map(|n| n.to_string()).collect::<Vec<_>>());
     let positions = page.events.iter().filter(|event| text(event).is_some());
     assert!(
