@@ -217,7 +217,8 @@ impl Engine {
             .collect())
     }
 
-    /// Reads every byte of a tenant's log, beside whatever it is doing; `None` for a tenant in memory.
+    /// Reads every byte of a tenant's log, beside whatever it is doing; `None` when nothing was
+    /// written yet, and in memory.
     ///
     /// # Errors
     /// [`TenantError::Wake`] names the folder, the position and the way out.
@@ -237,6 +238,12 @@ impl Engine {
         };
         let checked = tokio::task::spawn_blocking(check).await;
         Ok(checked.expect("checking files does not panic")?)
+    }
+
+    /// The bounds and times its tenants keep to.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        self.shared.host.settings()
     }
 
     /// Ends everything in order: what was taken is brought to disk and answered, the logs are sealed,

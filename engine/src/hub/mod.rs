@@ -186,8 +186,10 @@ pub enum Sink {
 
 /// The write half of a socket.
 pub trait SocketSink: Send + fmt::Debug {
-    /// Hands bytes to the kernel; how many it took. After `WouldBlock` (or fewer bytes than given) the
-    /// sink itself sees to it that the hub is told when the socket is writable again.
+    /// Hands bytes to the kernel; how many it took. The bytes always end with a whole frame, so a sink
+    /// that took all of them may put a frame of its own (a WebSocket pong) behind them. After
+    /// `WouldBlock` (or fewer bytes than given) the sink itself sees to it that the hub is told when
+    /// the socket is writable again.
     ///
     /// # Errors
     /// `WouldBlock` when it takes none now; anything else means the socket is gone.

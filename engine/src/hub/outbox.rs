@@ -84,6 +84,7 @@ impl Outbox {
     }
 
     /// What to write next: the first piece where it is large or alone, else several copied together.
+    /// It always ends with a whole frame.
     pub(super) fn gather<'a>(&'a self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         let Some(first) = self.pieces.front() else {
             return &[];
@@ -94,11 +95,10 @@ impl Outbox {
         scratch.clear();
         for piece in &self.pieces {
             let rest = piece.rest();
-            let fits = (GATHER_BYTES - scratch.len()).min(rest.len());
-            scratch.extend_from_slice(&rest[..fits]);
-            if scratch.len() == GATHER_BYTES {
+            if scratch.len() + rest.len() > GATHER_BYTES {
                 break;
             }
+            scratch.extend_from_slice(rest);
         }
         scratch
     }

@@ -1,0 +1,272 @@
+//! One task per connection: it reads and asks; the hub writes.
+//!
+//! While nothing happens it owns a socket, an empty reader and a timer. Bytes are read into a
+//! borrowed buffer, cut into messages and frames, and each frame is passed on before the next is
+//! looked at: what a tenant has no room for stays in the client's socket. A client that does not read
+//! its replies is not read either.
+
+use std::{io, pin::Pin, sync::Arc, time::Duration};
+
+use homeroom_engine::Connection;
+use homeroom_protocol::{
+    ClientFrame, CloseCode, ErrorCode, FrameError, Hello, ServerFrame, decode_client_message,
+    limit, websocket::pong_message,
+};
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use crate::{
+    farewell::{Bye, End},
+    scratch::Scratch,
+    service::{Service, now},
+    socket::Socket,
+    websocket::{Item, Reader},
+};
+
+/// While replies are stuck, how often to look whether they still are: the hub's writes wake the task,
+/// this is for the moment between a write and its being counted.
+const RECHECK: Duration = Duration::from_millis(250);
+/// Between the decision to leave and the bye: replies under way to disk are still given.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// A client on the other side of a WebSocket.
+#[derive(Debug)]
+pub(crate) struct Client {
+    service: Arc<Service>,
+    leaving: watch::Receiver<Option<Instant>>,
+    socket: Arc<Socket>,
+    reader: Reader,
+    /// `None` until its hello is accepted.
+    attached: Option<Connection>,
+    /// While greeting: when it came. Then: when it last said something, or could not because it was
+    /// not listened to.
+    heard: Instant,
+    /// Not listened to: its replies are stuck, or the host is leaving.
+    paused: bool,
+}
+
+impl Client {
+    pub(crate) fn new(service: Arc<Service>, stream: TcpStream) -> Self {
+        Self {
+            leaving: service.leaving(),
+            service,
+            socket: Socket::new(stream),
+            reader: Reader::new(limit::HELLO_BYTES_MAX),
+            attached: None,
+            heard: Instant::now(),
+            paused: false,
+        }
+    }
+
+    /// Serves it until it is gone. `early` was read behind its handshake.
+    pub(crate) async fn serve(mut self, early: Vec<u8>) {
+        let end = self.converse(early).await;
+        self.end(end).await;
+    }
+
+    /// Tells it, instead of serving it, to come back.
+    pub(crate) async fn turn_away(self, bye: Bye) {
+        self.end(bye.into()).await;
+    }
+
+    async fn end(self, end: End) {
+        let hang_up_within = self.service.terms().hang_up_within;
+        Box::pin(end.carry_out(self.attached, self.socket, hang_up_within)).await;
+    }
+
+    async fn converse(&mut self, mut early: Vec<u8>) -> End {
+        if let Err(end) = self.take(&mut early).await {
+            return end;
+        }
+        drop(early);
+        let mut timer = std::pin::pin!(sleep_until(self.due()));
+        loop {
+            if let Err(end) = self.wait(timer.as_mut()).await {
+                return end;
+            }
+            let mut scratch = Scratch::take();
+            match self.socket.stream().try_read(&mut scratch) {
+                Ok(0) => return End::Lost,
+                Ok(count) => {
+                    if self.attached.is_some() {
+                        self.heard = Instant::now();
+                    }
+                    if let Err(end) = self.take(&mut scratch[..count]).await {
+                        return end;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return End::Lost,
+            }
+        }
+    }
+
+    /// Waits until there is something to read, and meanwhile tells the hub of room in the socket.
+    async fn wait(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), End> {
+        loop {
+            self.listen_or_pause();
+            let wish = self.socket.wish();
+            if wish.closed {
+                return Err(End::Closed);
+            }
+            let interest = match (self.paused, wish.writable) {
+                (false, false) => Some(Interest::READABLE),
+                (false, true) => Some(Interest::READABLE | Interest::WRITABLE),
+                (true, true) => Some(Interest::WRITABLE),
+                (true, false) => None,
+            };
+            let due = self.due();
+            if timer.deadline() > due {
+                timer.as_mut().reset(due);
+            }
+            tokio::select! {
+                ready = self.socket.stream().ready(interest.unwrap_or(Interest::READABLE)),
+                    if interest.is_some() =>
+                {
+                    let ready = ready.map_err(|_| End::Lost)?;
+                    if wish.writable && ready.is_writable() && self.socket.take_room()
+                        && let Some(connection) = &self.attached
+                    {
+                        connection.writable().await;
+                    }
+                    if !self.paused && ready.is_readable() {
+                        return Ok(());
+                    }
+                }
+                () = self.socket.changed() => {}
+                () = timer.as_mut() => {
+                    if self.due() <= Instant::now() {
+                        return Err(self.overdue());
+                    }
+                    timer.as_mut().reset(self.due());
+                }
+                _ = self.leaving.changed() => {}
+            }
+        }
+    }
+
+    /// Decides whether to read on.
+    fn listen_or_pause(&mut self) {
+        let replies_stuck =
+            (self.attached.as_ref()).is_some_and(|it| it.gauge().replies_are_full());
+        let paused = replies_stuck || self.leaving.borrow().is_some();
+        if paused != self.paused {
+            self.paused = paused;
+            self.heard = Instant::now();
+            self.socket.set_paused(paused);
+        }
+    }
+
+    /// When to look at it again even if nothing happens.
+    fn due(&self) -> Instant {
+        if let Some(since) = *self.leaving.borrow() {
+            since + GRACE
+        } else if self.attached.is_none() {
+            self.heard + self.service.terms().hello_within
+        } else if self.paused {
+            Instant::now() + RECHECK
+        } else {
+            self.heard + self.service.silence_max()
+        }
+    }
+
+    fn overdue(&self) -> End {
+        End::Refused(if self.leaving.borrow().is_some() {
+            self.service.leave_taking()
+        } else if self.attached.is_none() {
+            Bye::new(CloseCode::HelloTimeout)
+        } else {
+            Bye::new(CloseCode::Idle).back_after_ms(0)
+        })
+    }
+
+    /// Works through what was read.
+    async fn take(&mut self, mut input: &mut [u8]) -> Result<(), End> {
+        while let Some(item) = self.reader.next(&mut input)? {
+            match item {
+                Item::Message(message) => self.take_message(&message).await?,
+                Item::Ping(payload) => {
+                    let pong = pong_message(&payload).expect("the reader refuses longer ones");
+                    self.socket.write_control(pong);
+                }
+                Item::Pong => {}
+                Item::Close { code } => return Err(End::Left { code }),
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_message(&mut self, message: &[u8]) -> Result<(), End> {
+        let frames = decode_client_message(message, self.reader.message_bytes_max())?;
+        if self.attached.is_none() && frames.len() > 1 {
+            let alone = "the hello must be alone in its message";
+            return Err(Bye::new(CloseCode::Protocol).because(alone).into());
+        }
+        for frame in frames {
+            match (&self.attached, frame) {
+                (None, Ok(ClientFrame::Hello(hello))) => Box::pin(self.greet(hello)).await?,
+                (None, Ok(ClientFrame::Ping { .. } | ClientFrame::Request { .. })) => {
+                    return Err(Bye::new(CloseCode::Protocol)
+                        .because("the first frame must be a hello")
+                        .into());
+                }
+                (None, Err(error)) => {
+                    return Err(Bye::new(CloseCode::Protocol).because(error).into());
+                }
+                (Some(connection), Ok(frame)) => pass_on(connection, frame).await?,
+                (Some(connection), Err(error)) => connection.push(refusal(&error)).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets it in, or says why not.
+    async fn greet(&mut self, hello: Hello) -> Result<(), End> {
+        let connection = self.service.admit(&hello, self.socket.sink()).await?;
+        self.attached = Some(connection);
+        self.heard = Instant::now();
+        self.reader
+            .set_message_bytes_max(limit::CLIENT_MESSAGE_BYTES_MAX);
+        Ok(())
+    }
+}
+
+async fn pass_on(connection: &Connection, frame: ClientFrame) -> Result<(), End> {
+    match frame {
+        ClientFrame::Request { id, request } => {
+            let taken = connection.request(id, request).await;
+            taken.map_err(|_gone| Bye::new(CloseCode::TenantRestarted).back_after_ms(500))?;
+        }
+        ClientFrame::Ping { nonce } => {
+            let time = now();
+            connection.push(ServerFrame::Pong { nonce, time }).await;
+        }
+        ClientFrame::Hello(_) => {
+            let code = ErrorCode::UnexpectedFrame;
+            connection.push(error_frame(code, code.meaning())).await;
+        }
+    }
+    Ok(())
+}
+
+fn refusal(error: &FrameError) -> ServerFrame {
+    ServerFrame::Error {
+        id: error.id,
+        code: error.error_code().number(),
+        retry_after_ms: None,
+        explanation: error.to_string(),
+    }
+}
+
+fn error_frame(code: ErrorCode, explanation: &str) -> ServerFrame {
+    ServerFrame::Error {
+        id: None,
+        code: code.number(),
+        retry_after_ms: None,
+        explanation: explanation.to_owned(),
+    }
+}

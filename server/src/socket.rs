@@ -1,0 +1,193 @@
+//! One TCP socket, shared between the hub, which writes messages, and the connection's task, which
+//! reads and answers WebSocket control frames.
+//!
+//! The two meet in [`Socket`]: a control frame may only go out between two frames of the hub. What the
+//! hub hands over always ends with a whole frame, so the last write tells whether this is such a place;
+//! if not, the frame is owed and follows as soon as the hub's frame is complete. At most one pong is
+//! owed: RFC 6455 (5.5.3) lets the newest ping stand for all before it.
+
+use std::{
+    io,
+    net::Shutdown,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use bytes::{Buf, Bytes};
+use homeroom_engine::hub::SocketSink;
+use homeroom_protocol::CloseCode;
+use socket2::SockRef;
+use tokio::{net::TcpStream, sync::Notify};
+
+/// A socket with one reader (its task) and one writer at a time.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: TcpStream,
+    writing: Mutex<Writing>,
+    /// Told whenever the task has something new to wait for.
+    changed: Notify,
+}
+
+/// The write half's state.
+#[derive(Debug, Default)]
+struct Writing {
+    /// The hub's last write ended inside a frame.
+    inside_frame: bool,
+    /// A control frame that is to be written next.
+    owed: Bytes,
+    /// Some of `owed` is gone: nothing else may come before the rest.
+    owed_begun: bool,
+    /// The kernel took less than it was given: the hub waits to be told of room.
+    blocked: bool,
+    /// The reader stopped until replies have drained, and asks to be woken by every write.
+    paused: bool,
+    /// No more will be written.
+    closed: bool,
+}
+
+/// What the connection's task has to wait for, beside bytes to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// Room in the kernel's send buffer.
+    pub(crate) writable: bool,
+    /// Nothing more: the hub closed it.
+    pub(crate) closed: bool,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: TcpStream) -> Arc<Self> {
+        Arc::new(Self {
+            stream,
+            writing: Mutex::default(),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(crate) const fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// The write half, for the hub.
+    pub(crate) fn sink(self: &Arc<Self>) -> Box<dyn SocketSink> {
+        Box::new(Sink(Arc::clone(self)))
+    }
+
+    /// What to wait for now; [`changed`](Self::changed) says when to look again.
+    pub(crate) fn wish(&self) -> Wish {
+        let writing = self.writing();
+        Wish {
+            writable: !writing.closed && (writing.blocked || writing.owes_now()),
+            closed: writing.closed,
+        }
+    }
+
+    /// Whether every write shall wake the task.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.writing().paused = paused;
+    }
+
+    /// Resolves when [`wish`](Self::wish) may have changed. Cancel-safe.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// There is room in the kernel: writes what is owed; whether the hub waits to be told.
+    pub(crate) fn take_room(&self) -> bool {
+        let mut writing = self.writing();
+        writing.write_owed(&self.stream);
+        !writing.owes_now() && std::mem::take(&mut writing.blocked)
+    }
+
+    /// Writes a control frame, or owes it; takes the place of one that is owed and not begun.
+    pub(crate) fn write_control(&self, frame: Bytes) {
+        let mut writing = self.writing();
+        if !writing.closed && !writing.owed_begun {
+            writing.owed = frame;
+            writing.write_owed(&self.stream);
+        }
+    }
+
+    /// Writes the last frames, if this is a place for them and the kernel takes them, and closes the
+    /// write half either way.
+    pub(crate) fn finish(&self, frames: &[u8]) {
+        let mut writing = self.writing();
+        if writing.closed {
+            return;
+        }
+        if !writing.inside_frame && !writing.owed_begun {
+            // A peer that left no room for its farewell goes without.
+            let _ = self.stream.try_write(frames);
+        }
+        self.close_locked(&mut writing);
+    }
+
+    fn close_locked(&self, writing: &mut Writing) {
+        if !writing.closed {
+            writing.closed = true;
+            writing.owed = Bytes::new();
+            // It fails when the peer is gone already; then there is nothing to shut.
+            let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
+            self.changed.notify_one();
+        }
+    }
+
+    fn writing(&self) -> MutexGuard<'_, Writing> {
+        self.writing
+            .lock()
+            .expect("nothing panics while holding it")
+    }
+}
+
+impl Writing {
+    fn owes_now(&self) -> bool {
+        !self.owed.is_empty() && !self.inside_frame
+    }
+
+    /// Errors show at the reader, which learns of them from the same kernel.
+    fn write_owed(&mut self, stream: &TcpStream) {
+        while self.owes_now() && !self.closed {
+            match stream.try_write(&self.owed) {
+                Ok(taken) => {
+                    self.owed.advance(taken);
+                    self.owed_begun = !self.owed.is_empty();
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Sink(Arc<Socket>);
+
+impl SocketSink for Sink {
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let socket = &*self.0;
+        let mut writing = socket.writing();
+        if writing.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        writing.write_owed(&socket.stream);
+        let result = if writing.owes_now() {
+            Err(io::ErrorKind::WouldBlock.into())
+        } else {
+            socket.stream.try_write(bytes)
+        };
+        match &result {
+            Ok(taken) => {
+                writing.inside_frame = *taken < bytes.len();
+                writing.blocked = writing.inside_frame;
+                writing.write_owed(&socket.stream);
+            }
+            Err(error) => writing.blocked = error.kind() == io::ErrorKind::WouldBlock,
+        }
+        if writing.blocked || writing.paused || writing.owes_now() {
+            socket.changed.notify_one();
+        }
+        result
+    }
+
+    fn close(&mut self, _: CloseCode) {
+        let mut writing = self.0.writing();
+        self.0.close_locked(&mut writing);
+    }
+}
