@@ -1,0 +1,105 @@
+//! One connection: what the server said about it at the welcome, and when each side was last heard.
+
+use homeroom_protocol::{Welcome, limit};
+
+use crate::moment::Moment;
+
+/// A server that names a shorter heartbeat would have its clients do nothing else.
+const HEARTBEAT_MS_MIN: u64 = 100;
+/// A server that names none at all still must not keep a dead connection for ever: one hour.
+const HEARTBEAT_MS_MAX: u64 = 3_600_000;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    /// The end of what is waited for: the socket, the welcome, the reconnect.
+    pub(super) until: Moment,
+    pub(super) hello_written: bool,
+    pub(super) requests_max: usize,
+    pub(super) message_bytes_max: usize,
+    welcomed_at: Option<Moment>,
+    heartbeat_ms: u64,
+    heard_at: Moment,
+    said_at: Moment,
+    /// Whether a ping went out since something was heard.
+    pinged: bool,
+    pub(super) next_nonce: u64,
+}
+
+impl Link {
+    pub(super) const fn new(now: Moment, timeout_ms: u64) -> Self {
+        Self {
+            until: now.plus_ms(timeout_ms),
+            hello_written: false,
+            requests_max: 1,
+            message_bytes_max: limit::CLIENT_MESSAGE_BYTES_MAX,
+            welcomed_at: None,
+            heartbeat_ms: HEARTBEAT_MS_MAX,
+            heard_at: now,
+            said_at: now,
+            pinged: false,
+            next_nonce: 1,
+        }
+    }
+
+    pub(super) fn welcomed(&mut self, now: Moment, welcome: &Welcome) {
+        self.welcomed_at = Some(now);
+        self.heartbeat_ms = welcome
+            .heartbeat_ms
+            .clamp(HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX);
+        self.requests_max = (welcome.requests_in_flight_max as usize).max(1);
+        self.message_bytes_max = usize::try_from(welcome.message_bytes_max).unwrap_or(usize::MAX);
+    }
+
+    /// For how long the server had welcomed this client.
+    pub(super) fn lived_ms(&self, now: Moment) -> u64 {
+        self.welcomed_at.map_or(0, |since| now.since_ms(since))
+    }
+
+    pub(super) const fn heard(&mut self, now: Moment) {
+        self.heard_at = now;
+        self.pinged = false;
+    }
+
+    pub(super) const fn said(&mut self, now: Moment) {
+        self.said_at = now;
+    }
+
+    /// Whether it is time for a ping: because this side was silent for most of a heartbeat (the rest
+    /// is for the way), or because the other was silent for a whole one.
+    pub(super) fn ping_due(&self, now: Moment) -> bool {
+        now >= self.say_by() || (!self.pinged && now >= self.heard_at.plus_ms(self.heartbeat_ms))
+    }
+
+    pub(super) const fn ping(&mut self) -> u64 {
+        self.pinged = true;
+        self.next_nonce += 1;
+        self.next_nonce - 1
+    }
+
+    /// For how long nothing was heard, once that is too long.
+    pub(super) fn silent_ms(&self, now: Moment) -> Option<u64> {
+        (now >= self.dead_at()).then(|| now.since_ms(self.heard_at))
+    }
+
+    /// When to look again. `listening` is false while nothing is read from the socket.
+    pub(super) fn next_heartbeat(&self, listening: bool) -> Moment {
+        if !listening {
+            return self.say_by();
+        }
+        let next_listen = if self.pinged {
+            self.dead_at()
+        } else {
+            self.heard_at.plus_ms(self.heartbeat_ms)
+        };
+        self.say_by().min(next_listen)
+    }
+
+    const fn say_by(&self) -> Moment {
+        self.said_at
+            .plus_ms(self.heartbeat_ms - self.heartbeat_ms / 4)
+    }
+
+    const fn dead_at(&self) -> Moment {
+        self.heard_at.plus_ms(self.heartbeat_ms.saturating_mul(2))
+    }
+}
