@@ -281,6 +281,12 @@ impl<T> Machine<T> {
         event
     }
 
+    /// Whether an event waits.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// The next answer for someone who asked.
     pub fn next_outcome(&mut self) -> Option<(T, Outcome)> {
         self.outcomes.pop_front()
@@ -301,11 +307,9 @@ impl<T> Machine<T> {
             State::Welcoming => self.wants_input().then_some(self.link.until),
             State::Unauthenticated | State::Stopped => None,
             State::Live => {
-                let link = self.link.next_heartbeat(self.wants_input());
-                Some(match self.requests.next_wake() {
-                    Some(wake) => wake.min(link),
-                    None => link,
-                })
+                let heartbeat = self.link.next_heartbeat(self.wants_input());
+                let wake = self.requests.next_wake();
+                heartbeat.into_iter().chain(wake).min()
             }
         }
     }
@@ -323,6 +327,7 @@ impl<T> Machine<T> {
             State::Waiting if now >= self.link.until => self.connect(now),
             State::Live => {
                 self.requests.wake(now);
+                self.link.beat(now);
                 if self.wants_input()
                     && let Some(after_ms) = self.link.silent_ms(now)
                 {

@@ -22,7 +22,8 @@ pub(super) struct Link {
     said_at: Moment,
     /// Whether a ping went out since something was heard.
     pinged: bool,
-    pub(super) next_nonce: u64,
+    ping_wanted: bool,
+    next_nonce: u64,
 }
 
 impl Link {
@@ -37,6 +38,7 @@ impl Link {
             heard_at: now,
             said_at: now,
             pinged: false,
+            ping_wanted: false,
             next_nonce: 1,
         }
     }
@@ -64,16 +66,24 @@ impl Link {
         self.said_at = now;
     }
 
-    /// Whether it is time for a ping: because this side was silent for most of a heartbeat (the rest
-    /// is for the way), or because the other was silent for a whole one.
-    pub(super) fn ping_due(&self, now: Moment) -> bool {
-        now >= self.say_by() || (!self.pinged && now >= self.heard_at.plus_ms(self.heartbeat_ms))
+    /// Wants a ping when it is time for one: because this side was silent for most of a heartbeat (the
+    /// rest is for the way), or because the other was silent for a whole one.
+    pub(super) fn beat(&mut self, now: Moment) {
+        let listens_in_vain = !self.pinged && now >= self.heard_at.plus_ms(self.heartbeat_ms);
+        if now >= self.say_by() || listens_in_vain {
+            self.ping_wanted = true;
+        }
     }
 
-    pub(super) const fn ping(&mut self) -> u64 {
+    /// The number of the ping to write, if one is wanted.
+    pub(super) const fn take_ping(&mut self) -> Option<u64> {
+        if !self.ping_wanted {
+            return None;
+        }
+        self.ping_wanted = false;
         self.pinged = true;
         self.next_nonce += 1;
-        self.next_nonce - 1
+        Some(self.next_nonce - 1)
     }
 
     /// For how long nothing was heard, once that is too long.
@@ -81,17 +91,16 @@ impl Link {
         (now >= self.dead_at()).then(|| now.since_ms(self.heard_at))
     }
 
-    /// When to look again. `listening` is false while nothing is read from the socket.
-    pub(super) fn next_heartbeat(&self, listening: bool) -> Moment {
-        if !listening {
-            return self.say_by();
-        }
-        let next_listen = if self.pinged {
-            self.dead_at()
-        } else {
-            self.heard_at.plus_ms(self.heartbeat_ms)
+    /// When to look again. `listening` is false while nothing is read from the socket. A ping that
+    /// waits for the socket to take it needs no second look.
+    pub(super) fn next_heartbeat(&self, listening: bool) -> Option<Moment> {
+        let say_by = (!self.ping_wanted).then(|| self.say_by());
+        let listen_by = match (self.pinged || self.ping_wanted, listening) {
+            (_, false) => None,
+            (true, true) => Some(self.dead_at()),
+            (false, true) => Some(self.heard_at.plus_ms(self.heartbeat_ms)),
         };
-        self.say_by().min(next_listen)
+        say_by.into_iter().chain(listen_by).min()
     }
 
     const fn say_by(&self) -> Moment {

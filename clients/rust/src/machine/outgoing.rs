@@ -14,16 +14,6 @@ use crate::{
 pub(super) const VERSION: u32 = 1;
 
 impl<T> Machine<T> {
-    /// Whether [`Self::transmit`] has something to say.
-    #[must_use]
-    pub fn wants_output(&self, now: Moment) -> bool {
-        match self.state {
-            State::Welcoming => !self.link.hello_written,
-            State::Live => self.may_request() || self.link.ping_due(now),
-            State::Connecting | State::Waiting | State::Unauthenticated | State::Stopped => false,
-        }
-    }
-
     /// Replaces `message` by the next WebSocket message to write; `false` when there is none.
     pub fn transmit(&mut self, now: Moment, message: &mut Vec<u8>) -> bool {
         message.clear();
@@ -41,8 +31,7 @@ impl<T> Machine<T> {
             }
             State::Live => {
                 let mut frames = 0;
-                if self.link.ping_due(now) {
-                    let nonce = self.link.ping();
+                if let Some(nonce) = self.link.take_ping() {
                     encode_client_frame(&ClientFrame::Ping { nonce }, message);
                     frames = 1;
                 }
