@@ -10,10 +10,10 @@ use crate::{
         shards::{ShardInput, Shards, TenantInbox},
         writer::Command,
     },
-    tenant::{Disconnect, Input},
+    tenant::{Disconnection, Input},
 };
 
-/// One attached socket or session. Dropping it without a word counts as [`Disconnect::Vanished`].
+/// One attached socket or session. Dropping it without a word counts as [`Disconnection::Vanished`].
 #[derive(Debug)]
 pub struct Connection {
     id: ConnectionId,
@@ -37,7 +37,14 @@ impl Connection {
         shards: Shards,
         gauge: Arc<Gauge>,
     ) -> Self {
-        Self { id, life, tenant, shards, gauge, ended: false }
+        Self {
+            id,
+            life,
+            tenant,
+            shards,
+            gauge,
+            ended: false,
+        }
     }
 
     /// Its id.
@@ -58,7 +65,12 @@ impl Connection {
     /// # Errors
     /// [`Gone`].
     pub async fn request(&self, id: RequestId, request: Request) -> Result<(), Gone> {
-        self.tell(Input::Request { connection: self.id, id, request }).await
+        self.tell(Input::Request {
+            connection: self.id,
+            id,
+            request,
+        })
+        .await
     }
 
     /// Moves the end of the session; `None`: it does not end by itself.
@@ -66,47 +78,85 @@ impl Connection {
     /// # Errors
     /// [`Gone`].
     pub async fn renew(&self, expires: Option<Timestamp>) -> Result<(), Gone> {
-        self.tell(Input::Renew { connection: self.id, expires }).await
+        self.tell(Input::Renew {
+            connection: self.id,
+            expires,
+        })
+        .await
     }
 
     /// Sends a frame to this connection alone: a pong, an error for a frame that was none.
     pub async fn push(&self, frame: ServerFrame) {
         let push = Arc::new(Push::new(frame));
-        self.deliver(Delivery::Direct { connection: self.id, push }).await;
+        self.deliver(Delivery::Direct {
+            connection: self.id,
+            push,
+        })
+        .await;
     }
 
     /// The socket has room again.
     pub async fn writable(&self) {
-        self.shards.tell(self.id, ShardInput::Writable { connection: self.id }).await;
+        self.shards
+            .tell(
+                self.id,
+                ShardInput::Writable {
+                    connection: self.id,
+                },
+            )
+            .await;
     }
 
     /// Ends it from this side: a bye, a close frame, the sink's close. `reconnect_after_ms` is for the
     /// bye; `None` where the code says not to come back.
     pub async fn close(mut self, code: CloseCode, reconnect_after_ms: Option<u64>) {
         self.ended = true;
-        self.deliver(Delivery::Close { connection: self.id, code, reconnect_after_ms }).await;
-        self.leave(Disconnect::Vanished).await;
+        self.deliver(Delivery::Close {
+            connection: self.id,
+            code,
+            reconnect_after_ms,
+        })
+        .await;
+        self.leave(Disconnection::Vanished).await;
     }
 
     /// The socket is gone.
-    pub async fn disconnected(mut self, how: Disconnect) {
+    pub async fn disconnected(mut self, how: Disconnection) {
         self.ended = true;
-        self.shards.tell(self.id, ShardInput::Detach { connection: self.id }).await;
+        self.shards
+            .tell(
+                self.id,
+                ShardInput::Detach {
+                    connection: self.id,
+                },
+            )
+            .await;
         self.leave(how).await;
     }
 
-    async fn leave(&self, how: Disconnect) {
+    async fn leave(&self, how: Disconnection) {
         // A tenant that is gone has forgotten it already.
-        let _ = self.tell(Input::Disconnect { connection: self.id, how }).await;
+        let _ = self
+            .tell(Input::Disconnect {
+                connection: self.id,
+                how,
+            })
+            .await;
     }
 
     async fn deliver(&self, delivery: Delivery) {
-        let input = ShardInput::Deliver { life: self.life, deliveries: vec![delivery] };
+        let input = ShardInput::Deliver {
+            life: self.life,
+            deliveries: vec![delivery],
+        };
         self.shards.tell(self.id, input).await;
     }
 
     async fn tell(&self, input: Input) -> Result<(), Gone> {
-        self.tenant.send(Command::Input(input)).await.map_err(|_| Gone)
+        self.tenant
+            .send(Command::Input(input))
+            .await
+            .map_err(|_| Gone)
     }
 }
 
@@ -122,7 +172,10 @@ impl Drop for Connection {
         let (id, tenant, shards) = (self.id, self.tenant.clone(), self.shards.clone());
         runtime.spawn(async move {
             shards.tell(id, ShardInput::Detach { connection: id }).await;
-            let left = Input::Disconnect { connection: id, how: Disconnect::Vanished };
+            let left = Input::Disconnect {
+                connection: id,
+                how: Disconnection::Vanished,
+            };
             let _ = tenant.send(Command::Input(left)).await;
         });
     }

@@ -87,6 +87,10 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
     /// The answer to a question.
     type Fact: fmt::Debug + Send + 'static;
 
+    /// Counted up by a release whose [`index`](Self::index) writes other rows: older indexes are then
+    /// rebuilt.
+    const ROWS_VERSION: u32;
+
     /// A tenant in which nothing has happened.
     fn new(seed: Self::Seed) -> Self;
 

@@ -15,16 +15,21 @@ use crate::{
     connection::Connection,
     hub::{Gauge, Sink, SocketSink},
     identity::Identity,
+    log::{
+        Verified,
+        disk::{Disk, RealDisk},
+    },
     runtime::{
         directory::Directory,
         folder::FolderError,
         pool::Pool,
-        rooms::{RoomHost, WakeError},
+        rooms::RoomHost,
         shards::{Attach, ShardInput, Shards},
+        wake::WakeError,
         writer::{Command, Habits},
     },
     session::{self, Events, Session},
-    tenant::{Input, Revoke, Settings},
+    tenant::{Input, Settings, Whom},
 };
 
 /// How an engine works. Every default has its reason on its field.
@@ -50,6 +55,8 @@ pub struct Config {
     /// Size at which a log segment is closed and the next begun, in bytes. Default 64 MiB: a thousand
     /// of them hold 64 GB, and dropping one frees something worth freeing.
     pub segment_bytes: u64,
+    /// How files are reached. Default: the system's; tests put one that fails in its place.
+    pub disk: Arc<dyn Disk>,
     /// Bytes queued for one connection before its durable events are left to the log, default 256 KiB:
     /// a few seconds of a busy room, and 10,000 stalled readers stay under 3 GB.
     pub outbox_bytes_max: usize,
@@ -66,6 +73,7 @@ impl Default for Config {
             snapshot_every_records: 50_000,
             open_indexes_max: 64,
             segment_bytes: 64 * 1024 * 1024,
+            disk: Arc::new(RealDisk),
             outbox_bytes_max: 256 * 1024,
         }
     }
@@ -74,7 +82,10 @@ impl Default for Config {
 impl Config {
     /// Keeps everything in `folder`.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: Some(folder.into()), ..Self::default() }
+        Self {
+            folder: Some(folder.into()),
+            ..Self::default()
+        }
     }
 }
 
@@ -140,7 +151,9 @@ impl Engine {
             connections: AtomicU64::new(1),
             closed: AtomicBool::new(false),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// An engine that keeps everything in memory: for tests and for what need not be kept.
@@ -156,7 +169,7 @@ impl Engine {
     /// # Errors
     /// [`TenantError`].
     pub async fn tenant(&self, name: &TenantName) -> Result<Tenant, TenantError> {
-        match self.find_tenant(name).await? {
+        match self.find_tenant(name)? {
             Some(tenant) => Ok(tenant),
             None => match self.create_tenant(name).await {
                 // Somebody else was quicker.
@@ -170,7 +183,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`TenantError`].
-    pub async fn find_tenant(&self, name: &TenantName) -> Result<Option<Tenant>, TenantError> {
+    pub fn find_tenant(&self, name: &TenantName) -> Result<Option<Tenant>, TenantError> {
         self.check_open()?;
         Ok(self.shared.host.exists(name)?.then(|| self.handle(name)))
     }
@@ -191,11 +204,39 @@ impl Engine {
     ///
     /// # Errors
     /// [`TenantError`].
-    pub async fn tenants(&self) -> Result<Vec<TenantSummary>, TenantError> {
+    pub fn tenants(&self) -> Result<Vec<TenantSummary>, TenantError> {
         self.check_open()?;
         let names = self.shared.host.names()?;
         let awake = |name: &TenantName| self.shared.tenants.is_awake(name);
-        Ok(names.into_iter().map(|name| TenantSummary { awake: awake(&name), name }).collect())
+        Ok(names
+            .into_iter()
+            .map(|name| TenantSummary {
+                awake: awake(&name),
+                name,
+            })
+            .collect())
+    }
+
+    /// Reads every byte of a tenant's log, beside whatever it is doing; `None` for a tenant in memory.
+    ///
+    /// # Errors
+    /// [`TenantError::Wake`] names the folder, the position and the way out.
+    pub async fn check_tenant(&self, name: &TenantName) -> Result<Option<Verified>, TenantError> {
+        self.check_open()?;
+        let (host, wanted) = (Arc::clone(&self.shared.host), name.clone());
+        let check = move || {
+            // A log that is being written may roll over between two looks: what is damaged stays so.
+            let mut result = host.check(&wanted);
+            for _ in 0..2 {
+                if result.is_ok() {
+                    break;
+                }
+                result = host.check(&wanted);
+            }
+            result
+        };
+        let checked = tokio::task::spawn_blocking(check).await;
+        Ok(checked.expect("checking files does not panic")?)
     }
 
     /// Ends everything in order: what was taken is brought to disk and answered, the logs are sealed,
@@ -203,13 +244,19 @@ impl Engine {
     pub async fn shut_down(&self, code: CloseCode, reconnect_after_ms: Option<u64>) {
         self.shared.closed.store(true, Ordering::SeqCst);
         for life in self.shared.tenants.close().await {
-            self.shared.shards.close_all(life, code, reconnect_after_ms).await;
+            self.shared
+                .shards
+                .close_all(life, code, reconnect_after_ms)
+                .await;
         }
         self.shared.host.close();
     }
 
     fn handle(&self, name: &TenantName) -> Tenant {
-        Tenant { engine: self.clone(), name: name.clone() }
+        Tenant {
+            engine: self.clone(),
+            name: name.clone(),
+        }
     }
 
     fn check_open(&self) -> Result<(), TenantError> {
@@ -263,10 +310,14 @@ impl Tenant {
     ///
     /// # Errors
     /// [`TenantError`].
-    pub async fn revoke(&self, whom: Revoke) -> Result<(), TenantError> {
+    pub async fn revoke(&self, whom: Whom) -> Result<(), TenantError> {
         self.engine.check_open()?;
         let visit = self.engine.shared.tenants.visit(&self.name).await?;
-        let told = visit.address().inbox.send(Command::Input(Input::Revoke { whom })).await;
+        let told = visit
+            .address()
+            .inbox
+            .send(Command::Input(Input::Revoke { whom }))
+            .await;
         // A tenant that ends this instant closes all its connections.
         drop(told);
         Ok(())
@@ -290,13 +341,28 @@ impl Tenant {
             sink,
             gauge: Arc::clone(&gauge),
         };
-        shared.shards.tell(id, ShardInput::Attach(Box::new(attach))).await;
-        let connect = Input::Connect { connection: id, identity };
+        shared
+            .shards
+            .tell(id, ShardInput::Attach(Box::new(attach)))
+            .await;
+        let connect = Input::Connect {
+            connection: id,
+            identity,
+        };
         if address.inbox.send(Command::Input(connect)).await.is_err() {
-            shared.shards.tell(id, ShardInput::Detach { connection: id }).await;
+            shared
+                .shards
+                .tell(id, ShardInput::Detach { connection: id })
+                .await;
             return Err(TenantError::ShutDown);
         }
-        Ok(Connection::new(id, address.life, address.inbox, shared.shards.clone(), gauge))
+        Ok(Connection::new(
+            id,
+            address.life,
+            address.inbox,
+            shared.shards.clone(),
+            gauge,
+        ))
     }
 }
 

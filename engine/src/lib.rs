@@ -1,6 +1,48 @@
 //! Homeroom's engine: durable, ordered rooms with presence and typing, inside your own program.
+//!
+//! ```
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use homeroom_engine::{Engine, Event, Identity};
+//!
+//! let engine = Engine::in_memory().await?;
+//! let school = engine.tenant(&"north-school".parse()?).await?;
+//! let (ana, mut events) = school.connect(Identity::user("ana")?).await?;
+//! let room = ana.enter("class-7b").await?;
+//! ana.send(&room, "Good morning!").await?;
+//! while let Some(event) = events.next().await {
+//!     if let Event::Timeline { event, .. } = event {
+//!         println!("{}: {:?}", event.author, event.body);
+//!         break;
+//!     }
+//! }
+//! # Ok(()) }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(run()).unwrap();
+//! ```
+//!
+//! With [`Config::in_folder`] everything is kept on disk: [`Session::send`] returns when the message
+//! is synced, and whatever it returned survives a crash of the program or the machine.
+//!
+//! Inside, from the pure centre outwards: [`domain`] is the contract between rules and runtime,
+//! [`tenant`] the rules of rooms, [`log`] what remembers, [`index`] and [`snapshot`] what can be rebuilt
+//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold.
 
+pub mod connection;
 pub mod domain;
+pub mod engine;
 pub mod hub;
+pub mod identity;
 pub mod index;
 pub mod log;
+pub mod runtime;
+pub mod session;
+pub mod snapshot;
+pub mod tenant;
+
+pub use self::{
+    connection::{Connection, Gone},
+    engine::{Config, Engine, Tenant, TenantError, TenantSummary},
+    identity::{Identity, Scopes},
+    log::Verified,
+    runtime::{folder::FolderError, wake::WakeError},
+    session::{Event, Events, Session},
+};

@@ -39,3 +39,27 @@ choice_table! {
     ResetReason { 1 EpochChanged, 2 Trimmed, 3 Ahead, 4 Unreadable }
     RemovedReason { 1 Left }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<C: Choice + PartialEq + std::fmt::Debug>() {
+        let first = C::ALL[0].number();
+        for (number, choice) in (first..).zip(C::ALL) {
+            assert_eq!(choice.number(), number, "{choice:?}");
+            assert_eq!(C::from_number(number), Some(*choice));
+        }
+        assert_eq!(C::from_number(first + C::ALL.len() as u64), None);
+    }
+
+    /// Decoding takes everything between the first and the last number for valid.
+    #[test]
+    fn the_numbers_of_each_choice_are_dense() {
+        check::<Direction>();
+        check::<DeviceState>();
+        check::<Presence>();
+        check::<ResetReason>();
+        check::<RemovedReason>();
+    }
+}

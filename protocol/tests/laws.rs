@@ -6,7 +6,7 @@ mod arbitrary;
 
 use homeroom_protocol::{
     ClientFrame, ScanError, ServerFrame, decode_client_message, decode_server_message,
-    encode_client_frame, encode_server_frame, limit, wire_message,
+    encode_client_frame, encode_server_frame, limit, scan::scan, wire_message,
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -100,15 +100,19 @@ proptest! {
     }
 
     #[test]
-    fn a_message_cut_anywhere_is_refused_as_a_whole(frame in arbitrary::server_frame()) {
-        let bytes = server_bytes(&[frame]);
-        prop_assert_eq!(decode_server_message(&[], SERVER_MAX).err(), Some(ScanError::Empty));
-        for length in 1..bytes.len() {
-            let refused = decode_server_message(&bytes[..length], SERVER_MAX).err();
-            prop_assert!(
-                matches!(refused, Some(ScanError::Truncated { at }) if at <= length),
-                "{:?} at {}", refused, length
-            );
+    fn a_message_cut_anywhere_is_refused_as_a_whole(
+        client in arbitrary::client_frame(),
+        server in arbitrary::server_frame(),
+    ) {
+        for bytes in [client_bytes(&[client]), server_bytes(&[server])] {
+            prop_assert_eq!(scan(&[], SERVER_MAX).err(), Some(ScanError::Empty));
+            for length in 1..bytes.len() {
+                let refused = scan(&bytes[..length], SERVER_MAX).err();
+                prop_assert!(
+                    matches!(refused, Some(ScanError::Truncated { at }) if at <= length),
+                    "{:?} at {}", refused, length
+                );
+            }
         }
     }
 

@@ -8,9 +8,28 @@ use std::{fmt, io, sync::Arc};
 
 use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, UserId};
 
+mod bounds;
+mod connection;
+mod gauge;
+mod joined;
+mod outbox;
+mod pipe;
 mod push;
+mod roster;
+mod seating;
+mod shard;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod turn;
 
+pub use bounds::{
+    DIRECT_LANE_BYTES_MAX, JOINED_BYTES_MAX, JOINED_EVENTS_MAX, LISTENERS_PER_CALL,
+    OUTBOX_BYTES_MAX, PAGES_PER_CONNECTION_MAX, REPLY_LANE_BYTES, STALL_MS, TAIL_EVENTS_MAX,
+};
+pub use gauge::Gauge;
 pub use push::Push;
+pub use shard::{Shard, Turn};
 
 /// One awake life of one tenant: audiences of different lives never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,13 +3,16 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use homeroom_protocol::ServerFrame;
+use homeroom_protocol::{
+    ServerFrame,
+    websocket::{WireMessage, wire_message},
+};
 
 /// A frame, and its bytes as soon as the first socket needs them.
 #[derive(Debug)]
 pub struct Push {
     frame: ServerFrame,
-    wire: OnceLock<Bytes>,
+    wire: OnceLock<WireMessage>,
 }
 
 impl Push {
@@ -26,5 +29,21 @@ impl Push {
     #[must_use]
     pub const fn frame(&self) -> &ServerFrame {
         &self.frame
+    }
+
+    /// The complete WebSocket frame, header and payload. Encoded by the first call.
+    pub fn wire(&self) -> &Bytes {
+        &self.encoded().bytes
+    }
+
+    /// The payload alone, for WebSocket stacks that write their own headers: a slice of
+    /// [`wire`](Self::wire), not a copy.
+    #[must_use]
+    pub fn payload(&self) -> Bytes {
+        self.encoded().payload()
+    }
+
+    fn encoded(&self) -> &WireMessage {
+        self.wire.get_or_init(|| wire_message(&self.frame))
     }
 }

@@ -3,9 +3,32 @@
 //! A log sees ids and bytes only. Every call may block on the disk and is made off the async workers.
 //! The contract below is held for every implementation by one suite, `engine/tests/log_contract.rs`.
 
+mod admission;
+mod appender;
+mod commit;
+pub mod disk;
+mod examination;
+mod high_water;
+mod memory;
+mod open_error;
+mod opening;
+mod recovery;
+mod scan;
+mod segment;
+mod segments;
+mod tail;
+mod verify;
+mod view;
+mod walk;
+
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
+
+pub use memory::MemoryLog;
+pub use open_error::{Damage, OpenError};
+pub use segments::{Entropy, LastEnd, OpenReport, SegmentLog, SegmentOptions};
+pub use verify::{Verified, verify};
 
 /// The place of a record in its tenant's log: 1, 2, 3 … without gaps. 0 means "before the first".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use homeroom_protocol::Timestamp;
+use homeroom_protocol::{IdempotencyKey, Timestamp};
 
 use super::core::Environment;
 
@@ -17,7 +17,10 @@ pub(crate) struct SystemEnvironment {
 
 impl Default for SystemEnvironment {
     fn default() -> Self {
-        Self { pool: [0; POOL_BYTES], used: POOL_BYTES }
+        Self {
+            pool: [0; POOL_BYTES],
+            used: POOL_BYTES,
+        }
     }
 }
 
@@ -46,8 +49,22 @@ impl Environment for SystemEnvironment {
 
 /// The system's clock; a clock set before 1970 reads as 1970.
 pub(crate) fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A key that nothing else was ever done under.
+pub(crate) fn fresh_key() -> IdempotencyKey {
+    IdempotencyKey(random_bytes())
+}
+
+/// Bytes nobody can guess.
+pub(crate) fn random_bytes() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
+    bytes
 }
 
 /// How long until `deadline`.

@@ -205,12 +205,7 @@ impl<D: Domain> Core<D> {
         self.domain.save_section(section)
     }
 
-    fn begin(
-        &mut self,
-        env: &mut impl Environment,
-        lane: Option<Lane>,
-        input: D::Input,
-    ) -> Begun {
+    fn begin(&mut self, env: &mut impl Environment, lane: Option<Lane>, input: D::Input) -> Begun {
         let Some(question) = self.domain.needs(&input) else {
             self.handle(env, input, None);
             return Begun::Decided;
@@ -219,7 +214,11 @@ impl<D: Domain> Core<D> {
         let ticket = Ticket(self.tickets);
         self.lanes.block(lane);
         self.asked.insert(ticket, (lane, input));
-        self.questions.push(Ask { ticket, question, upto: self.commits.durable() });
+        self.questions.push(Ask {
+            ticket,
+            question,
+            upto: self.commits.durable(),
+        });
         Begun::Waits
     }
 
@@ -237,7 +236,8 @@ impl<D: Domain> Core<D> {
 
     /// Queues what was decided, holds what depends on it, and lets go what depends on nothing new.
     fn settle(&mut self, out: Outcome<D>) {
-        self.commits.push(out.events.iter().map(D::encode).collect());
+        self.commits
+            .push(out.events.iter().map(D::encode).collect());
         self.effects.extend(out.now);
         let tail = self.commits.tail();
         for effect in out.held {

@@ -33,6 +33,9 @@ pub(crate) trait Host<D: Domain>: fmt::Debug + Send + Sync + 'static {
     /// Opens its stores and brings its state up to the end of its log. Blocks.
     fn wake(&self, tenant: &TenantName) -> Result<Awake<D>, Self::Error>;
 
+    /// A life of this tenant ended by a failure; its stores are to be recovered at the next waking.
+    fn failed(&self, tenant: &TenantName);
+
     /// Where the effects of this life go.
     fn outlet(&self, life: TenantLife) -> Self::Outlet;
 }
@@ -58,7 +61,10 @@ pub(crate) struct Address<D: Domain> {
 
 impl<D: Domain> Clone for Address<D> {
     fn clone(&self) -> Self {
-        Self { life: self.life, inbox: self.inbox.clone() }
+        Self {
+            life: self.life,
+            inbox: self.inbox.clone(),
+        }
     }
 }
 
@@ -76,7 +82,13 @@ impl<D: Domain> Visit<D> {
 
 impl<D: Domain, H: Host<D>> Directory<D, H> {
     pub(crate) fn new(host: Arc<H>, pool: Pool, habits: Habits) -> Self {
-        Self { slots: DashMap::new(), host, pool, habits, lives: AtomicU64::new(1) }
+        Self {
+            slots: DashMap::new(),
+            host,
+            pool,
+            habits,
+            lives: AtomicU64::new(1),
+        }
     }
 
     /// Whether the tenant is awake at this moment.
@@ -86,7 +98,8 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
         };
         // Whoever holds the slot is waking it, or visiting it.
         slot.try_lock().map_or(true, |slot| {
-            slot.as_ref().is_some_and(|address| !address.inbox.is_closed())
+            slot.as_ref()
+                .is_some_and(|address| !address.inbox.is_closed())
         })
     }
 
@@ -94,7 +107,10 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
     pub(crate) async fn visit(&self, tenant: &TenantName) -> Result<Visit<D>, H::Error> {
         let slot = Arc::clone(&self.slots.entry(tenant.clone()).or_default());
         let mut guard = Arc::clone(&slot).lock_owned().await;
-        if guard.as_ref().is_none_or(|address| address.inbox.is_closed()) {
+        if guard
+            .as_ref()
+            .is_none_or(|address| address.inbox.is_closed())
+        {
             *guard = None;
             *guard = Some(self.wake(tenant, slot).await?);
         }
@@ -104,11 +120,21 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
     async fn wake(&self, tenant: &TenantName, slot: Slot<D>) -> Result<Address<D>, H::Error> {
         let life = TenantLife(self.lives.fetch_add(1, Ordering::Relaxed));
         let (host, name) = (Arc::clone(&self.host), tenant.clone());
-        let awake = self.pool.run(move || host.wake(&name)).await.expect("waking does not panic")?;
+        let awake = self
+            .pool
+            .run(move || host.wake(&name))
+            .await
+            .expect("waking does not panic")?;
         let (inbox, commands) = mpsc::channel(INBOX_MAX);
         let outlet = self.host.outlet(life);
         let mut spare = outlet.clone();
-        let bed = SlotBed { slot, taken: None };
+        let bed = SlotBed {
+            slot,
+            taken: None,
+            host: Arc::clone(&self.host),
+            tenant: tenant.clone(),
+        };
+        let (host, name) = (Arc::clone(&self.host), tenant.clone());
         let writer = Writer::new(awake, outlet, bed, self.habits, self.pool.clone());
         let span = info_span!("tenant", tenant = %tenant);
         tokio::spawn(
@@ -118,6 +144,7 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
                     Ok(Ended::Closed | Ended::Failed) => {}
                     Err(panicked) => {
                         error!(%panicked, "the writer panicked; the tenant will be replayed");
+                        host.failed(&name);
                         spare.abandon().await;
                     }
                 }
@@ -153,17 +180,23 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
 
 /// A writer's way to fall asleep: it takes its own slot, so that nobody can visit until its stores are
 /// closed.
-struct SlotBed<D: Domain> {
+struct SlotBed<D: Domain, H> {
     slot: Slot<D>,
     taken: Option<OwnedMutexGuard<Option<Address<D>>>>,
+    host: Arc<H>,
+    tenant: TenantName,
 }
 
-impl<D: Domain> Bed for SlotBed<D> {
+impl<D: Domain, H: Host<D>> Bed for SlotBed<D, H> {
     fn lie_down(&mut self) -> bool {
         self.taken = Arc::clone(&self.slot).try_lock_owned().ok();
         if let Some(slot) = &mut self.taken {
             **slot = None;
         }
         self.taken.is_some()
+    }
+
+    fn fall_ill(&mut self) {
+        self.host.failed(&self.tenant);
     }
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::log::TenantId;
 
 /// Most tenants one data folder may hold.
-pub const TENANTS_MAX: usize = 100_000;
+pub(crate) const TENANTS_MAX: usize = 100_000;
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
@@ -31,7 +31,7 @@ const FORMAT: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     root: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// What never changes in a tenant's life.
@@ -56,7 +56,9 @@ struct StoredRecord {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// Another process has it open.
-    #[error("the data folder {folder} is in use by another process; stop that one, or give this one its own folder")]
+    #[error(
+        "the data folder {folder} is in use by another process; stop that one, or give this one its own folder"
+    )]
     Locked {
         /// The folder.
         folder: String,
@@ -80,7 +82,9 @@ pub enum FolderError {
         cause: String,
     },
     /// The tenant's mark is there, its folder is not.
-    #[error("the folder {folder} of tenant {name} is gone, but its mark {mark} shows that it existed; restore the folder, or remove the mark to start anew")]
+    #[error(
+        "the folder {folder} of tenant {name} is gone, but its mark {mark} shows that it existed; restore the folder, or remove the mark to start anew"
+    )]
     Gone {
         /// The tenant.
         name: TenantName,
@@ -95,7 +99,7 @@ pub enum FolderError {
         /// The tenant.
         name: TenantName,
     },
-    /// [`TENANTS_MAX`] is reached.
+    /// The folder holds as many tenants as it may.
     #[error("the folder holds {TENANTS_MAX} tenants, its limit")]
     TooManyTenants,
 }
@@ -116,12 +120,17 @@ impl DataFolder {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(FolderError::Locked { folder: root.display().to_string() });
+                return Err(FolderError::Locked {
+                    folder: root.display().to_string(),
+                });
             }
             Err(TryLockError::Error(cause)) => return Err(io_error("lock", &path)(cause)),
         }
         sync_folder(root)?;
-        Ok(Self { root: root.to_path_buf(), _lock: lock })
+        Ok(Self {
+            root: root.to_path_buf(),
+            lock,
+        })
     }
 
     /// The tenants there are, by name.
@@ -131,7 +140,11 @@ impl DataFolder {
         for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
             let entry = entry.map_err(io_error("list", &folder))?;
             // A name that is none (a half-made tenant, a person's notes) is not a tenant.
-            if let Some(name) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+            if let Some(name) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok())
+            {
                 names.push(name);
             }
             if names.len() > TENANTS_MAX {
@@ -148,11 +161,17 @@ impl DataFolder {
         match fs::read(&place) {
             Ok(bytes) => read_record(name, &bytes)
                 .map(Some)
-                .map_err(|cause| FolderError::Record { place: place.display().to_string(), cause }),
+                .map_err(|cause| FolderError::Record {
+                    place: place.display().to_string(),
+                    cause,
+                }),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 if self.tenant(name).exists() {
                     let cause = "it is missing".to_owned();
-                    return Err(FolderError::Record { place: place.display().to_string(), cause });
+                    return Err(FolderError::Record {
+                        place: place.display().to_string(),
+                        cause,
+                    });
                 }
                 if self.mark(name).exists() {
                     return Err(FolderError::Gone {
@@ -186,7 +205,8 @@ impl DataFolder {
         fs::create_dir(&aside).map_err(io_error("create", &aside))?;
         let place = aside.join("tenant.json");
         let mut file = File::create_new(&place).map_err(io_error("create", &place))?;
-        file.write_all(&write_record(name, &record)).map_err(io_error("write", &place))?;
+        file.write_all(&write_record(name, &record))
+            .map_err(io_error("write", &place))?;
         file.sync_all().map_err(io_error("sync", &place))?;
         sync_folder(&aside)?;
         let folder = self.tenant(name);
@@ -203,8 +223,10 @@ impl DataFolder {
         self.root.join("marks").join(name.as_str())
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    /// Lets another process have the folder. Nothing of it may be open any more.
+    pub(crate) fn unlock(&self) {
+        // Should the system refuse, the lock ends with the process.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -234,7 +256,10 @@ fn write_record(name: &TenantName, record: &TenantRecord) -> Vec<u8> {
 fn read_record(name: &TenantName, bytes: &[u8]) -> Result<TenantRecord, String> {
     let stored: StoredRecord = serde_json::from_slice(bytes).map_err(|cause| cause.to_string())?;
     if stored.format != FORMAT {
-        return Err(format!("its format is {}, this release reads {FORMAT}", stored.format));
+        return Err(format!(
+            "its format is {}, this release reads {FORMAT}",
+            stored.format
+        ));
     }
     if stored.name != name.as_str() {
         return Err(format!("it is the record of tenant {:?}", stored.name));
@@ -248,12 +273,18 @@ fn read_record(name: &TenantName, bytes: &[u8]) -> Result<TenantRecord, String> 
 }
 
 fn sync_folder(folder: &Path) -> Result<(), FolderError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("sync", folder))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io_error("sync", folder))
 }
 
 fn io_error(action: &'static str, place: &Path) -> impl FnOnce(io::Error) -> FolderError {
     let place = place.display().to_string();
-    move |cause| FolderError::Io { action, place, cause }
+    move |cause| FolderError::Io {
+        action,
+        place,
+        cause,
+    }
 }
 
 #[cfg(test)]
@@ -275,7 +306,10 @@ mod tests {
         let (_root, folder) = folder();
         let made = folder.create(&name("north"), Timestamp(5), [1, 2]).unwrap();
         let found = folder.find(&name("north")).unwrap().unwrap();
-        assert_eq!((found.id, found.created, found.hash_key), (made.id, made.created, made.hash_key));
+        assert_eq!(
+            (found.id, found.created, found.hash_key),
+            (made.id, made.created, made.hash_key)
+        );
         assert_eq!(folder.tenants().unwrap(), [name("north")]);
         assert!(folder.find(&name("south")).unwrap().is_none());
     }
@@ -285,7 +319,11 @@ mod tests {
         let (root, _folder) = folder();
         let error = DataFolder::open(root.path()).unwrap_err();
         assert!(matches!(error, FolderError::Locked { .. }));
-        assert!(error.to_string().contains(&root.path().display().to_string()));
+        assert!(
+            error
+                .to_string()
+                .contains(&root.path().display().to_string())
+        );
     }
 
     #[test]
@@ -311,7 +349,10 @@ mod tests {
         folder.create(&name("north"), Timestamp(5), [1, 2]).unwrap();
         fs::write(folder.mark(&name("north")), b"mark").unwrap();
         fs::remove_dir_all(root.path().join("tenants/north")).unwrap();
-        assert!(matches!(folder.find(&name("north")), Err(FolderError::Gone { .. })));
+        assert!(matches!(
+            folder.find(&name("north")),
+            Err(FolderError::Gone { .. })
+        ));
         let again = folder.create(&name("north"), Timestamp(6), [3, 4]);
         assert!(matches!(again, Err(FolderError::Gone { .. })));
     }
@@ -320,11 +361,24 @@ mod tests {
     fn a_record_of_another_tenant_or_no_record_is_refused() {
         let (root, folder) = folder();
         folder.create(&name("north"), Timestamp(5), [1, 2]).unwrap();
-        fs::rename(root.path().join("tenants/north"), root.path().join("tenants/south")).unwrap();
-        assert!(matches!(folder.find(&name("south")), Err(FolderError::Record { .. })));
+        fs::rename(
+            root.path().join("tenants/north"),
+            root.path().join("tenants/south"),
+        )
+        .unwrap();
+        assert!(matches!(
+            folder.find(&name("south")),
+            Err(FolderError::Record { .. })
+        ));
         fs::write(root.path().join("tenants/south/tenant.json"), b"{").unwrap();
-        assert!(matches!(folder.find(&name("south")), Err(FolderError::Record { .. })));
+        assert!(matches!(
+            folder.find(&name("south")),
+            Err(FolderError::Record { .. })
+        ));
         fs::remove_file(root.path().join("tenants/south/tenant.json")).unwrap();
-        assert!(matches!(folder.find(&name("south")), Err(FolderError::Record { .. })));
+        assert!(matches!(
+            folder.find(&name("south")),
+            Err(FolderError::Record { .. })
+        ));
     }
 }

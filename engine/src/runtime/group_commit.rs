@@ -68,7 +68,12 @@ impl GroupCommit {
             records.extend(self.queue.pop_front().expect("just seen at the front"));
         }
         self.queue_bytes -= bytes;
-        let commit = Commit { id, expected: self.durable, writer: self.writer, records };
+        let commit = Commit {
+            id,
+            expected: self.durable,
+            writer: self.writer,
+            records,
+        };
         self.in_flight = Some(commit.clone());
         Some(commit)
     }
@@ -85,10 +90,16 @@ impl GroupCommit {
     /// The log put it elsewhere than the positions its events were given: the state in memory is not
     /// the log's, and must be dropped.
     pub fn finish(&mut self, appended: Appended) -> Result<LogPosition, Misplaced> {
-        let commit = self.in_flight.take().ok_or(Misplaced { expected: self.durable, appended })?;
+        let commit = self.in_flight.take().ok_or(Misplaced {
+            expected: self.durable,
+            appended,
+        })?;
         let last = LogPosition(commit.expected.0 + commit.records.len() as u64);
         if appended.first != commit.expected.next() || appended.last != last {
-            return Err(Misplaced { expected: commit.expected, appended });
+            return Err(Misplaced {
+                expected: commit.expected,
+                appended,
+            });
         }
         self.durable = last;
         Ok(last)
@@ -171,10 +182,16 @@ mod tests {
         for _ in 0..100 {
             group.push(record(1));
         }
-        assert!(group.start(CommitId([2; 16])).is_none(), "one commit at a time");
+        assert!(
+            group.start(CommitId([2; 16])).is_none(),
+            "one commit at a time"
+        );
         assert_eq!(group.finish(done(&first)).unwrap(), LogPosition(11));
         let second = group.start(CommitId([2; 16])).unwrap();
-        assert_eq!((second.expected, second.records.len()), (LogPosition(11), 100));
+        assert_eq!(
+            (second.expected, second.records.len()),
+            (LogPosition(11), 100)
+        );
         assert_eq!(group.finish(done(&second)).unwrap(), group.tail());
         assert!(group.is_idle());
     }
@@ -183,9 +200,16 @@ mod tests {
     fn the_events_of_one_decision_stay_together() {
         let mut group = queue();
         group.push(vec![Bytes::from(vec![0; COMMIT_BYTES_MAX - 10])]);
-        group.push(vec![Bytes::from_static(b"123456"), Bytes::from_static(b"123456")]);
+        group.push(vec![
+            Bytes::from_static(b"123456"),
+            Bytes::from_static(b"123456"),
+        ]);
         let first = group.start(CommitId([1; 16])).unwrap();
-        assert_eq!(first.records.len(), 1, "the pair does not fit whole, so none of it goes");
+        assert_eq!(
+            first.records.len(),
+            1,
+            "the pair does not fit whole, so none of it goes"
+        );
         group.finish(done(&first)).unwrap();
         assert_eq!(group.start(CommitId([2; 16])).unwrap().records.len(), 2);
     }
@@ -218,7 +242,11 @@ mod tests {
         let mut group = queue();
         group.push(record(1));
         let commit = group.start(CommitId([1; 16])).unwrap();
-        let elsewhere = Appended { first: LogPosition(12), last: LogPosition(12), ..done(&commit) };
+        let elsewhere = Appended {
+            first: LogPosition(12),
+            last: LogPosition(12),
+            ..done(&commit)
+        };
         assert!(group.finish(elsewhere).is_err());
         assert_eq!(group.durable(), LogPosition(10));
     }

@@ -15,7 +15,9 @@ pub struct Held<E> {
 
 impl<E> Default for Held<E> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new() }
+        Self {
+            waiting: VecDeque::new(),
+        }
     }
 }
 
@@ -28,7 +30,11 @@ impl<E> Held<E> {
 
     /// Moves to `out`, in order, all that depends on no more than `durable`.
     pub fn release(&mut self, durable: LogPosition, out: &mut Vec<E>) {
-        while self.waiting.front().is_some_and(|(after, _)| *after <= durable) {
+        while self
+            .waiting
+            .front()
+            .is_some_and(|(after, _)| *after <= durable)
+        {
             let (_, effect) = self.waiting.pop_front().expect("just seen at the front");
             out.push(effect);
         }

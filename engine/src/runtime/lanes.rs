@@ -16,7 +16,10 @@ pub struct Lanes<I> {
 
 impl<I> Default for Lanes<I> {
     fn default() -> Self {
-        Self { waiting: HashMap::new(), count: 0 }
+        Self {
+            waiting: HashMap::new(),
+            count: 0,
+        }
     }
 }
 

@@ -13,7 +13,9 @@ pub(crate) struct Pool {
 impl Pool {
     /// A pool of `threads`.
     pub(crate) fn new(threads: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(threads.max(1))) }
+        Self {
+            permits: Arc::new(Semaphore::new(threads.max(1))),
+        }
     }
 
     /// Runs `call` when it is its turn. Dropping the handle does not stop it.
@@ -29,7 +31,10 @@ impl Pool {
                 call()
             }),
             Err(_) => tokio::spawn(async move {
-                let permit = permits.acquire_owned().await.expect("the semaphore is never closed");
+                let permit = permits
+                    .acquire_owned()
+                    .await
+                    .expect("the semaphore is never closed");
                 let done = tokio::task::spawn_blocking(move || {
                     let _permit = permit;
                     call()

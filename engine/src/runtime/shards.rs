@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     hub::{Delivery, Gauge, Need, Shard, Sink, TenantLife},
-    tenant::{Disconnect, Input, Tenant},
+    tenant::{Disconnection, Input, Tenant},
 };
 
 /// Inputs a shard's inbox holds before its senders wait.
@@ -41,11 +41,18 @@ pub(crate) type TenantInbox = mpsc::Sender<Command<Tenant>>;
 pub(crate) enum ShardInput {
     Attach(Box<Attach>),
     /// The socket is gone; the tenant knows.
-    Detach { connection: ConnectionId },
+    Detach {
+        connection: ConnectionId,
+    },
     /// The socket or session has room again.
-    Writable { connection: ConnectionId },
+    Writable {
+        connection: ConnectionId,
+    },
     /// What one tenant released, in order.
-    Deliver { life: TenantLife, deliveries: Vec<Delivery> },
+    Deliver {
+        life: TenantLife,
+        deliveries: Vec<Delivery>,
+    },
 }
 
 /// A new connection.
@@ -89,8 +96,13 @@ impl Shards {
         code: CloseCode,
         reconnect_after_ms: Option<u64>,
     ) {
-        let close = Delivery::CloseAll { code, reconnect_after_ms };
-        HubOutlet::new(self.clone(), life).deliver(vec![close]).await;
+        let close = Delivery::CloseAll {
+            code,
+            reconnect_after_ms,
+        };
+        HubOutlet::new(self.clone(), life)
+            .deliver(vec![close])
+            .await;
     }
 
     fn inbox_of(&self, connection: ConnectionId) -> &mpsc::Sender<ShardInput> {
@@ -117,7 +129,10 @@ impl HubOutlet {
 
     async fn send(&self, shard: usize, deliveries: Vec<Delivery>) {
         if !deliveries.is_empty() {
-            let input = ShardInput::Deliver { life: self.life, deliveries };
+            let input = ShardInput::Deliver {
+                life: self.life,
+                deliveries,
+            };
             let _ = self.shards.inboxes[shard].send(input).await;
         }
     }
@@ -133,7 +148,9 @@ impl Outlet<Tenant> for HubOutlet {
         for effect in effects {
             match receiver(&effect) {
                 Some(connection) => batches[self.shards.index_of(connection)].push(effect),
-                None => batches.iter_mut().for_each(|batch| batch.push(effect.clone())),
+                None => batches
+                    .iter_mut()
+                    .for_each(|batch| batch.push(effect.clone())),
             }
         }
         for (shard, batch) in batches.into_iter().enumerate() {
@@ -143,7 +160,9 @@ impl Outlet<Tenant> for HubOutlet {
 
     async fn abandon(&mut self) {
         let after = Some(RECONNECT_AFTER_FAILURE_MS);
-        self.shards.close_all(self.life, CloseCode::TenantRestarted, after).await;
+        self.shards
+            .close_all(self.life, CloseCode::TenantRestarted, after)
+            .await;
     }
 }
 
@@ -212,13 +231,19 @@ impl ShardTask {
     fn take(&mut self, input: ShardInput) {
         match input {
             ShardInput::Attach(attach) => {
-                let Attach { life, tenant, connection, sink, gauge } = *attach;
+                let Attach {
+                    life,
+                    tenant,
+                    connection,
+                    sink,
+                    gauge,
+                } = *attach;
                 self.tenants.insert(life, tenant);
                 self.shard.attach(life, connection, sink, gauge);
             }
             ShardInput::Detach { connection } => self.shard.detach(connection),
             ShardInput::Writable { connection } => {
-                self.shard.writable(connection, clock::now(), &mut self.needs);
+                self.shard.writable(connection, clock::now());
             }
             ShardInput::Deliver { life, deliveries } => {
                 for delivery in deliveries {
@@ -234,7 +259,9 @@ impl ShardTask {
             let need = self.unsent.pop_front().expect("counted");
             let (life, input) = input_of(need.clone());
             // A tenant that is gone needs nothing.
-            let Some(tenant) = self.tenants.get(&life) else { continue };
+            let Some(tenant) = self.tenants.get(&life) else {
+                continue;
+            };
             if let Err(TrySendError::Full(_)) = tenant.try_send(Command::Input(input)) {
                 self.unsent.push_back(need);
             }
@@ -244,11 +271,27 @@ impl ShardTask {
 
 fn input_of(need: Need) -> (TenantLife, Input) {
     match need {
-        Need::Page { tenant, connection, room, generation, from } => {
-            (tenant, Input::Page { connection, room, generation, from })
-        }
-        Need::Ended { tenant, connection } => {
-            (tenant, Input::Disconnect { connection, how: Disconnect::Vanished })
-        }
+        Need::Page {
+            tenant,
+            connection,
+            room,
+            generation,
+            from,
+        } => (
+            tenant,
+            Input::Page {
+                connection,
+                room,
+                generation,
+                from,
+            },
+        ),
+        Need::Ended { tenant, connection } => (
+            tenant,
+            Input::Disconnect {
+                connection,
+                how: Disconnection::Vanished,
+            },
+        ),
     }
 }

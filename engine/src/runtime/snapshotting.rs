@@ -1,10 +1,7 @@
 //! A snapshot in the making: sections are saved in slices between inputs, handed over when all they
 //! saw is durable, written off the tenant's task.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tracing::warn;
@@ -29,24 +26,37 @@ type Saved = Vec<(SectionId, Option<Vec<u8>>)>;
 enum Progress {
     None,
     /// Saving. A crash before the end leaves the older snapshot.
-    Saving { from: LogPosition, left: Vec<SectionId>, saved: Saved },
+    Saving {
+        from: LogPosition,
+        left: Vec<SectionId>,
+        saved: Saved,
+    },
     /// Waiting for the log: a snapshot must not hold what a power cut could still take away.
-    Holding { from: LogPosition, saw: LogPosition, saved: Saved },
-    Writing(JoinHandle<()>),
+    Holding {
+        from: LogPosition,
+        saw: LogPosition,
+        saved: Saved,
+    },
+    /// The store comes back with the end of the write.
+    Writing(JoinHandle<SnapshotStore>),
 }
 
 /// Makes the snapshots of one awake tenant, one at a time.
 #[derive(Debug)]
 pub(crate) struct Snapshotting {
-    store: Option<Arc<SnapshotStore>>,
+    store: Option<SnapshotStore>,
     newest: LogPosition,
     progress: Progress,
 }
 
 impl Snapshotting {
     /// `newest` is the position of the snapshot the tenant woke from; without a store it does nothing.
-    pub(crate) const fn new(store: Option<Arc<SnapshotStore>>, newest: LogPosition) -> Self {
-        Self { store, newest, progress: Progress::None }
+    pub(crate) const fn new(store: Option<SnapshotStore>, newest: LogPosition) -> Self {
+        Self {
+            store,
+            newest,
+            progress: Progress::None,
+        }
     }
 
     /// How many records a wake would have to replay.
@@ -59,11 +69,19 @@ impl Snapshotting {
         let (Progress::None, Some(store)) = (&self.progress, &self.store) else {
             return;
         };
-        let which = if store.needs_all() { Sections::All } else { Sections::Dirty };
+        let which = if store.needs_all() {
+            Sections::All
+        } else {
+            Sections::Dirty
+        };
         let from = core.tail();
         let left = core.sections_to_save(which);
         self.newest = from;
-        self.progress = Progress::Saving { from, left, saved: Vec::new() };
+        self.progress = Progress::Saving {
+            from,
+            left,
+            saved: Vec::new(),
+        };
     }
 
     /// Whether [`advance`](Self::advance) has something to do before anything else happens.
@@ -83,18 +101,23 @@ impl Snapshotting {
             }
             if left.is_empty() {
                 let (from, saved) = (*from, std::mem::take(saved));
-                self.progress = Progress::Holding { from, saw: core.tail(), saved };
+                self.progress = Progress::Holding {
+                    from,
+                    saw: core.tail(),
+                    saved,
+                };
             }
         }
         if let Progress::Holding { from, saw, saved } = &mut self.progress
             && *saw <= core.durable()
-            && let Some(store) = &self.store
+            && let Some(mut store) = self.store.take()
         {
-            let (from, saved, store) = (*from, std::mem::take(saved), Arc::clone(store));
+            let (from, saved) = (*from, std::mem::take(saved));
             self.progress = Progress::Writing(pool.run(move || {
                 if let Err(failure) = store.write(from, &saved) {
                     warn!(%failure, "a snapshot was not written; the next wake replays more");
                 }
+                store
             }));
         }
     }
@@ -104,8 +127,8 @@ impl Snapshotting {
         let Progress::Writing(write) = &mut self.progress else {
             return std::future::pending().await;
         };
-        // A panic in the store costs one snapshot; the runtime has already reported it.
-        let _ = write.await;
+        // A panic in the store, already reported by the runtime, costs this life its snapshots.
+        self.store = write.await.ok();
         self.progress = Progress::None;
     }
 
@@ -118,7 +141,7 @@ impl Snapshotting {
         }
     }
 
-    async fn drain<D: Domain>(&mut self, core: &Core<D>, pool: &Pool) {
+    async fn drain<D: Domain>(&mut self, core: &mut Core<D>, pool: &Pool) {
         while self.is_saving() {
             self.advance(core, pool);
         }

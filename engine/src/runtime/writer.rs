@@ -11,7 +11,7 @@ use tracing::{debug, error};
 
 use super::{
     clock::{self, SystemEnvironment},
-    core::{Core, Environment, Ticket},
+    core::{Core, Ticket},
     pool::Pool,
     snapshotting::Snapshotting,
 };
@@ -43,6 +43,8 @@ pub(crate) trait Outlet<D: Domain>: Send + 'static {
 pub(crate) trait Bed: Send + 'static {
     /// Takes the address back, unless somebody is using it.
     fn lie_down(&mut self) -> bool;
+    /// This life ends by a failure: the stores are not to be trusted before they are recovered.
+    fn fall_ill(&mut self);
 }
 
 /// What a writer is told.
@@ -59,7 +61,6 @@ pub(crate) enum Command<D: Domain> {
 pub(crate) struct Stores<D: Domain> {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) index: Arc<Indexer<D>>,
-    pub(crate) snapshots: Option<Arc<SnapshotStore>>,
 }
 
 /// When a writer does what nobody asks for.
@@ -91,7 +92,9 @@ pub(crate) struct Writer<D: Domain, O, B> {
     env: SystemEnvironment,
     append: Option<JoinHandle<Result<Appended, AppendError>>>,
     checkpoint: Option<JoinHandle<Result<Space, LogFailure>>>,
-    indexing: Option<JoinHandle<()>>,
+    indexing: Option<JoinHandle<LogPosition>>,
+    /// How far the index is known to have come.
+    indexed: LogPosition,
     answers: JoinSet<(Ticket, Result<D::Fact, HistoryError>)>,
     snapshotting: Snapshotting,
     marked: LogPosition,
@@ -103,6 +106,8 @@ pub(crate) struct Writer<D: Domain, O, B> {
 pub(crate) struct Awake<D: Domain> {
     pub(crate) core: Core<D>,
     pub(crate) stores: Stores<D>,
+    /// None for a tenant in memory.
+    pub(crate) snapshots: Option<SnapshotStore>,
     pub(crate) newest_snapshot: LogPosition,
 }
 
@@ -110,7 +115,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
     pub(crate) fn new(awake: Awake<D>, outlet: O, bed: B, habits: Habits, pool: Pool) -> Self {
         Self {
             marked: awake.core.durable(),
-            snapshotting: Snapshotting::new(awake.stores.snapshots.clone(), awake.newest_snapshot),
+            snapshotting: Snapshotting::new(awake.snapshots, awake.newest_snapshot),
             core: awake.core,
             stores: awake.stores,
             outlet,
@@ -121,6 +126,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             append: None,
             checkpoint: None,
             indexing: None,
+            indexed: awake.newest_snapshot,
             answers: JoinSet::new(),
             idle_since: None,
             closing: Vec::new(),
@@ -137,6 +143,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             }
             Err(broken) => {
                 error!(%broken, "the tenant's state is dropped and will be replayed");
+                self.bed.fall_ill();
                 self.outlet.abandon().await;
                 self.quiet().await;
                 Ended::Failed
@@ -176,7 +183,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 () = &mut deadline, if wake_at.is_some() => self.core.tick(&mut self.env),
                 space = finished(&mut self.checkpoint) => self.core.set_space(space?),
                 () = self.snapshotting.written() => {}
-                () = finished(&mut self.indexing) => {}
+                indexed = finished(&mut self.indexing) => self.indexed = indexed,
                 _ = housekeeping.tick() => self.keep_house(),
                 count = inbox.recv_many(&mut commands, INPUTS_PER_TURN), if takes_input => {
                     if count == 0 {
@@ -202,9 +209,12 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             self.start_append(commit);
         }
         for ask in self.core.take_questions() {
-            let index = Arc::clone(&self.stores.index);
-            let answer = self.pool.run(move || (ask.ticket, index.answer(&ask.question, ask.upto)));
-            self.answers.spawn(async move { answer.await.expect("answering does not panic") });
+            let (index, log) = (Arc::clone(&self.stores.index), Arc::clone(&self.stores.log));
+            let answer = self
+                .pool
+                .run(move || (ask.ticket, index.answer(&*log, ask.upto, &ask.question)));
+            self.answers
+                .spawn(async move { answer.await.expect("answering does not panic") });
         }
         let effects = self.core.take_effects();
         if !effects.is_empty() {
@@ -219,13 +229,19 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
 
     fn appended(&mut self, result: Result<Appended, AppendError>) -> Result<(), AppendError> {
         if matches!(result, Err(AppendError::Unknown)) {
-            let commit = self.core.commit_in_flight().cloned().expect("its result just came");
+            let commit = self
+                .core
+                .commit_in_flight()
+                .cloned()
+                .expect("its result just came");
             self.start_append(commit);
             return Ok(());
         }
-        self.core.appended(result?).map_err(|misplaced| AppendError::WrongPosition {
-            actual: misplaced.appended.last,
-        })
+        self.core
+            .appended(result?)
+            .map_err(|misplaced| AppendError::WrongPosition {
+                actual: misplaced.appended.last,
+            })
     }
 
     /// What is looked at once a second.
@@ -236,10 +252,13 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             self.marked = durable;
             self.checkpoint = Some(self.pool.run(move || log.checkpoint()));
         }
-        let lag = durable.0.saturating_sub(self.stores.index.applied().0);
-        if self.indexing.is_none() && lag > INDEX_LAG_MAX {
-            let index = Arc::clone(&self.stores.index);
-            self.indexing = Some(self.pool.run(move || index.catch_up(durable)));
+        if self.indexing.is_none() && durable.0.saturating_sub(self.indexed.0) > INDEX_LAG_MAX {
+            let (index, log) = (Arc::clone(&self.stores.index), Arc::clone(&self.stores.log));
+            // A failure is logged there, and met again by the first question.
+            self.indexing = Some(
+                self.pool
+                    .run(move || index.catch_up(&*log, durable).unwrap_or(durable)),
+            );
         }
         if self.snapshotting.replay_length(&self.core) >= self.habits.snapshot_every {
             self.snapshotting.begin(&mut self.core);
@@ -258,9 +277,8 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             return false;
         }
         let since = *self.idle_since.get_or_insert_with(Instant::now);
-        let sleeps = since.elapsed() >= self.habits.sleep_after
-            && inbox.is_empty()
-            && self.bed.lie_down();
+        let sleeps =
+            since.elapsed() >= self.habits.sleep_after && inbox.is_empty() && self.bed.lie_down();
         if sleeps {
             debug!("nobody is connected: the tenant sleeps");
         }

@@ -158,7 +158,7 @@ fn push(kind: u64, fields: &mut Fields<'_, '_>) -> FieldResult<ServerFrame> {
         kind::RESET => Ok(ServerFrame::Reset {
             room: room(fields)?,
             position: fields.position(POSITION)?,
-            reason: reset_reason(fields)?,
+            reason: reset_reason(fields, "reason")?,
         }),
         kind::REMOVED => Ok(ServerFrame::Removed {
             room: room(fields)?,
@@ -178,7 +178,7 @@ fn joined(id: RequestId, fields: &mut Fields<'_, '_>) -> FieldResult<ServerFrame
         position: fields.position(POSITION)?,
         head: Seq(fields.unsigned("head")?),
         members: fields.unsigned_32("members")?,
-        reset: fields.optional(reset_reason)?,
+        reset: fields.optional(|fields| reset_reason(fields, "reset"))?,
     })
 }
 
@@ -217,8 +217,8 @@ fn time(fields: &mut Fields<'_, '_>) -> FieldResult<Timestamp> {
 }
 
 /// Every reason says the same to a client, drop what you have: an unknown one too.
-fn reset_reason(fields: &mut Fields<'_, '_>) -> FieldResult<ResetReason> {
-    fields.choice_or("reset", ResetReason::EpochChanged)
+fn reset_reason(fields: &mut Fields<'_, '_>, name: &'static str) -> FieldResult<ResetReason> {
+    fields.choice_or(name, ResetReason::EpochChanged)
 }
 
 fn explanation(fields: &mut Fields<'_, '_>) -> FieldResult<String> {

@@ -1,0 +1,36 @@
+//! Every number a connection can hit in the hub, in one place, with what happens there.
+
+/// Listeners served by one call of [`Shard::end_turn`](super::Shard::end_turn); then it says `more`,
+/// so that the worker can look after others in between.
+pub const LISTENERS_PER_CALL: usize = 256;
+
+/// Bytes of one room's pushes that are joined into one buffer; what is beyond goes into the next one.
+/// A single larger push is a buffer of its own.
+pub const JOINED_BYTES_MAX: usize = 256 * 1024;
+
+/// Events joined at once where only in-process listeners hear, and no byte is encoded.
+pub const JOINED_EVENTS_MAX: usize = 1024;
+
+/// What a connection's outbox may hold, in bytes, unless the embedder says otherwise. At the bound
+/// its rooms' events leave memory and are read from the log again when it has caught up.
+pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
+
+/// Reply bytes in an outbox from which on its connection's reader should stop reading.
+pub const REPLY_LANE_BYTES: usize = 256 * 1024;
+
+/// Reply bytes in an outbox at which its connection is closed. A reader that heeds
+/// [`REPLY_LANE_BYTES`] never gets there: it leaves room for every request that may be in flight.
+pub const DIRECT_LANE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Pages of the past that one connection may be waiting for at once; its other rooms wait their turn.
+pub const PAGES_PER_CONNECTION_MAX: u8 = 4;
+
+/// Newest events of a room kept while a page of its past is being read, so that a listener whose page
+/// was overtaken still catches up in one step.
+pub const TAIL_EVENTS_MAX: usize = 256;
+
+/// A connection that has something queued and took no byte for this long is closed, resumable.
+pub const STALL_MS: u64 = 5 * 60 * 1000;
+
+/// Small queued pieces are copied together up to this many bytes, to save system calls.
+pub(super) const GATHER_BYTES: usize = 64 * 1024;

@@ -1,0 +1,60 @@
+//! What others may know of a connection without asking its shard.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use super::bounds::REPLY_LANE_BYTES;
+
+/// Shared between a shard, which writes it, and a connection's reader or an embedder, who look. The
+/// numbers are each true on their own, not together: none guards memory, so relaxed order is enough.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    outbox_bytes: AtomicUsize,
+    reply_bytes: AtomicUsize,
+    dropped_signals: AtomicU64,
+    behind: AtomicBool,
+}
+
+impl Gauge {
+    /// Bytes queued for the connection: events and replies.
+    #[must_use]
+    pub fn outbox_bytes(&self) -> usize {
+        self.outbox_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that are replies, or pushes meant for this connection alone.
+    #[must_use]
+    pub fn reply_bytes(&self) -> usize {
+        self.reply_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection's reader should stop reading until its replies have drained.
+    #[must_use]
+    pub fn replies_are_full(&self) -> bool {
+        self.reply_bytes() >= REPLY_LANE_BYTES
+    }
+
+    /// Signals this connection was too slow for, since it was attached.
+    #[must_use]
+    pub fn dropped_signals(&self) -> u64 {
+        self.dropped_signals.load(Ordering::Relaxed)
+    }
+
+    /// Whether some room's events have left memory and will be read from the log again.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_queued(&self, outbox_bytes: usize, reply_bytes: usize) {
+        self.outbox_bytes.store(outbox_bytes, Ordering::Relaxed);
+        self.reply_bytes.store(reply_bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_behind(&self, behind: bool) {
+        self.behind.store(behind, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_dropped(&self, signals: u64) {
+        self.dropped_signals.fetch_add(signals, Ordering::Relaxed);
+    }
+}

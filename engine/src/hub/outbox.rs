@@ -1,0 +1,274 @@
+//! What a socket has not taken yet.
+//!
+//! Pieces are shared slices of joined buffers: queueing for a slow reader copies nothing. Each piece
+//! begins with a whole frame and says to which room it belongs, so that leaving a room can take all
+//! of it back, except the rest of a frame whose beginning is already on its way.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use homeroom_protocol::RoomNumber;
+
+use super::bounds::GATHER_BYTES;
+
+/// What a piece belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Meant for this connection alone: never dropped.
+    Direct,
+    /// A room's: dropped when the connection leaves it.
+    Room(RoomNumber),
+    /// The rest of a half-written frame that has no other lane any more.
+    Rest,
+}
+
+#[derive(Debug)]
+struct Piece {
+    /// Whole frames.
+    bytes: Bytes,
+    /// How many of them are gone; above zero for the first piece only.
+    written: usize,
+    lane: Lane,
+}
+
+impl Piece {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+}
+
+/// The queue of one socket. Allocates nothing while empty.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pieces: VecDeque<Piece>,
+    bytes: usize,
+    direct_bytes: usize,
+}
+
+impl Outbox {
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Bytes still to be written.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Those of them that are in the direct lane.
+    pub(super) const fn direct_bytes(&self) -> usize {
+        self.direct_bytes
+    }
+
+    /// What the queue weighs: its bytes and its own bookkeeping, so that many small frames cannot
+    /// weigh more than a few large ones.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes + self.pieces.len() * size_of::<Piece>()
+    }
+
+    /// Queues whole frames, of which the first `written` bytes are gone already.
+    pub(super) fn push(&mut self, bytes: Bytes, written: usize, lane: Lane) {
+        debug_assert!(written == 0 || self.pieces.is_empty());
+        if written >= bytes.len() {
+            return;
+        }
+        self.bytes += bytes.len() - written;
+        if lane == Lane::Direct {
+            self.direct_bytes += bytes.len() - written;
+        }
+        self.pieces.push_back(Piece {
+            bytes,
+            written,
+            lane,
+        });
+    }
+
+    /// What to write next: the first piece where it is large or alone, else several copied together.
+    pub(super) fn gather<'a>(&'a self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+        let Some(first) = self.pieces.front() else {
+            return &[];
+        };
+        if self.pieces.len() == 1 || first.rest().len() >= GATHER_BYTES {
+            return first.rest();
+        }
+        scratch.clear();
+        for piece in &self.pieces {
+            let rest = piece.rest();
+            let fits = (GATHER_BYTES - scratch.len()).min(rest.len());
+            scratch.extend_from_slice(&rest[..fits]);
+            if scratch.len() == GATHER_BYTES {
+                break;
+            }
+        }
+        scratch
+    }
+
+    /// The next `taken` bytes are gone.
+    pub(super) fn advance(&mut self, mut taken: usize) {
+        while let Some(piece) = self.pieces.front_mut() {
+            let now = taken.min(piece.bytes.len() - piece.written);
+            piece.written += now;
+            taken -= now;
+            self.bytes -= now;
+            if piece.lane == Lane::Direct {
+                self.direct_bytes -= now;
+            }
+            if piece.written < piece.bytes.len() {
+                return;
+            }
+            self.pieces.pop_front();
+        }
+        // Idle connections are many: they keep no queue.
+        self.pieces = VecDeque::new();
+    }
+
+    /// Drops what is queued of a room, except the rest of a half-written frame.
+    pub(super) fn leave(&mut self, room: RoomNumber) {
+        self.drop_where(|lane| lane == Lane::Room(room));
+    }
+
+    /// Drops everything, except the rest of a half-written frame.
+    pub(super) fn keep_half_written(&mut self) {
+        self.drop_where(|_| true);
+    }
+
+    fn drop_where(&mut self, unwanted: impl Fn(Lane) -> bool) {
+        if let Some(first) = self.pieces.front_mut()
+            && first.written > 0
+            && unwanted(first.lane)
+        {
+            let end = boundary_from(&first.bytes, first.written);
+            if end > first.written {
+                first.bytes.truncate(end);
+                first.lane = Lane::Rest;
+            }
+        }
+        self.pieces
+            .retain(|piece| piece.lane == Lane::Rest || !unwanted(piece.lane));
+        let length = |piece: &Piece| piece.rest().len();
+        self.bytes = self.pieces.iter().map(length).sum();
+        self.direct_bytes = (self.pieces.iter())
+            .filter(|piece| piece.lane == Lane::Direct)
+            .map(length)
+            .sum();
+        if self.pieces.is_empty() {
+            self.pieces = VecDeque::new();
+        }
+    }
+}
+
+/// The first frame boundary at or after `at`. The frames are our own: unmasked, and whole.
+fn boundary_from(frames: &[u8], at: usize) -> usize {
+    let mut boundary = 0;
+    while boundary < at {
+        let Some(length) = frame_length(&frames[boundary..]) else {
+            return frames.len();
+        };
+        boundary = boundary.saturating_add(length).min(frames.len());
+    }
+    boundary
+}
+
+/// Length of the frame at the start of `bytes`, header included (RFC 6455, 5.2).
+fn frame_length(bytes: &[u8]) -> Option<usize> {
+    match bytes.get(1)? & 0x7f {
+        126 => {
+            let length = bytes.get(2..4)?.try_into().ok().map(u16::from_be_bytes)?;
+            Some(4 + usize::from(length))
+        }
+        127 => {
+            let length = bytes.get(2..10)?.try_into().ok().map(u64::from_be_bytes)?;
+            usize::try_from(length).ok()?.checked_add(10)
+        }
+        short => Some(2 + usize::from(short)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(fill: u8, length: usize) -> Vec<u8> {
+        let mut bytes = match length {
+            0..126 => vec![0x82, u8::try_from(length).unwrap()],
+            126..=0xffff => {
+                let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
+                vec![0x82, 126, high, low]
+            }
+            _ => {
+                let mut bytes = vec![0x82, 127];
+                bytes.extend((length as u64).to_be_bytes());
+                bytes
+            }
+        };
+        bytes.resize(bytes.len() + length, fill);
+        bytes
+    }
+
+    fn drain(outbox: &mut Outbox) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut scratch = Vec::new();
+        while !outbox.is_empty() {
+            let taken = outbox.gather(&mut scratch).to_vec();
+            outbox.advance(taken.len());
+            all.extend(taken);
+        }
+        all
+    }
+
+    #[test]
+    fn leaving_a_room_keeps_the_half_written_frame_whatever_its_size() {
+        for length in [0, 1, 125, 126, 0xffff, 0x1_0000] {
+            let (half, whole, other) = (frame(1, length), frame(2, 9), frame(3, 9));
+            for written in 1..half.len().min(20) {
+                let mut outbox = Outbox::default();
+                let joined: Bytes = [half.clone(), whole.clone()].concat().into();
+                outbox.push(joined, written, Lane::Room(RoomNumber(1)));
+                outbox.push(other.clone().into(), 0, Lane::Room(RoomNumber(2)));
+                outbox.push(whole.clone().into(), 0, Lane::Room(RoomNumber(1)));
+                outbox.leave(RoomNumber(1));
+                let expected = [&half[written..], &other].concat();
+                assert_eq!(outbox.bytes(), expected.len());
+                assert_eq!(drain(&mut outbox), expected, "{length} {written}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_piece_written_up_to_a_boundary_is_dropped_whole() {
+        let mut outbox = Outbox::default();
+        let joined: Bytes = [frame(1, 5), frame(2, 5)].concat().into();
+        outbox.push(joined, 7, Lane::Room(RoomNumber(1)));
+        outbox.leave(RoomNumber(1));
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.weight(), 0);
+    }
+
+    #[test]
+    fn leaving_twice_does_not_take_the_rest_of_the_half_written_frame() {
+        let mut outbox = Outbox::default();
+        outbox.push(frame(1, 5).into(), 3, Lane::Room(RoomNumber(1)));
+        outbox.leave(RoomNumber(1));
+        outbox.leave(RoomNumber(1));
+        outbox.keep_half_written();
+        assert_eq!(drain(&mut outbox), vec![1; 4]);
+    }
+
+    #[test]
+    fn small_pieces_are_written_together_and_large_ones_uncopied() {
+        let mut outbox = Outbox::default();
+        outbox.push(frame(1, 5).into(), 0, Lane::Direct);
+        outbox.push(frame(2, 5).into(), 0, Lane::Rest);
+        let large = frame(3, GATHER_BYTES);
+        outbox.push(large.clone().into(), 0, Lane::Rest);
+        outbox.push(frame(4, 1).into(), 0, Lane::Rest);
+        assert_eq!(outbox.direct_bytes(), 7);
+        let mut scratch = Vec::new();
+        assert_eq!(outbox.gather(&mut scratch).len(), GATHER_BYTES);
+        outbox.advance(14);
+        assert_eq!(outbox.direct_bytes(), 0);
+        let mut unused = Vec::new();
+        assert_eq!(outbox.gather(&mut unused), large);
+        assert_eq!(unused.capacity(), 0);
+    }
+}

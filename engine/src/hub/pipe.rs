@@ -1,0 +1,370 @@
+//! The way to one connection: its sink, and what the sink has not taken yet.
+//!
+//! A pipe that was refused something is blocked, and is left alone until its sink is said to be
+//! writable again.
+
+use std::{collections::VecDeque, io, sync::Arc};
+
+use homeroom_protocol::{CloseCode, RoomNumber, websocket::close_message};
+
+use super::{
+    Push, SessionRefusal, SessionSink, Sink, SocketSink,
+    bounds::{DIRECT_LANE_BYTES_MAX, GATHER_BYTES},
+    joined::Joined,
+    outbox::{Lane, Outbox},
+};
+
+/// The connection cannot go on: its sink failed, or its replies passed their bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Broken;
+
+/// What became of a room's pushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Heard {
+    /// Events that were written or queued; the others are left to be read from the log.
+    pub(super) events: usize,
+    /// Signals that were dropped.
+    pub(super) dropped: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Pipe {
+    Socket(Socket),
+    Session(Session),
+}
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    sink: Box<dyn SocketSink>,
+    outbox: Outbox,
+    blocked: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    sink: Box<dyn SessionSink>,
+    /// Direct pushes that met a full queue.
+    parked: VecDeque<Arc<Push>>,
+    parked_bytes: usize,
+    blocked: bool,
+}
+
+impl Pipe {
+    pub(super) fn new(sink: Sink) -> Self {
+        match sink {
+            Sink::Socket(sink) => Self::Socket(Socket {
+                sink,
+                outbox: Outbox::default(),
+                blocked: false,
+            }),
+            Sink::Session(sink) => Self::Session(Session {
+                sink,
+                parked: VecDeque::new(),
+                parked_bytes: 0,
+                blocked: false,
+            }),
+        }
+    }
+
+    pub(super) const fn is_socket(&self) -> bool {
+        matches!(self, Self::Socket(_))
+    }
+
+    /// Whether the sink refused something and has not said since that it takes more.
+    pub(super) const fn is_blocked(&self) -> bool {
+        match self {
+            Self::Socket(socket) => socket.blocked,
+            Self::Session(session) => session.blocked,
+        }
+    }
+
+    /// Whether anything waits to be taken.
+    pub(super) fn has_queued(&self) -> bool {
+        match self {
+            Self::Socket(socket) => !socket.outbox.is_empty(),
+            Self::Session(session) => !session.parked.is_empty(),
+        }
+    }
+
+    /// Bytes queued: all of them, and those of the direct lane.
+    pub(super) const fn queued_bytes(&self) -> (usize, usize) {
+        match self {
+            Self::Socket(socket) => (socket.outbox.bytes(), socket.outbox.direct_bytes()),
+            Self::Session(session) => (session.parked_bytes, session.parked_bytes),
+        }
+    }
+
+    /// How much more of a room's past fits now, in bytes.
+    pub(super) fn room_for_events(&self, outbox_bytes_max: usize) -> usize {
+        match self {
+            Self::Socket(socket) => outbox_bytes_max.saturating_sub(socket.outbox.weight()),
+            Self::Session(session) if session.blocked => 0,
+            Self::Session(_) => usize::MAX,
+        }
+    }
+
+    /// Whether so little is queued that pages of the past should be read.
+    pub(super) fn has_drained(&self, outbox_bytes_max: usize) -> bool {
+        match self {
+            Self::Socket(socket) => socket.outbox.weight() <= outbox_bytes_max / 4,
+            Self::Session(session) => !session.blocked,
+        }
+    }
+
+    /// Gives direct pushes, in order, or queues them.
+    pub(super) fn send(
+        &mut self,
+        pushes: &[Arc<Push>],
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), Broken> {
+        match self {
+            Self::Socket(socket) => socket.send(pushes, scratch),
+            Self::Session(session) => session.send(pushes),
+        }
+    }
+
+    /// Gives a room's events from number `from` on, if any, and its signals.
+    pub(super) fn hear(
+        &mut self,
+        joined: &Joined,
+        from: Option<usize>,
+        room: Option<RoomNumber>,
+        outbox_bytes_max: usize,
+    ) -> Result<Heard, Broken> {
+        match self {
+            Self::Socket(socket) => socket.hear(joined, from, room, outbox_bytes_max),
+            Self::Session(session) => session.hear(joined, from),
+        }
+    }
+
+    /// Writes what is queued, as far as the sink takes it; whether it took anything. The pipe is no
+    /// longer blocked when all is gone.
+    pub(super) fn drain(&mut self, scratch: &mut Vec<u8>) -> Result<bool, Broken> {
+        match self {
+            Self::Socket(socket) => socket.drain(scratch),
+            Self::Session(session) => session.drain(),
+        }
+    }
+
+    /// Drops what is queued of a room, except the rest of a half-written frame.
+    pub(super) fn leave(&mut self, room: RoomNumber) {
+        match self {
+            Self::Socket(socket) => socket.outbox.leave(room),
+            Self::Session(_) => {}
+        }
+    }
+
+    /// Drops everything queued, except the rest of a half-written frame.
+    pub(super) fn keep_half_written(&mut self) {
+        match self {
+            Self::Socket(socket) => socket.outbox.keep_half_written(),
+            Self::Session(session) => {
+                session.parked = VecDeque::new();
+                session.parked_bytes = 0;
+            }
+        }
+    }
+
+    /// Says bye if it fits now, and closes.
+    pub(super) fn close_with(&mut self, bye: &Arc<Push>, code: CloseCode) {
+        match self {
+            Self::Socket(socket) => {
+                socket.say_bye(bye, code);
+                socket.sink.close(code);
+            }
+            Self::Session(session) => {
+                // A session without room for its bye still learns the code from the close.
+                let _ = session.sink.try_push(bye);
+                session.sink.close(code);
+            }
+        }
+    }
+
+    /// Closes without a word.
+    pub(super) fn close(&mut self, code: CloseCode) {
+        match self {
+            Self::Socket(socket) => socket.sink.close(code),
+            Self::Session(session) => session.sink.close(code),
+        }
+    }
+}
+
+impl Socket {
+    /// One write; how many bytes the sink took. Fewer than given means blocked.
+    fn write(sink: &mut dyn SocketSink, blocked: &mut bool, bytes: &[u8]) -> Result<usize, Broken> {
+        let taken = match sink.try_write(bytes) {
+            Ok(taken) => taken.min(bytes.len()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(_) => return Err(Broken),
+        };
+        *blocked = taken < bytes.len();
+        Ok(taken)
+    }
+
+    fn send(&mut self, pushes: &[Arc<Push>], scratch: &mut Vec<u8>) -> Result<(), Broken> {
+        let mut rest = pushes;
+        while !self.blocked && !rest.is_empty() {
+            let (group, later) = rest.split_at(group_of(rest));
+            let bytes = if let [push] = group {
+                push.wire()
+            } else {
+                scratch.clear();
+                for push in group {
+                    scratch.extend_from_slice(push.wire());
+                }
+                &scratch[..]
+            };
+            let mut taken = Self::write(self.sink.as_mut(), &mut self.blocked, bytes)?;
+            for push in group {
+                let written = taken.min(push.wire().len());
+                taken -= written;
+                self.outbox.push(push.wire().clone(), written, Lane::Direct);
+            }
+            rest = later;
+        }
+        for push in rest {
+            self.outbox.push(push.wire().clone(), 0, Lane::Direct);
+        }
+        within_direct_lane(self.outbox.direct_bytes())
+    }
+
+    fn hear(
+        &mut self,
+        joined: &Joined,
+        from: Option<usize>,
+        room: Option<RoomNumber>,
+        outbox_bytes_max: usize,
+    ) -> Result<Heard, Broken> {
+        let lane = room.map_or(Lane::Rest, Lane::Room);
+        let all = from.map_or(0, |from| joined.events().len() - from);
+        let events_end = joined.events_end();
+        let start = from.map_or(events_end, |from| joined.start_of(from));
+        if self.blocked {
+            let events = if self.outbox.weight() < outbox_bytes_max {
+                let slice = joined.bytes().slice(start..events_end);
+                self.outbox.push(slice, 0, lane);
+                all
+            } else {
+                0
+            };
+            return Ok(Heard {
+                events,
+                dropped: joined.signals().len(),
+            });
+        }
+        let bytes = &joined.bytes()[start..];
+        if bytes.is_empty() {
+            return Ok(Heard::default());
+        }
+        let taken = Self::write(self.sink.as_mut(), &mut self.blocked, bytes)?;
+        if !self.blocked {
+            return Ok(Heard {
+                events: all,
+                dropped: 0,
+            });
+        }
+        // Signals do not wait, except one whose first byte is gone.
+        let end = joined.boundary_from(events_end.max(start + taken));
+        self.outbox
+            .push(joined.bytes().slice(start..end), taken, lane);
+        Ok(Heard {
+            events: all,
+            dropped: joined.signals_from(end),
+        })
+    }
+
+    fn drain(&mut self, scratch: &mut Vec<u8>) -> Result<bool, Broken> {
+        self.blocked = false;
+        let mut progress = false;
+        while !self.blocked && !self.outbox.is_empty() {
+            let bytes = self.outbox.gather(scratch);
+            let taken = Self::write(self.sink.as_mut(), &mut self.blocked, bytes)?;
+            progress |= taken > 0;
+            self.outbox.advance(taken);
+        }
+        Ok(progress)
+    }
+
+    fn say_bye(&mut self, bye: &Arc<Push>, code: CloseCode) {
+        let mut scratch = Vec::new();
+        if self.drain(&mut scratch).is_err() || self.blocked {
+            return;
+        }
+        scratch.extend_from_slice(bye.wire());
+        scratch.extend_from_slice(&close_message(code.number(), code.meaning()));
+        // What does not fit is not said: the close code of the sink says it again.
+        let _ = Self::write(self.sink.as_mut(), &mut self.blocked, &scratch);
+    }
+}
+
+impl Session {
+    fn try_push(&mut self, push: &Arc<Push>) -> Result<bool, Broken> {
+        match self.sink.try_push(push) {
+            Ok(()) => Ok(true),
+            Err(SessionRefusal::Full) => {
+                self.blocked = true;
+                Ok(false)
+            }
+            Err(SessionRefusal::Gone) => Err(Broken),
+        }
+    }
+
+    fn send(&mut self, pushes: &[Arc<Push>]) -> Result<(), Broken> {
+        for push in pushes {
+            if self.blocked || !self.try_push(push)? {
+                self.parked_bytes += push.wire().len();
+                self.parked.push_back(Arc::clone(push));
+            }
+        }
+        within_direct_lane(self.parked_bytes)
+    }
+
+    fn hear(&mut self, joined: &Joined, from: Option<usize>) -> Result<Heard, Broken> {
+        let mut heard = Heard::default();
+        let events = from.map_or(&[][..], |from| &joined.events()[from..]);
+        for (_, push) in events {
+            if self.blocked || !self.try_push(push)? {
+                break;
+            }
+            heard.events += 1;
+        }
+        for push in joined.signals() {
+            if self.blocked || !self.try_push(push)? {
+                heard.dropped += 1;
+            }
+        }
+        Ok(heard)
+    }
+
+    fn drain(&mut self) -> Result<bool, Broken> {
+        self.blocked = false;
+        let mut progress = false;
+        while let Some(push) = self.parked.front().map(Arc::clone) {
+            if !self.try_push(&push)? {
+                return Ok(progress);
+            }
+            progress = true;
+            self.parked_bytes -= push.wire().len();
+            self.parked.pop_front();
+        }
+        self.parked = VecDeque::new();
+        Ok(progress)
+    }
+}
+
+/// How many of these are written at once.
+fn group_of(pushes: &[Arc<Push>]) -> usize {
+    let mut bytes = 0;
+    let fitting = pushes.iter().take_while(|push| {
+        bytes += push.wire().len();
+        bytes <= GATHER_BYTES
+    });
+    fitting.count().max(1)
+}
+
+const fn within_direct_lane(bytes: usize) -> Result<(), Broken> {
+    if bytes > DIRECT_LANE_BYTES_MAX {
+        return Err(Broken);
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Who hears a room or watches a user, and how far each has come.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use homeroom_protocol::{Epoch, Seq};
+
+use super::{Audience, Generation, Push, TenantLife, bounds::TAIL_EVENTS_MAX};
+
+/// One audience of one tenant life.
+#[derive(Debug)]
+pub(super) struct Roster {
+    pub(super) key: (TenantLife, Audience),
+    pub(super) listeners: Vec<Listener>,
+    /// One for each listener of a room, at the same index; none for watchers, who are many.
+    pub(super) cursors: Vec<Cursor>,
+    /// How many listeners are sockets and need bytes.
+    pub(super) sockets: u32,
+    /// The life of the room's timeline; `None` for watchers.
+    pub(super) epoch: Option<Epoch>,
+    /// The newest event that was delivered to the shard.
+    pub(super) head: Seq,
+    /// The newest event that was given to the listeners; those above are being collected.
+    pub(super) given: Seq,
+    /// Where this turn's pushes are collected.
+    pub(super) batch: Option<usize>,
+    /// Batches that name this roster: it is not freed before they are done.
+    pub(super) holds: u32,
+    /// Listeners whose page was asked for and has not come.
+    asked: u32,
+    /// What was given to the others since: without it, a listener of a busy room whose pages are
+    /// always overtaken would never go live.
+    tail: VecDeque<(Seq, Arc<Push>)>,
+}
+
+/// One connection in an audience.
+#[derive(Debug)]
+pub(super) struct Listener {
+    /// The connection's slot.
+    pub(super) connection: u32,
+    /// The place in the connection's list of seats.
+    pub(super) seat: u32,
+    /// The last job that came by.
+    pub(super) stamp: Stamp,
+}
+
+/// Counts jobs, to know which listeners one has not visited yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp(u64);
+
+impl Stamp {
+    const NEWCOMER: u64 = 1 << 63;
+
+    /// Before the first job.
+    pub(super) const ZERO: Self = Self(0);
+
+    pub(super) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// For a listener that came after job `self` began.
+    pub(super) const fn newcomer(self) -> Self {
+        Self(self.0 | Self::NEWCOMER)
+    }
+
+    /// Whether job `job` of the turn that began with job `turn` must not visit this listener: it was
+    /// there already, or the listener came while the turn was under way and hears from the next on.
+    pub(super) const fn is_done(self, job: Self, turn: Self) -> bool {
+        if self.0 & Self::NEWCOMER != 0 {
+            self.0 & !Self::NEWCOMER >= turn.0
+        } else {
+            self.0 == job.0
+        }
+    }
+}
+
+/// How far a listener of a room has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// The next event it is given.
+    pub(super) next: Seq,
+    pub(super) generation: Generation,
+    pub(super) state: CursorState,
+}
+
+/// Where a listener's events come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CursorState {
+    /// From the turn.
+    Live,
+    /// From the log, as soon as its connection has drained.
+    Behind,
+    /// From a page that was asked for.
+    Asked,
+    /// From the log, but the last page did not help: asked again by the next tick.
+    Waiting,
+}
+
+impl Cursor {
+    pub(super) fn is_live(&self) -> bool {
+        self.state == CursorState::Live
+    }
+}
+
+impl Roster {
+    pub(super) const fn new(key: (TenantLife, Audience)) -> Self {
+        Self {
+            key,
+            listeners: Vec::new(),
+            cursors: Vec::new(),
+            sockets: 0,
+            epoch: None,
+            head: Seq(0),
+            given: Seq(0),
+            batch: None,
+            holds: 0,
+            asked: 0,
+            tail: VecDeque::new(),
+        }
+    }
+
+    /// A listener is about to come: takes in what it says about the timeline.
+    pub(super) fn learn(&mut self, epoch: Epoch, head: Seq) {
+        if self.epoch != Some(epoch) || self.listeners.is_empty() {
+            // What is being collected belongs to another life, or was for those who left.
+            self.epoch = Some(epoch);
+            self.head = head;
+            self.given = head;
+            self.batch = None;
+            self.tail.clear();
+        } else if head > self.head {
+            self.head = head;
+        }
+    }
+
+    /// Events are given to those who are live.
+    pub(super) fn give(&mut self, events: &[(Seq, Arc<Push>)]) {
+        let (Some((first, _)), Some((last, _))) = (events.first(), events.last()) else {
+            return;
+        };
+        self.given = self.given.max(*last);
+        if self.asked == 0 {
+            return;
+        }
+        if (self.tail.back()).is_some_and(|(newest, _)| newest.next() != *first) {
+            self.tail.clear();
+        }
+        self.tail.extend(events.iter().cloned());
+        let excess = self.tail.len().saturating_sub(TAIL_EVENTS_MAX);
+        self.tail.drain(..excess);
+    }
+
+    /// The newest events that were given, without a gap.
+    pub(super) fn tail(&self) -> impl Iterator<Item = (Seq, Arc<Push>)> {
+        self.tail.iter().cloned()
+    }
+
+    /// A page was asked for.
+    pub(super) fn page_asked(&mut self) {
+        self.asked += 1;
+    }
+
+    /// A page came, or will not be needed.
+    pub(super) fn page_done(&mut self) {
+        self.asked -= 1;
+        if self.asked == 0 {
+            self.tail = VecDeque::new();
+        }
+    }
+
+    /// Whether a listener that wants `next` has missed nothing that was given to the others.
+    pub(super) fn is_current(&self, next: Seq) -> bool {
+        next > self.given
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newcomer_waits_for_the_next_turn_and_a_visited_listener_for_the_next_job() {
+        let turn = Stamp::ZERO.next();
+        let (job, later) = (turn.next(), turn.next().next());
+        assert!(!Stamp::ZERO.newcomer().is_done(job, turn));
+        assert!(turn.newcomer().is_done(job, turn));
+        assert!(job.newcomer().is_done(later, turn));
+        assert!(!job.newcomer().is_done(later.next().next(), later.next()));
+        assert!(job.is_done(job, turn));
+        assert!(!job.is_done(later, turn));
+    }
+}

@@ -1,0 +1,237 @@
+//! Which connection sits in which audience, kept from both sides so that either end is found in one
+//! step: when thousands leave at once, each costs only its own seats.
+//!
+//! Both sides are lists whose gaps are filled from the end, so each knows its index in the other.
+
+use std::collections::HashMap;
+
+use homeroom_protocol::{ConnectionId, RoomNumber};
+
+use super::{
+    Audience, TenantLife,
+    connection::{Connection, Seat},
+    roster::{Cursor, CursorState, Listener, Roster, Stamp},
+    slots::Slots,
+};
+
+#[derive(Debug)]
+pub(super) struct Seating {
+    pub(super) connections: Slots<Connection>,
+    by_id: HashMap<ConnectionId, u32>,
+    pub(super) rosters: Slots<Roster>,
+    by_audience: HashMap<(TenantLife, Audience), u32>,
+    /// Seats given up so far, each one step: what a wave of leavers costs.
+    #[cfg(test)]
+    pub(super) steps: usize,
+}
+
+impl Seating {
+    pub(super) fn new() -> Self {
+        Self {
+            connections: Slots::new(),
+            by_id: HashMap::new(),
+            rosters: Slots::new(),
+            by_audience: HashMap::new(),
+            #[cfg(test)]
+            steps: 0,
+        }
+    }
+
+    pub(super) fn add(&mut self, connection: Connection) {
+        let id = connection.id;
+        let slot = self.connections.insert(connection);
+        self.by_id.insert(id, slot);
+    }
+
+    /// The slot of any connection.
+    pub(super) fn slot(&self, id: ConnectionId) -> Option<u32> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The slot of a connection of this tenant that is not about to close.
+    pub(super) fn open_slot(&self, tenant: TenantLife, id: ConnectionId) -> Option<u32> {
+        let slot = self.slot(id)?;
+        let connection = self.connections.get(slot)?;
+        (connection.tenant == tenant && !connection.closing).then_some(slot)
+    }
+
+    /// Forgets a connection that has left its seats.
+    pub(super) fn remove(&mut self, slot: u32) -> Option<Connection> {
+        let connection = self.connections.remove(slot)?;
+        debug_assert!(connection.rooms.is_empty() && connection.watches.is_empty());
+        self.by_id.remove(&connection.id);
+        Some(connection)
+    }
+
+    pub(super) fn roster(&self, tenant: TenantLife, audience: Audience) -> Option<u32> {
+        self.by_audience.get(&(tenant, audience)).copied()
+    }
+
+    pub(super) fn roster_or_new(&mut self, tenant: TenantLife, audience: Audience) -> u32 {
+        let rosters = &mut self.rosters;
+        *(self.by_audience.entry((tenant, audience)))
+            .or_insert_with_key(|key| rosters.insert(Roster::new(key.clone())))
+    }
+
+    /// Forgets a roster that nobody is in and no batch names.
+    pub(super) fn free_if_unused(&mut self, slot: u32) {
+        let unused = (self.rosters.get(slot))
+            .is_some_and(|roster| roster.listeners.is_empty() && roster.holds == 0);
+        if unused && let Some(roster) = self.rosters.remove(slot) {
+            self.by_audience.remove(&roster.key);
+        }
+    }
+
+    /// The place of a connection in a room, as an index into its list of rooms.
+    pub(super) fn seat_in_room(
+        &self,
+        connection: u32,
+        tenant: TenantLife,
+        room: RoomNumber,
+    ) -> Option<usize> {
+        let roster = self.roster(tenant, Audience::Room(room))?;
+        let rooms = &self.connections.get(connection)?.rooms;
+        rooms.iter().position(|seat| seat.roster == roster)
+    }
+
+    /// Seats a connection; with a cursor in a room, without one as a watcher.
+    pub(super) fn sit(
+        &mut self,
+        connection_slot: u32,
+        roster_slot: u32,
+        cursor: Option<Cursor>,
+        stamp: Stamp,
+    ) {
+        let (Some(connection), Some(roster)) = (
+            self.connections.get_mut(connection_slot),
+            self.rosters.get_mut(roster_slot),
+        ) else {
+            return;
+        };
+        let seats = if cursor.is_some() {
+            &mut connection.rooms
+        } else {
+            &mut connection.watches
+        };
+        roster.listeners.push(Listener {
+            connection: connection_slot,
+            seat: place(seats.len()),
+            stamp,
+        });
+        seats.push(Seat {
+            roster: roster_slot,
+            index: place(roster.listeners.len() - 1),
+        });
+        roster.cursors.extend(cursor);
+        roster.sockets += u32::from(connection.pipe.is_socket());
+    }
+
+    /// Gives up a seat in a room, by its index in the connection's list; what its cursor was.
+    pub(super) fn leave_room(&mut self, connection: u32, seat: usize) -> Option<Cursor> {
+        let seats = &mut self.connections.get_mut(connection)?.rooms;
+        if seat >= seats.len() {
+            return None;
+        }
+        let given_up = seats.swap_remove(seat);
+        if let Some(&moved) = seats.get(seat)
+            && let Some(listener) = self.listener(moved)
+        {
+            listener.seat = place(seat);
+        }
+        self.vacate(connection, given_up)
+    }
+
+    /// Gives up all watchers' seats of a connection.
+    pub(super) fn stop_watching(&mut self, connection: u32) {
+        while let Some(seat) =
+            (self.connections.get_mut(connection)).and_then(|connection| connection.watches.pop())
+        {
+            self.vacate(connection, seat);
+        }
+    }
+
+    /// Takes a listener out of its roster.
+    fn vacate(&mut self, connection: u32, seat: Seat) -> Option<Cursor> {
+        #[cfg(test)]
+        {
+            self.steps += 1;
+        }
+        let is_socket = (self.connections.get(connection))
+            .is_some_and(|connection| connection.pipe.is_socket());
+        let index = seat.index as usize;
+        let roster = self.rosters.get_mut(seat.roster)?;
+        roster.listeners.swap_remove(index);
+        roster.sockets -= u32::from(is_socket);
+        let cursor = (!roster.cursors.is_empty()).then(|| roster.cursors.swap_remove(index));
+        if cursor.is_some_and(|cursor| cursor.state == CursorState::Asked) {
+            roster.page_done();
+        }
+        if let Some(moved) = roster.listeners.get(index) {
+            let (connection, place_there) = (moved.connection, moved.seat as usize);
+            if let Some(connection) = self.connections.get_mut(connection) {
+                let seats = if cursor.is_some() {
+                    &mut connection.rooms
+                } else {
+                    &mut connection.watches
+                };
+                if let Some(moved_seat) = seats.get_mut(place_there) {
+                    moved_seat.index = seat.index;
+                }
+            }
+        }
+        self.free_if_unused(seat.roster);
+        cursor
+    }
+
+    fn listener(&mut self, seat: Seat) -> Option<&mut Listener> {
+        (self.rosters.get_mut(seat.roster)?.listeners).get_mut(seat.index as usize)
+    }
+
+    /// The cursor behind a seat in a room.
+    pub(super) fn cursor(&mut self, seat: Seat) -> Option<&mut Cursor> {
+        (self.rosters.get_mut(seat.roster)?.cursors).get_mut(seat.index as usize)
+    }
+
+    /// Every connection of a tenant life.
+    pub(super) fn connections_of(&self, tenant: TenantLife) -> Vec<ConnectionId> {
+        (self.connections.iter())
+            .filter(|connection| connection.tenant == tenant)
+            .map(|connection| connection.id)
+            .collect()
+    }
+
+    /// Fails if the two sides do not agree.
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        let mut seats = 0;
+        for (&id, &slot) in &self.by_id {
+            let connection = self.connections.get(slot).unwrap();
+            assert_eq!(connection.id, id);
+            for (list, is_room) in [(&connection.rooms, true), (&connection.watches, false)] {
+                for (at, seat) in list.iter().enumerate() {
+                    let roster = self.rosters.get(seat.roster).unwrap();
+                    let listener = &roster.listeners[seat.index as usize];
+                    assert_eq!((listener.connection, listener.seat as usize), (slot, at));
+                    assert_eq!(matches!(roster.key.1, Audience::Room(_)), is_room);
+                    seats += 1;
+                }
+            }
+        }
+        let mut listeners = 0;
+        for roster in self.rosters.iter() {
+            listeners += roster.listeners.len();
+            assert!(!roster.listeners.is_empty() || roster.holds > 0);
+            match roster.key.1 {
+                Audience::Room(_) => assert_eq!(roster.cursors.len(), roster.listeners.len()),
+                Audience::Watchers(_) => assert!(roster.cursors.is_empty()),
+            }
+        }
+        assert_eq!(seats, listeners);
+        assert_eq!(self.rosters.iter().count(), self.by_audience.len());
+        assert_eq!(self.connections.iter().count(), self.by_id.len());
+    }
+}
+
+fn place(index: usize) -> u32 {
+    u32::try_from(index).expect("memory ends before 2^32 listeners do")
+}

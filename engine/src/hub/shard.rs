@@ -1,0 +1,335 @@
+//! A shard: the connections of one worker, and what is being said to them.
+//!
+//! Sans-IO in the sense that it never waits, reads no clock and starts nothing: deliveries are
+//! collected, [`Shard::end_turn`] writes them. Within a turn first each connection's replies go out
+//! in one write, then each room's pushes are joined once into a shared buffer, of which every
+//! listener takes what it lacks in one write. What changes an audience acts at once, even while a
+//! turn is half written; what is said waits for the next turn.
+//!
+//! The rule of delivery, for each listener of a room: an event is given if it is the listener's
+//! `next`; one below was had already; one above means the listener is behind, and hears from the log
+//! until it has caught up. So every listener receives `next`, `next + 1`, … whatever happens.
+
+use std::{collections::VecDeque, mem, sync::Arc};
+
+use homeroom_protocol::{CloseCode, ConnectionId, Timestamp};
+
+use super::{
+    Delivery, Gauge, Need, Push, Sink, TenantLife,
+    bounds::{LISTENERS_PER_CALL, PAGES_PER_CONNECTION_MAX},
+    connection::Connection,
+    roster::{Cursor, CursorState, Stamp},
+    seating::Seating,
+    turn::{Job, PageRead, Work},
+};
+
+mod collect;
+mod paging;
+mod write;
+
+/// What [`Shard::end_turn`] left undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// There is more to write: call again, after others had their turn.
+    pub more: bool,
+}
+
+/// Delivers to the connections attached to it. See the module's page.
+#[derive(Debug)]
+pub struct Shard {
+    outbox_bytes_max: usize,
+    pub(super) listeners_per_call: usize,
+    pub(super) seating: Seating,
+    /// What is being collected.
+    inbox: Work,
+    /// What is being written.
+    turn: Work,
+    job: Option<Job>,
+    /// The last job that began.
+    stamp: Stamp,
+    /// The job before the first of this turn.
+    turn_stamp: Stamp,
+    closing: VecDeque<Goodbye>,
+    /// Connections that may ask for pages.
+    page_seekers: VecDeque<ConnectionId>,
+    /// Connections whose last page did not help.
+    page_waiters: Vec<ConnectionId>,
+    /// Connections that were blocked at the last look.
+    stalled: Vec<ConnectionId>,
+    ended: Vec<Need>,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Goodbye {
+    connection: ConnectionId,
+    code: CloseCode,
+    bye: Arc<Push>,
+}
+
+impl Shard {
+    /// A shard without connections, each of which may later queue about `outbox_bytes_max` bytes of
+    /// events ([`OUTBOX_BYTES_MAX`](super::OUTBOX_BYTES_MAX) is a good choice): one joined buffer more
+    /// at most, and replies, which have a bound of their own.
+    #[must_use]
+    pub fn new(outbox_bytes_max: usize) -> Self {
+        Self {
+            outbox_bytes_max: outbox_bytes_max.max(1),
+            listeners_per_call: LISTENERS_PER_CALL,
+            seating: Seating::new(),
+            inbox: Work::default(),
+            turn: Work::default(),
+            job: None,
+            stamp: Stamp::ZERO,
+            turn_stamp: Stamp::ZERO,
+            closing: VecDeque::new(),
+            page_seekers: VecDeque::new(),
+            page_waiters: Vec::new(),
+            stalled: Vec::new(),
+            ended: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Takes over a write half. One attached before under the same id is forgotten.
+    pub fn attach(
+        &mut self,
+        tenant: TenantLife,
+        connection: ConnectionId,
+        sink: Sink,
+        gauge: Arc<Gauge>,
+    ) {
+        self.detach(connection);
+        self.seating
+            .add(Connection::new(tenant, connection, sink, gauge));
+    }
+
+    /// Forgets a connection whose socket is gone, without a word to it or to the tenant.
+    pub fn detach(&mut self, connection: ConnectionId) {
+        if let Some(slot) = self.seating.slot(connection) {
+            self.unseat(slot);
+            self.seating.remove(slot);
+        }
+    }
+
+    /// Collects a delivery of a tenant. What concerns a connection that is gone, or is another
+    /// tenant's, is ignored.
+    pub fn deliver(&mut self, tenant: TenantLife, delivery: Delivery) {
+        match delivery {
+            Delivery::Direct { connection, push } => self.direct(tenant, connection, push),
+            Delivery::Event { room, seq, push } => self.event(tenant, room, seq, push),
+            Delivery::Signal {
+                audience,
+                kind,
+                push,
+            } => {
+                if let Some(batch) = self.batch(tenant, audience) {
+                    batch.signal(kind, push);
+                }
+            }
+            Delivery::Listen {
+                connection,
+                room,
+                epoch,
+                next,
+                head,
+                generation,
+            } => {
+                if let Some(slot) = self.seating.open_slot(tenant, connection) {
+                    let cursor = Cursor {
+                        next,
+                        generation,
+                        state: CursorState::Live,
+                    };
+                    self.listen(tenant, slot, room, (epoch, head), cursor);
+                }
+            }
+            Delivery::Unlisten { connection, room } => {
+                if let Some(slot) = self.seating.open_slot(tenant, connection) {
+                    self.unlisten(tenant, slot, room);
+                }
+            }
+            Delivery::Watch { connection, users } => self.watch(tenant, connection, users),
+            Delivery::Page {
+                connection,
+                room,
+                generation,
+                events,
+            } => self.inbox.pages.push_back(PageRead {
+                tenant,
+                connection,
+                room,
+                generation,
+                events,
+            }),
+            Delivery::Close {
+                connection,
+                code,
+                reconnect_after_ms,
+            } => self.close(
+                tenant,
+                connection,
+                code,
+                &collect::bye(code, reconnect_after_ms),
+            ),
+            Delivery::CloseAll {
+                code,
+                reconnect_after_ms,
+            } => {
+                let bye = collect::bye(code, reconnect_after_ms);
+                for connection in self.seating.connections_of(tenant) {
+                    self.close(tenant, connection, code, &bye);
+                }
+            }
+        }
+    }
+
+    /// A socket or session that was blocked takes more: writes what is queued for it. End a turn
+    /// afterwards: the connection may need pages, or may have ended.
+    pub fn writable(&mut self, connection: ConnectionId, now: Timestamp) {
+        let Some(slot) = self.seating.slot(connection) else {
+            return;
+        };
+        let Some(found) = self.seating.connections.get_mut(slot) else {
+            return;
+        };
+        if found.closing {
+            return;
+        }
+        if found.drain(&mut self.scratch, now).is_err() {
+            self.end(slot);
+            return;
+        }
+        self.look_after(slot);
+    }
+
+    /// Writes what was collected, for at most [`LISTENERS_PER_CALL`](super::LISTENERS_PER_CALL)
+    /// listeners, and says what it needs. If there is `more`, the next call goes on from there.
+    pub fn end_turn(&mut self, now: Timestamp, needs: &mut Vec<Need>) -> Turn {
+        let mut budget = self.listeners_per_call;
+        while budget > 0 {
+            if let Some(goodbye) = self.closing.pop_front() {
+                budget -= 1;
+                self.say_goodbye(&goodbye);
+            } else if let Some(connection) = self.turn.direct.pop_front() {
+                budget -= 1;
+                self.send_direct(connection, now);
+            } else if let Some(page) = self.turn.pages.pop_front() {
+                budget -= 1;
+                self.give_page(page, now);
+            } else if let Some(job) = self.job.take() {
+                self.visit(job, &mut budget, now);
+            } else if let Some(batch) = self.turn.batches.pop_front() {
+                self.begin_job(batch);
+            } else if let Some(connection) = self.page_seekers.pop_front() {
+                budget -= 1;
+                self.ask(connection, needs);
+            } else if self.inbox.is_empty() {
+                break;
+            } else {
+                self.begin_turn();
+            }
+        }
+        needs.append(&mut self.ended);
+        Turn {
+            more: !(self.closing.is_empty()
+                && self.turn.is_empty()
+                && self.job.is_none()
+                && self.page_seekers.is_empty()
+                && self.inbox.is_empty()),
+        }
+    }
+
+    /// Once a second: ends connections that took no byte for too long, and asks again for pages that
+    /// came empty.
+    pub fn tick(&mut self, now: Timestamp, needs: &mut Vec<Need>) {
+        let mut stalled = mem::take(&mut self.stalled);
+        stalled.retain(|&connection| {
+            let Some(slot) = self.seating.slot(connection) else {
+                return false;
+            };
+            let Some(found) = self.seating.connections.get_mut(slot) else {
+                return false;
+            };
+            if found.is_stalled(now) {
+                self.end(slot);
+                return false;
+            }
+            found.listed_as_stalled = found.pipe.has_queued();
+            found.listed_as_stalled
+        });
+        self.stalled.append(&mut stalled);
+        for connection in mem::take(&mut self.page_waiters) {
+            self.wake_waiters(connection);
+        }
+        for _ in 0..LISTENERS_PER_CALL {
+            let Some(connection) = self.page_seekers.pop_front() else {
+                break;
+            };
+            self.ask(connection, needs);
+        }
+        needs.append(&mut self.ended);
+    }
+}
+
+/// Keeping house.
+impl Shard {
+    /// Puts a connection on the lists it belongs on after its queue or its cursors changed.
+    fn look_after(&mut self, slot: u32) {
+        let Some(connection) = self.seating.connections.get_mut(slot) else {
+            return;
+        };
+        if connection.pipe.has_queued() && !connection.listed_as_stalled {
+            connection.listed_as_stalled = true;
+            self.stalled.push(connection.id);
+        }
+        if connection.is_behind()
+            && !connection.listed_for_pages
+            && connection.pages < PAGES_PER_CONNECTION_MAX
+            && connection.pipe.has_drained(self.outbox_bytes_max)
+        {
+            connection.listed_for_pages = true;
+            self.page_seekers.push_back(connection.id);
+        }
+    }
+
+    /// Ends a connection by the shard's own rules.
+    fn end(&mut self, slot: u32) {
+        self.unseat(slot);
+        if let Some(mut connection) = self.seating.remove(slot) {
+            connection.pipe.close(CloseCode::TooSlow);
+            // A connection that was told to close is known to be gone.
+            if !connection.closing {
+                self.ended.push(Need::Ended {
+                    tenant: connection.tenant,
+                    connection: connection.id,
+                });
+            }
+        }
+    }
+
+    /// Takes a connection out of every audience, in as many steps as it has seats.
+    fn unseat(&mut self, slot: u32) {
+        while let Some(last) = (self.seating.connections.get(slot))
+            .and_then(|connection| connection.rooms.len().checked_sub(1))
+        {
+            self.give_up_seat(slot, last);
+        }
+        self.seating.stop_watching(slot);
+    }
+
+    fn give_up_seat(&mut self, slot: u32, seat: usize) {
+        let Some(cursor) = self.seating.leave_room(slot, seat) else {
+            return;
+        };
+        let Some(connection) = self.seating.connections.get_mut(slot) else {
+            return;
+        };
+        if cursor.state == CursorState::Asked {
+            connection.pages -= 1;
+        }
+        if !cursor.is_live() {
+            connection.catch_up();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Collecting: what is said waits for its turn, what changes an audience acts at once.
+
+use std::sync::Arc;
+
+use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, ServerFrame, UserId};
+
+use super::{
+    super::{
+        Audience, Push, TenantLife,
+        roster::{Cursor, CursorState},
+        turn::Batch,
+    },
+    Goodbye, Shard,
+};
+
+impl Shard {
+    pub(super) fn direct(&mut self, tenant: TenantLife, connection: ConnectionId, push: Arc<Push>) {
+        if let Some(slot) = self.seating.open_slot(tenant, connection)
+            && let Some(found) = self.seating.connections.get_mut(slot)
+            && found.collect(push)
+        {
+            self.inbox.direct.push_back(connection);
+        }
+    }
+
+    pub(super) fn event(
+        &mut self,
+        tenant: TenantLife,
+        room: RoomNumber,
+        seq: Seq,
+        push: Arc<Push>,
+    ) {
+        let Some(slot) = self.seating.roster(tenant, Audience::Room(room)) else {
+            return;
+        };
+        let Some(roster) = self.seating.rosters.get_mut(slot) else {
+            return;
+        };
+        if seq <= roster.head {
+            return;
+        }
+        roster.head = seq;
+        if let Some(batch) = self.batch(tenant, Audience::Room(room)) {
+            batch.events.push_back((seq, push));
+        }
+    }
+
+    /// Where this turn's pushes of an audience are collected; `None` if nobody is in it.
+    pub(super) fn batch(&mut self, tenant: TenantLife, audience: Audience) -> Option<&mut Batch> {
+        let slot = self.seating.roster(tenant, audience)?;
+        let roster = self.seating.rosters.get_mut(slot)?;
+        if roster.listeners.is_empty() {
+            return None;
+        }
+        let index = *roster.batch.get_or_insert_with(|| {
+            roster.holds += 1;
+            self.inbox.batches.push_back(Batch::new(slot, roster.epoch));
+            self.inbox.batches.len() - 1
+        });
+        self.inbox.batches.get_mut(index)
+    }
+
+    pub(super) fn listen(
+        &mut self,
+        tenant: TenantLife,
+        slot: u32,
+        room: RoomNumber,
+        (epoch, head): (Epoch, Seq),
+        mut cursor: Cursor,
+    ) {
+        self.unlisten(tenant, slot, room);
+        let roster_slot = self.seating.roster_or_new(tenant, Audience::Room(room));
+        let Some(roster) = self.seating.rosters.get_mut(roster_slot) else {
+            return;
+        };
+        roster.learn(epoch, head);
+        if cursor.next <= roster.head {
+            cursor.state = CursorState::Behind;
+        }
+        self.seating
+            .sit(slot, roster_slot, Some(cursor), self.stamp.newcomer());
+        if !cursor.is_live()
+            && let Some(connection) = self.seating.connections.get_mut(slot)
+        {
+            connection.fall_behind();
+            self.look_after(slot);
+        }
+    }
+
+    pub(super) fn unlisten(&mut self, tenant: TenantLife, slot: u32, room: RoomNumber) {
+        if let Some(seat) = self.seating.seat_in_room(slot, tenant, room) {
+            self.give_up_seat(slot, seat);
+            if let Some(connection) = self.seating.connections.get_mut(slot) {
+                connection.leave(room);
+            }
+            self.look_after(slot);
+        }
+    }
+
+    pub(super) fn watch(
+        &mut self,
+        tenant: TenantLife,
+        connection: ConnectionId,
+        mut users: Vec<UserId>,
+    ) {
+        let Some(slot) = self.seating.open_slot(tenant, connection) else {
+            return;
+        };
+        self.seating.stop_watching(slot);
+        users.sort_unstable();
+        users.dedup();
+        for user in users {
+            let roster = self.seating.roster_or_new(tenant, Audience::Watchers(user));
+            self.seating.sit(slot, roster, None, self.stamp.newcomer());
+        }
+    }
+
+    pub(super) fn close(
+        &mut self,
+        tenant: TenantLife,
+        connection: ConnectionId,
+        code: CloseCode,
+        bye: &Arc<Push>,
+    ) {
+        let Some(slot) = self.seating.open_slot(tenant, connection) else {
+            return;
+        };
+        self.unseat(slot);
+        if let Some(found) = self.seating.connections.get_mut(slot) {
+            found.prepare_close();
+        }
+        self.closing.push_back(Goodbye {
+            connection,
+            code,
+            bye: Arc::clone(bye),
+        });
+    }
+}
+
+/// The last frame of a connection.
+pub(super) fn bye(code: CloseCode, reconnect_after_ms: Option<u64>) -> Arc<Push> {
+    Arc::new(Push::new(ServerFrame::Bye {
+        code: code.number(),
+        reconnect_after_ms,
+        explanation: code.meaning().to_owned(),
+    }))
+}

@@ -1,0 +1,238 @@
+//! How connections end.
+
+use super::*;
+
+#[test]
+fn a_close_says_bye_then_closes_and_writes_nothing_else() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, OPEN);
+    let (session, _) = stage.session(2, OPEN);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.direct(1, pong(1));
+    stage.close(1, CloseCode::Revoked);
+    stage.direct(1, pong(2));
+    stage.event(2);
+    stage.close(2, CloseCode::ShuttingDown);
+    stage.settle();
+    let said = decoded(&ada.far().bytes);
+    let bye = ServerFrame::Bye {
+        code: CloseCode::Revoked.number(),
+        reconnect_after_ms: Some(5),
+        explanation: CloseCode::Revoked.meaning().to_owned(),
+    };
+    assert_eq!(said.frames, [bye]);
+    assert_eq!(said.close, Some(CloseCode::Revoked.number()));
+    assert_eq!(ada.far().closed, Some(CloseCode::Revoked));
+    assert_eq!(session.far().closed, Some(CloseCode::ShuttingDown));
+    assert!(matches!(
+        session.far().frames[..],
+        [ServerFrame::Bye { .. }]
+    ));
+    assert!(stage.needs.is_empty(), "the tenant asked for it");
+    stage.close(1, CloseCode::Revoked);
+    stage.direct(1, pong(3));
+    stage.settle();
+}
+
+#[test]
+fn a_half_written_frame_is_finished_before_the_bye() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, 5);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.event(2);
+    stage.settle();
+    stage.close(1, CloseCode::Idle);
+    ada.far().credit = OPEN;
+    stage.settle();
+    let said = decoded(&ada.far().bytes);
+    assert_eq!(seqs(&said.frames), [1]);
+    assert!(matches!(said.frames[1], ServerFrame::Bye { .. }));
+    assert_eq!((said.frames.len(), said.torn), (2, 0));
+    assert_eq!(said.close, Some(CloseCode::Idle.number()));
+}
+
+#[test]
+fn a_stuck_half_written_frame_means_no_bye() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, 5);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.settle();
+    stage.close(1, CloseCode::Idle);
+    stage.settle();
+    assert_eq!(ada.far().bytes.len(), 5);
+    assert_eq!(ada.far().closed, Some(CloseCode::Idle));
+}
+
+#[test]
+fn a_broken_sink_ends_its_connection_and_no_other() {
+    let mut stage = Stage::new();
+    let fakes: Vec<Fake> = (0..6)
+        .map(|id| {
+            let fake = if id == 4 {
+                stage.session(id, OPEN).0
+            } else {
+                stage.socket(id, OPEN).0
+            };
+            stage.listen(id, 1, 0);
+            fake
+        })
+        .collect();
+    for broken in [0, 2, 4, 5] {
+        fakes[broken].far().broken = true;
+    }
+    stage.event(1);
+    stage.settle();
+    stage.event(2);
+    stage.settle();
+    let mut ends = stage.needs.clone();
+    ends.sort_by_key(|need| format!("{need:?}"));
+    assert_eq!(ends, [ended(0), ended(2), ended(4), ended(5)]);
+    for (id, fake) in fakes.iter().enumerate() {
+        if fake.far().broken {
+            assert_eq!(fake.far().closed, Some(CloseCode::TooSlow));
+        } else {
+            assert_eq!(fake.seqs(), [1, 2], "{id}");
+        }
+    }
+}
+
+#[test]
+fn five_minutes_without_a_byte_end_a_connection() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, 1);
+    let (idle, _) = stage.socket(2, OPEN);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.settle();
+    stage.now = NOW.plus_ms(STALL_MS - 1);
+    stage.tick();
+    assert!(stage.needs.is_empty());
+    // One byte is enough to begin anew.
+    stage.allow(1, &ada, 1);
+    stage.now = NOW.plus_ms(STALL_MS);
+    stage.tick();
+    // Being told to write without effect is not.
+    stage.allow(1, &ada, 0);
+    stage.now = NOW.plus_ms(2 * STALL_MS - 2);
+    stage.tick();
+    assert!(stage.needs.is_empty() && ada.far().closed.is_none());
+    stage.now = NOW.plus_ms(2 * STALL_MS - 1);
+    stage.tick();
+    assert_eq!(stage.needs, [ended(1)]);
+    assert_eq!(ada.far().closed, Some(CloseCode::TooSlow));
+    assert!(idle.far().closed.is_none());
+}
+
+#[test]
+fn a_reader_that_drained_and_stalls_again_is_given_its_five_minutes() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, 0);
+    stage.direct(1, pong(1));
+    stage.settle();
+    stage.allow(1, &ada, OPEN);
+    stage.tick();
+    stage.now = NOW.plus_ms(STALL_MS);
+    ada.far().credit = 0;
+    stage.direct(1, pong(2));
+    stage.settle();
+    stage.tick();
+    assert!(stage.needs.is_empty());
+    stage.now = NOW.plus_ms(2 * STALL_MS);
+    stage.tick();
+    assert_eq!(stage.needs, [ended(1)]);
+}
+
+#[test]
+fn thousands_that_leave_at_once_cost_one_step_per_seat() {
+    let mut stage = Stage::new();
+    let count = 5000;
+    for id in 0..count {
+        stage.socket(id, OPEN);
+        for room in 0..3 {
+            stage.listen_to(id, RoomNumber(room), 1, 0, 1);
+        }
+        stage.deliver(Delivery::Watch {
+            connection: ConnectionId(id),
+            users: vec![UserId::new("eve").unwrap()],
+        });
+    }
+    stage.shard.seating.check();
+    for id in (0..count).rev().step_by(2) {
+        stage.shard.detach(ConnectionId(id));
+    }
+    stage.shard.seating.check();
+    for id in (0..count).step_by(2) {
+        stage.shard.detach(ConnectionId(id));
+    }
+    stage.shard.seating.check();
+    assert_eq!(stage.shard.seating.steps, 5000 * 4);
+    assert_eq!(stage.shard.seating.rosters.iter().count(), 0);
+}
+
+#[test]
+fn closing_a_tenant_closes_all_of_its_connections_in_bounded_calls() {
+    let mut stage = Stage::new();
+    let fakes: Vec<Fake> = (0..600).map(|id| stage.socket(id, OPEN).0).collect();
+    stage.deliver(Delivery::CloseAll {
+        code: CloseCode::TenantRestarted,
+        reconnect_after_ms: Some(1),
+    });
+    let closed = || {
+        fakes
+            .iter()
+            .filter(|fake| fake.far().closed.is_some())
+            .count()
+    };
+    assert!(stage.end_turn().more);
+    assert_eq!(closed(), LISTENERS_PER_CALL);
+    stage.settle();
+    assert_eq!(closed(), 600);
+}
+
+#[test]
+fn who_leaves_while_a_turn_is_half_written_hears_nothing_more() {
+    let mut stage = Stage::new();
+    stage.shard.listeners_per_call = 1;
+    let fakes: Vec<Fake> = (0..4)
+        .map(|id| {
+            let fake = stage.socket(id, OPEN).0;
+            stage.listen(id, 1, 0);
+            fake
+        })
+        .collect();
+    stage.event(1);
+    assert!(stage.end_turn().more);
+    let heard: Vec<bool> = fakes.iter().map(|fake| fake.far().writes > 0).collect();
+    assert_eq!(heard.iter().filter(|&&heard| heard).count(), 1);
+    for id in 0..4 {
+        stage.unlisten(id);
+    }
+    stage.listen(0, 1, 1);
+    stage.settle();
+    let after: Vec<bool> = fakes.iter().map(|fake| fake.far().writes > 0).collect();
+    assert_eq!(heard, after);
+}
+
+#[test]
+fn a_connection_told_to_close_is_deaf_even_before_its_turn() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, 5);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.typing(1);
+    stage.settle();
+    stage.close(1, CloseCode::Revoked);
+    stage.listen(1, 2, 1);
+    stage.event(2);
+    stage.direct(1, pong(1));
+    // The dropped signal is not told any more either.
+    stage.allow(1, &ada, OPEN);
+    stage.settle();
+    let said = decoded(&ada.far().bytes);
+    assert_eq!(said.frames.len(), 2);
+    assert_eq!(seqs(&said.frames), [1]);
+    assert!(matches!(said.frames[1], ServerFrame::Bye { .. }));
+}

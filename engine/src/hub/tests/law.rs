@@ -1,0 +1,362 @@
+//! The law of delivery, against a model: whatever the network, the log and the users do, the bytes of
+//! each connection are whole frames, and between a room's `Joined` and its `Removed` they are exactly
+//! the events after the joined position, each once and in order.
+
+use std::collections::HashMap;
+
+use homeroom_protocol::RemovedReason;
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+
+const CONNECTIONS: u64 = 4;
+/// This one is in-process.
+const SESSION: u64 = 3;
+const ROOMS: u32 = 2;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Event {
+        room: u32,
+        length: usize,
+    },
+    Typing {
+        room: u32,
+    },
+    Direct {
+        connection: u64,
+    },
+    /// Joins (again) with so many events missing.
+    Join {
+        connection: u64,
+        room: u32,
+        missing: u64,
+        reply_first: bool,
+    },
+    Leave {
+        connection: u64,
+        room: u32,
+    },
+    EndTurn,
+    /// The far end takes so many bytes (or frames).
+    Take {
+        connection: u64,
+        credit: usize,
+    },
+    /// The log answers one of the pages asked for, with so many events.
+    Answer {
+        which: prop::sample::Index,
+        events: u64,
+    },
+    /// The log answers with a page nobody asked for.
+    Stray {
+        connection: u64,
+        room: u32,
+        from: u64,
+        events: u64,
+    },
+    Tick,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (connection, room) = (0..CONNECTIONS, 0..ROOMS);
+    prop_oneof![
+        6 => (room.clone(), prop_oneof![4 => 1..60usize, 1 => 100..400usize])
+            .prop_map(|(room, length)| Step::Event { room, length }),
+        2 => room.clone().prop_map(|room| Step::Typing { room }),
+        1 => connection.clone().prop_map(|connection| Step::Direct { connection }),
+        3 => (connection.clone(), room.clone(), 0..8u64, any::<bool>()).prop_map(
+            |(connection, room, missing, reply_first)| Step::Join {
+                connection, room, missing, reply_first
+            }),
+        1 => (connection.clone(), room.clone())
+            .prop_map(|(connection, room)| Step::Leave { connection, room }),
+        6 => Just(Step::EndTurn),
+        5 => (connection.clone(), prop_oneof![3 => 0..150usize, 1 => 150..3000usize])
+            .prop_map(|(connection, credit)| Step::Take { connection, credit }),
+        3 => (any::<prop::sample::Index>(), 0..9u64)
+            .prop_map(|(which, events)| Step::Answer { which, events }),
+        1 => (connection, room, 1..30u64, 0..5u64).prop_map(
+            |(connection, room, from, events)| Step::Stray { connection, room, from, events }),
+        1 => Just(Step::Tick),
+    ]
+}
+
+struct World {
+    stage: Stage,
+    fakes: Vec<(Fake, Arc<Gauge>)>,
+    /// Each room's timeline, and how many of it were delivered.
+    timelines: Vec<Vec<Arc<Push>>>,
+    generations: u64,
+    /// The generation of each seat, while it is taken.
+    seats: HashMap<(u64, u32), u64>,
+    /// How many bytes a connection had taken when it last left a room.
+    left_at: HashMap<(u64, u32), usize>,
+    asked: Vec<Need>,
+    nonce: u64,
+}
+
+impl World {
+    fn new(listeners_per_call: usize) -> Self {
+        let mut stage = Stage::bounded(600);
+        stage.shard.listeners_per_call = listeners_per_call;
+        let fakes = (0..CONNECTIONS)
+            .map(|id| match id {
+                SESSION => stage.session(id, 0),
+                _ => stage.socket(id, 0),
+            })
+            .collect();
+        Self {
+            stage,
+            fakes,
+            timelines: vec![Vec::new(); ROOMS as usize],
+            generations: 0,
+            seats: HashMap::new(),
+            left_at: HashMap::new(),
+            asked: Vec::new(),
+            nonce: 0,
+        }
+    }
+
+    fn fake(&self, connection: u64) -> Fake {
+        self.fakes[usize::try_from(connection).unwrap()].0.clone()
+    }
+
+    fn head(&self, room: u32) -> u64 {
+        self.timelines[room as usize].len() as u64
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Event { room, length } => {
+                let seq = self.head(room) + 1;
+                let room_number = RoomNumber(room);
+                let push = event_of(room_number, seq, length);
+                self.timelines[room as usize].push(Arc::clone(&push));
+                self.stage.deliver(Delivery::Event {
+                    room: room_number,
+                    seq: Seq(seq),
+                    push,
+                });
+            }
+            Step::Typing { room } => {
+                self.stage.deliver(Delivery::Signal {
+                    audience: Audience::Room(RoomNumber(room)),
+                    kind: SignalKind::Typing,
+                    push: typing_in(RoomNumber(room), 7),
+                });
+            }
+            Step::Direct { connection } => {
+                self.nonce += 1;
+                self.stage.direct(connection, pong(self.nonce));
+            }
+            Step::Join {
+                connection,
+                room,
+                missing,
+                reply_first,
+            } => self.join(connection, room, missing, reply_first),
+            Step::Leave { connection, room } => self.leave(connection, room),
+            Step::EndTurn => {
+                self.stage.end_turn();
+            }
+            Step::Take { connection, credit } => {
+                let fake = self.fake(connection);
+                let credit = if connection == SESSION {
+                    credit / 40
+                } else {
+                    credit
+                };
+                self.stage.allow(connection, &fake, credit);
+            }
+            Step::Answer { which, events } => {
+                if !self.asked.is_empty() {
+                    let need = self.asked.remove(which.index(self.asked.len()));
+                    self.answer(&need, events);
+                }
+            }
+            Step::Stray {
+                connection,
+                room,
+                from,
+                events,
+            } => {
+                // A page of the past may be late, or repeat what was read, but only under a
+                // generation that is gone may it concern a seat that is gone.
+                let generation = self.seats.get(&(connection, room)).copied().unwrap_or(0);
+                self.page(connection, room, generation, from, events);
+            }
+            Step::Tick => self.stage.tick(),
+        }
+        self.asked.append(&mut self.stage.needs);
+        for (_, gauge) in &self.fakes {
+            // One joined buffer holds what fewer than two hundred steps said.
+            assert!(gauge.outbox_bytes() - gauge.reply_bytes() <= 600 + 200 * 500);
+        }
+    }
+
+    fn join(&mut self, connection: u64, room: u32, missing: u64, reply_first: bool) {
+        let head = self.head(room);
+        let have = head.saturating_sub(missing);
+        self.generations += 1;
+        self.seats.insert((connection, room), self.generations);
+        let reply = joined_at(RoomNumber(room), have);
+        if reply_first {
+            self.stage.direct(connection, Arc::clone(&reply));
+        }
+        let (generation, room) = (self.generations, RoomNumber(room));
+        (self.stage).listen_to(connection, room, have + 1, head, generation);
+        if !reply_first {
+            self.stage.direct(connection, reply);
+        }
+    }
+
+    fn leave(&mut self, connection: u64, room: u32) {
+        if self.seats.remove(&(connection, room)).is_none() {
+            return;
+        }
+        let room_number = RoomNumber(room);
+        self.stage.deliver(Delivery::Unlisten {
+            connection: ConnectionId(connection),
+            room: room_number,
+        });
+        let removed = ServerFrame::Removed {
+            room: room_number,
+            reason: RemovedReason::Left,
+        };
+        (self.stage).direct(connection, Arc::new(Push::new(removed)));
+        let fake = self.fake(connection);
+        let far = fake.far();
+        let taken = if connection == SESSION {
+            far.frames.len()
+        } else {
+            far.bytes.len()
+        };
+        self.left_at.insert((connection, room), taken);
+    }
+
+    fn answer(&mut self, need: &Need, events: u64) {
+        let Need::Page {
+            connection,
+            room,
+            generation,
+            from,
+            ..
+        } = *need
+        else {
+            panic!("nothing ends here: {need:?}");
+        };
+        self.page(connection.0, room.0, generation.0, from.0, events);
+    }
+
+    fn page(&mut self, connection: u64, room: u32, generation: u64, from: u64, events: u64) {
+        let timeline = &self.timelines[room as usize];
+        let events = (from..from + events)
+            .filter_map(|seq| {
+                let push = timeline.get(usize::try_from(seq - 1).unwrap())?;
+                Some((Seq(seq), Arc::clone(push)))
+            })
+            .collect();
+        self.stage.deliver(Delivery::Page {
+            connection: ConnectionId(connection),
+            room: RoomNumber(room),
+            generation: Generation(generation),
+            events,
+        });
+    }
+
+    /// The network recovers, the log answers: everything must arrive.
+    fn recover(&mut self) {
+        for _ in 0..1000 {
+            for connection in 0..CONNECTIONS {
+                let fake = self.fake(connection);
+                self.stage.allow(connection, &fake, OPEN);
+            }
+            self.stage.settle();
+            self.asked.append(&mut self.stage.needs);
+            if self.asked.is_empty() && self.fakes.iter().all(|(_, gauge)| !gauge.is_behind()) {
+                return;
+            }
+            for need in std::mem::take(&mut self.asked) {
+                self.answer(&need, 5);
+            }
+            self.stage.settle();
+            self.stage.tick();
+        }
+        panic!("somebody is behind for ever");
+    }
+
+    /// Reads a connection's stream as a client would.
+    fn check(&self, connection: u64) {
+        let (fake, gauge) = &self.fakes[usize::try_from(connection).unwrap()];
+        let (frames, starts) = if connection == SESSION {
+            let frames = fake.far().frames.clone();
+            let starts = (0..frames.len()).collect();
+            (frames, starts)
+        } else {
+            let said = decoded(&fake.far().bytes);
+            assert_eq!(said.torn, 0);
+            (said.frames, said.starts)
+        };
+        let mut expected: HashMap<u32, u64> = HashMap::new();
+        let mut joined_last: HashMap<u32, usize> = HashMap::new();
+        let (mut nonce, mut dropped) = (0, 0);
+        for (frame, start) in frames.iter().zip(starts) {
+            match frame {
+                ServerFrame::Joined { room, position, .. } => {
+                    expected.insert(room.0, position.seq.0 + 1);
+                    joined_last.insert(room.0, start);
+                }
+                ServerFrame::Removed { room, .. } => {
+                    expected.remove(&room.0);
+                }
+                ServerFrame::Event { room, event, .. } => {
+                    let next = expected.get_mut(&room.0).expect("joined");
+                    assert_eq!(event.seq.0, *next);
+                    *next += 1;
+                    if let Some(&left) = self.left_at.get(&(connection, room.0)) {
+                        assert!(
+                            start < left || joined_last[&room.0] >= left,
+                            "an event began after its room was left"
+                        );
+                    }
+                }
+                ServerFrame::Pong { nonce: next, .. } => {
+                    assert!(*next > nonce, "replies keep their order");
+                    nonce = *next;
+                }
+                ServerFrame::Dropped { signals } => dropped += signals,
+                ServerFrame::Typing { room, .. } => {
+                    assert!(expected.contains_key(&room.0), "only who joined hears");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(dropped, gauge.dropped_signals());
+        assert_eq!(gauge.outbox_bytes(), 0);
+        for room in 0..ROOMS {
+            let listening = self.seats.contains_key(&(connection, room));
+            let heard = expected.get(&room).copied();
+            assert_eq!(heard, listening.then(|| self.head(room) + 1));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_listener_receives_next_and_the_one_after_without_gap_or_repeat(
+        steps in vec(step(), 1..200),
+        listeners_per_call in 1..5usize,
+    ) {
+        let mut world = World::new(listeners_per_call);
+        for step in steps {
+            world.take(step);
+        }
+        world.recover();
+        for connection in 0..CONNECTIONS {
+            world.check(connection);
+        }
+    }
+}

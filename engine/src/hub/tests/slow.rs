@@ -1,0 +1,244 @@
+//! Slow readers: bounded, told what they missed, and nobody else's concern.
+
+use super::*;
+
+fn wire_length(seq: u64) -> usize {
+    event_of(ROOM, seq, 10).wire().len()
+}
+
+#[test]
+fn a_stalled_reader_changes_nothing_for_the_others() {
+    let writes_of_the_other = |stalled: bool| {
+        let mut stage = Stage::bounded(200);
+        let (ada, _) = stage.socket(1, if stalled { 3 } else { OPEN });
+        let (bob, _) = stage.socket(2, OPEN);
+        stage.listen(1, 1, 0);
+        stage.listen(2, 1, 0);
+        for seq in 1..=50 {
+            stage.event(seq);
+            stage.typing(1);
+            stage.settle();
+        }
+        assert_eq!(bob.seqs(), (1..=50).collect::<Vec<_>>());
+        assert_eq!(ada.far().bytes.len() == 3, stalled);
+        if stalled {
+            assert_eq!(ada.far().writes, 1, "a blocked sink is left alone");
+        }
+        bob.far().writes
+    };
+    assert_eq!(writes_of_the_other(true), writes_of_the_other(false));
+}
+
+#[test]
+fn a_stalled_reader_never_holds_more_than_its_outbox_and_one_joined_buffer() {
+    let outbox_bytes_max = 1000;
+    let mut stage = Stage::bounded(outbox_bytes_max);
+    let (_ada, gauge) = stage.socket(1, 5);
+    stage.listen(1, 1, 0);
+    let (mut seq, mut most, mut largest) = (0, 0, 0);
+    for turn in 0..100 {
+        let mut joined = 0;
+        for _ in 0..=turn % 7 {
+            seq += 1;
+            stage.event(seq);
+            joined += wire_length(seq);
+        }
+        largest = largest.max(joined);
+        stage.settle();
+        most = most.max(gauge.outbox_bytes());
+        assert!(gauge.outbox_bytes() <= outbox_bytes_max + largest);
+    }
+    assert!(most > outbox_bytes_max / 2, "the test reaches the bound");
+    assert!(gauge.is_behind());
+    assert!(stage.needs.is_empty(), "no page before it drains");
+}
+
+#[test]
+fn a_drained_reader_catches_up_from_the_log_and_is_live_again() {
+    let mut stage = Stage::bounded(1200);
+    let (ada, gauge) = stage.socket(1, 5);
+    stage.listen(1, 1, 0);
+    for seq in 1..=30 {
+        stage.event(seq);
+        stage.settle();
+    }
+    let queued = gauge.outbox_bytes();
+    // Above a quarter nothing is asked for.
+    stage.allow(1, &ada, queued - 400);
+    stage.settle();
+    assert!(stage.asked().is_empty());
+    stage.allow(1, &ada, 340);
+    stage.settle();
+    let asked = stage.asked();
+    assert_eq!(asked.len(), 1);
+    let from = asked[0].1;
+    assert!(from > 2 && from < 30);
+    stage.event(31);
+    stage.settle();
+    assert!(stage.asked().is_empty(), "one page at a time");
+    stage.allow(1, &ada, OPEN);
+    stage.page(1, 1, from..=31);
+    stage.event(32);
+    stage.settle();
+    assert_eq!(ada.seqs(), (1..=32).collect::<Vec<_>>());
+    assert!(!gauge.is_behind());
+    assert_eq!(gauge.outbox_bytes(), 0);
+    assert!(stage.asked().is_empty());
+}
+
+#[test]
+fn signals_are_dropped_counted_and_told_once() {
+    let mut stage = Stage::new();
+    let (ada, gauge) = stage.socket(1, 1);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.typing(1);
+    stage.settle();
+    for count in 2..=5 {
+        stage.typing(count);
+        stage.typing(count + 100);
+        stage.settle();
+    }
+    assert_eq!(gauge.dropped_signals(), 5);
+    stage.allow(1, &ada, wire_length(1) - 2);
+    stage.settle();
+    assert_eq!(ada.far().bytes.len(), wire_length(1) - 1);
+    stage.typing(9);
+    stage.settle();
+    stage.allow(1, &ada, OPEN);
+    stage.shard.writable(ConnectionId(1), NOW);
+    stage.typing(10);
+    stage.settle();
+    let frames = ada.frames();
+    let dropped = ServerFrame::Dropped { signals: 6 };
+    assert_eq!(&frames[1..], [dropped, typing(10).frame().clone()]);
+    assert_eq!(gauge.dropped_signals(), 6);
+}
+
+#[test]
+fn a_half_written_signal_is_finished_and_the_others_are_dropped() {
+    let mut stage = Stage::new();
+    let signal = typing(1).wire().len();
+    let (ada, gauge) = stage.socket(1, wire_length(1) + signal - 1);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.typing(1);
+    stage.deliver(Delivery::Signal {
+        audience: Audience::Room(ROOM),
+        kind: SignalKind::Presence,
+        push: typing(2),
+    });
+    stage.settle();
+    assert_eq!((gauge.outbox_bytes(), gauge.dropped_signals()), (1, 1));
+    stage.allow(1, &ada, OPEN);
+    let dropped = ServerFrame::Dropped { signals: 1 };
+    assert_eq!(ada.frames()[1..], [typing(1).frame().clone(), dropped]);
+}
+
+#[test]
+fn replies_are_never_dropped_and_show_when_to_stop_reading() {
+    let mut stage = Stage::bounded(100);
+    let (ada, gauge) = stage.socket(1, 10);
+    stage.listen(1, 1, 0);
+    let length = 10_000;
+    for seq in 1..=40 {
+        assert_eq!(
+            gauge.replies_are_full(),
+            gauge.reply_bytes() >= REPLY_LANE_BYTES
+        );
+        stage.direct(1, event_of(RoomNumber(1), seq, length));
+        stage.event(seq);
+        stage.settle();
+    }
+    assert!(gauge.replies_are_full());
+    stage.allow(1, &ada, OPEN);
+    assert_eq!(gauge.reply_bytes(), 0);
+    let replies = (ada.frames().iter())
+        .filter(|frame| matches!(frame, ServerFrame::Event { room, .. } if room.0 == 1))
+        .count();
+    assert_eq!(replies, 40);
+}
+
+#[test]
+fn a_direct_lane_over_its_bound_closes_the_connection() {
+    let mut stage = Stage::new();
+    let (ada, gauge) = stage.socket(1, 10);
+    let (session, _) = stage.session(2, 0);
+    let push = event_of(ROOM, 1, 16_000);
+    let fitting = DIRECT_LANE_BYTES_MAX / push.wire().len();
+    for _ in 0..fitting {
+        stage.direct(1, Arc::clone(&push));
+        stage.direct(2, Arc::clone(&push));
+    }
+    stage.settle();
+    assert!(gauge.reply_bytes() <= DIRECT_LANE_BYTES_MAX);
+    assert!(stage.needs.is_empty());
+    for _ in 0..2 {
+        stage.direct(1, Arc::clone(&push));
+        stage.direct(2, Arc::clone(&push));
+    }
+    stage.settle();
+    assert_eq!(stage.needs, [ended(1), ended(2)]);
+    assert_eq!(ada.far().closed, Some(CloseCode::TooSlow));
+    assert_eq!(session.far().closed, Some(CloseCode::TooSlow));
+}
+
+#[test]
+fn leaving_a_room_takes_back_its_frames_but_for_the_half_written_one() {
+    let mut stage = Stage::new();
+    let (ada, gauge) = stage.socket(1, wire_length(1) + 3);
+    stage.listen(1, 1, 0);
+    for seq in 1..=3 {
+        stage.event(seq);
+    }
+    stage.settle();
+    stage.event(4);
+    stage.direct(1, pong(1));
+    stage.settle();
+    stage.unlisten(1);
+    assert_eq!(
+        gauge.outbox_bytes(),
+        wire_length(2) - 3 + pong(1).wire().len()
+    );
+    stage.allow(1, &ada, OPEN);
+    let frames = ada.frames();
+    assert_eq!(seqs(&frames), [1, 2]);
+    assert_eq!(frames.last(), Some(pong(1).frame()));
+}
+
+#[test]
+fn a_full_session_parks_its_replies_and_reads_its_events_from_the_log() {
+    let mut stage = Stage::new();
+    let (ada, gauge) = stage.session(1, 1);
+    stage.listen(1, 1, 0);
+    for seq in 1..=3 {
+        stage.event(seq);
+    }
+    stage.typing(1);
+    stage.settle();
+    stage.direct(1, pong(1));
+    stage.direct(1, pong(2));
+    stage.settle();
+    assert!(gauge.is_behind() && gauge.reply_bytes() > 0);
+    assert!(stage.asked().is_empty());
+    // Room that the hub has not been told of is not used: order comes first.
+    ada.far().credit = 1;
+    stage.direct(1, pong(3));
+    stage.settle();
+    stage.allow(1, &ada, 3);
+    stage.settle();
+    // Dropped{1} met a full queue again.
+    assert!(stage.asked().is_empty());
+    stage.allow(1, &ada, OPEN);
+    stage.settle();
+    assert_eq!(stage.asked(), [(1, 2)]);
+    stage.page(1, 1, [2, 3]);
+    stage.settle();
+    let frames = ada.far().frames.clone();
+    assert_eq!(seqs(&frames), [1, 2, 3]);
+    assert_eq!(&frames[1], pong(1).frame());
+    assert_eq!(&frames[2], pong(2).frame());
+    assert_eq!(&frames[3], pong(3).frame());
+    assert_eq!(frames[4], ServerFrame::Dropped { signals: 1 });
+    assert_eq!(gauge.reply_bytes(), 0);
+}

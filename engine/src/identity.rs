@@ -1,0 +1,128 @@
+//! Who is on a connection, as the host vouches for it.
+//!
+//! The engine believes what it is given: proving an identity (a token, a cookie, a certificate) is the
+//! host's part, and the host alone can extend or revoke it later.
+
+use homeroom_protocol::{DeviceId, InvalidId, Timestamp, UserId};
+
+/// What a connection may do at all, before any rule of a room is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Listen, read history and members, show and watch presence.
+    pub const READ: Self = Self(1);
+    /// Create and leave rooms, become a member, send, type.
+    pub const WRITE: Self = Self(2);
+    /// All of it.
+    pub const ALL: Self = Self(3);
+
+    /// These and those.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether every scope of `other` is among these.
+    #[must_use]
+    pub const fn contain(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl std::fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            match (self.contain(Self::READ), self.contain(Self::WRITE)) {
+                (false, false) => "Scopes(none)",
+                (true, false) => "Scopes(read)",
+                (false, true) => "Scopes(write)",
+                (true, true) => "Scopes(read, write)",
+            },
+        )
+    }
+}
+
+/// A proven user on one installation of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Who.
+    pub user: UserId,
+    /// On which installation; the same across reconnects.
+    pub device: DeviceId,
+    /// What the connection may do.
+    pub scopes: Scopes,
+    /// When the session ends unless renewed: at this moment it is over. `None`: never by itself.
+    pub expires: Option<Timestamp>,
+}
+
+impl Identity {
+    /// A user who may do everything and whose session does not end by itself.
+    ///
+    /// Call this only with ids your host has authenticated; narrow it with
+    /// [`with_scopes`](Self::with_scopes) and [`expiring`](Self::expiring).
+    #[must_use]
+    pub const fn new(user: UserId, device: DeviceId) -> Self {
+        Self {
+            user,
+            device,
+            scopes: Scopes::ALL,
+            expires: None,
+        }
+    }
+
+    /// A user of a program that has no notion of devices: everything this program does for them counts
+    /// as one device.
+    ///
+    /// # Errors
+    /// [`InvalidId`] when `user` is no user id.
+    pub fn user(user: &str) -> Result<Self, InvalidId> {
+        Ok(Self::new(UserId::new(user)?, DeviceId::new("in-process")?))
+    }
+
+    /// The same, allowed only this.
+    #[must_use]
+    pub fn with_scopes(self, scopes: Scopes) -> Self {
+        Self { scopes, ..self }
+    }
+
+    /// The same, ending at `expires`.
+    #[must_use]
+    pub fn expiring(self, expires: Timestamp) -> Self {
+        Self {
+            expires: Some(expires),
+            ..self
+        }
+    }
+
+    /// Whether the session is over at `now`.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_contain_what_they_are_made_of() {
+        assert!(Scopes::ALL.contain(Scopes::READ));
+        assert!(Scopes::READ.and(Scopes::WRITE).contain(Scopes::ALL));
+        assert!(!Scopes::READ.contain(Scopes::WRITE));
+        assert!(Scopes::NONE.contain(Scopes::NONE));
+        assert_eq!(format!("{:?}", Scopes::WRITE), "Scopes(write)");
+    }
+
+    #[test]
+    fn a_session_is_over_at_the_moment_it_expires() {
+        let identity = Identity::new(UserId::new("ada").unwrap(), DeviceId::new("web").unwrap());
+        assert!(!identity.has_expired(Timestamp(u64::MAX)));
+        let identity = identity.expiring(Timestamp(10));
+        assert!(!identity.has_expired(Timestamp(9)));
+        assert!(identity.has_expired(Timestamp(10)));
+    }
+}

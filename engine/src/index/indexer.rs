@@ -1,0 +1,272 @@
+//! How an index follows its log: opened when first needed, caught up before every answer, and
+//! rebuilt by itself when it cannot be trusted. The log is the truth; what it says is never the
+//! index's fault.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use homeroom_protocol::Timestamp;
+
+use super::{
+    IndexCache, IndexError, IndexFault, IndexPlace, Row,
+    cache::{Held, Slot},
+    guard::{Guarded, caught},
+    past::{Past, unread},
+};
+use crate::{
+    domain::{Domain, HistoryError},
+    log::{Log, LogPosition, ReadError, Record},
+};
+
+/// Most records in one write to the index. sled is fastest between 128 and 256, and a write holds a
+/// lock that all of the process's indexes share.
+const RECORDS_PER_WRITE_MAX: usize = 256;
+/// A write is closed once it holds this many rows.
+const ROWS_PER_WRITE: usize = 2048;
+/// How much is read from the log at once while catching up.
+const READ_BYTES: usize = 256 * 1024;
+
+/// The index of one tenant. Every call blocks, one caller at a time, and a rebuild may take minutes:
+/// made off the async workers.
+pub struct Indexer<D: Domain> {
+    seed: D::Seed,
+    place: Box<dyn IndexPlace>,
+    name: String,
+    slot: Arc<Slot>,
+    /// Whether the last question came to nothing because of the index.
+    is_failing: AtomicBool,
+}
+
+/// Why a try came to nothing.
+enum Trouble {
+    Index(IndexError),
+    History(HistoryError),
+}
+
+impl From<IndexError> for Trouble {
+    fn from(error: IndexError) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl<D: Domain> Indexer<D> {
+    /// Opens nothing yet. `cache` bounds how many indexes are open; without one this index stays open,
+    /// as one in memory should.
+    #[must_use]
+    pub fn new(seed: D::Seed, place: Box<dyn IndexPlace>, cache: Option<Arc<IndexCache>>) -> Self {
+        Self {
+            seed,
+            name: place.name(),
+            place,
+            slot: Slot::new(cache),
+            is_failing: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes in the log at least up to `durable`; returns how far the index has come.
+    ///
+    /// # Errors
+    /// [`HistoryError`]: the log cannot be read, or the index could not be rebuilt.
+    pub fn catch_up(
+        &self,
+        log: &dyn Log,
+        durable: LogPosition,
+    ) -> Result<LogPosition, HistoryError> {
+        self.work(log, durable, |_, applied| Ok(applied))
+    }
+
+    /// Catches up to `durable`, the log's durable end when the question was asked, and answers.
+    ///
+    /// # Errors
+    /// [`HistoryError`]: the log cannot be read, the index could not be rebuilt, or the domain says so.
+    pub fn answer(
+        &self,
+        log: &dyn Log,
+        durable: LogPosition,
+        question: &D::Question,
+    ) -> Result<D::Fact, HistoryError> {
+        self.work(log, durable, |index, _| {
+            let past = Past::new(index, log);
+            let answer = D::answer(&self.seed, question, &past);
+            match past.into_failure() {
+                Some(error) => Err(Trouble::Index(error)),
+                None => answer.map_err(Trouble::History),
+            }
+        })
+    }
+
+    /// Closes the index; the next call opens it again.
+    pub fn close(&self) {
+        self.slot.with(|held| held.close());
+    }
+
+    /// Two tries: between them a damaged index is rebuilt, which is what makes the second one work.
+    fn work<T>(
+        &self,
+        log: &dyn Log,
+        durable: LogPosition,
+        work: impl Fn(&Guarded, LogPosition) -> Result<T, Trouble>,
+    ) -> Result<T, HistoryError> {
+        self.slot.with(|held| {
+            let mut result = self.attempt(held, log, durable, &work);
+            if let Err(Trouble::Index(error)) = &result
+                && error.fault == IndexFault::Damaged
+            {
+                self.tell(error, "the index is set aside and rebuilt");
+                held.close();
+                result = caught(&self.name, || self.place.set_aside())
+                    .map_err(Trouble::Index)
+                    .and_then(|()| self.attempt(held, log, durable, &work));
+            }
+            self.settle(held, result)
+        })
+    }
+
+    /// What the asker is told. An index that failed is closed, so that the next question opens it anew.
+    fn settle<T>(
+        &self,
+        held: &mut Held<'_>,
+        result: Result<T, Trouble>,
+    ) -> Result<T, HistoryError> {
+        match result {
+            Ok(value) => {
+                self.is_failing.store(false, Ordering::Relaxed);
+                Ok(value)
+            }
+            Err(Trouble::History(error)) => Err(error),
+            Err(Trouble::Index(error)) => {
+                self.tell(&error, "the index cannot be used");
+                self.is_failing.store(true, Ordering::Relaxed);
+                match error.fault {
+                    IndexFault::Damaged | IndexFault::Unavailable => held.close(),
+                    IndexFault::Refused => {}
+                }
+                Err(HistoryError::Unreadable)
+            }
+        }
+    }
+
+    /// Logs a failure, aloud only when the question before did not fail as well.
+    fn tell(&self, error: &IndexError, what: &'static str) {
+        if self.is_failing.load(Ordering::Relaxed) {
+            tracing::debug!(%error, what);
+        } else {
+            tracing::warn!(%error, what);
+        }
+    }
+
+    fn attempt<T>(
+        &self,
+        held: &mut Held<'_>,
+        log: &dyn Log,
+        durable: LogPosition,
+        work: impl Fn(&Guarded, LogPosition) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let index = held.open_with(|| {
+            let index = caught(&self.name, || self.place.open())?;
+            Ok(Guarded::new(self.name.clone(), index))
+        })?;
+        let applied = self.follow(index, log, durable)?;
+        work(index, applied)
+    }
+
+    fn damaged(&self, cause: String) -> Trouble {
+        Trouble::Index(IndexError {
+            place: self.name.clone(),
+            cause,
+            fault: IndexFault::Damaged,
+        })
+    }
+
+    /// Brings the index up to `durable` at least; returns how far it has come.
+    fn follow(
+        &self,
+        index: &Guarded,
+        log: &dyn Log,
+        durable: LogPosition,
+    ) -> Result<LogPosition, Trouble> {
+        let bounds = log.bounds();
+        let mut applied = index.applied()?;
+        if applied > bounds.last {
+            return Err(self.damaged(format!(
+                "it is at {applied}, ahead of its log, which ends at {}",
+                bounds.last
+            )));
+        }
+        if applied == LogPosition::START && bounds.first > applied.next() {
+            // A new index of a trimmed log begins where the log does.
+            applied = LogPosition(bounds.first.0 - 1);
+        }
+        while applied < durable {
+            let records = match log.read(applied.next(), READ_BYTES) {
+                Ok(records) => records,
+                Err(ReadError::Trimmed { first }) => {
+                    return Err(self.damaged(format!(
+                        "it is at {applied}, but its log is kept from {first} on only"
+                    )));
+                }
+                Err(error) => return Err(Trouble::History(unread(&error))),
+            };
+            if records.is_empty() {
+                tracing::warn!(%applied, %durable, "the log ends before what was said to be durable");
+                return Err(Trouble::History(HistoryError::Unreadable));
+            }
+            applied = self.take_in(index, applied, &records)?;
+        }
+        Ok(applied)
+    }
+
+    /// Writes the rows of `records`, which follow `applied`; returns the last position.
+    fn take_in(
+        &self,
+        index: &Guarded,
+        mut applied: LogPosition,
+        records: &[Record],
+    ) -> Result<LogPosition, Trouble> {
+        let mut rows: Vec<Row> = Vec::new();
+        let mut now = Timestamp(0);
+        let mut records_held = 0;
+        for record in records {
+            if record.position != applied.next() {
+                tracing::warn!(expected = %applied.next(), got = %record.position, "the log has a gap");
+                return Err(Trouble::History(HistoryError::Unreadable));
+            }
+            let event = D::decode(&record.bytes).map_err(|error| {
+                tracing::warn!(position = %record.position, %error, "an event cannot be indexed");
+                Trouble::History(HistoryError::Unreadable)
+            })?;
+            D::index(&self.seed, record.position, &event, &mut rows);
+            now = now.max(D::time(&event));
+            applied = record.position;
+            records_held += 1;
+            if records_held == RECORDS_PER_WRITE_MAX || rows.len() >= ROWS_PER_WRITE {
+                index.write(&rows, applied, now)?;
+                rows.clear();
+                records_held = 0;
+            }
+        }
+        if records_held > 0 {
+            index.write(&rows, applied, now)?;
+        }
+        Ok(applied)
+    }
+}
+
+impl<D: Domain> Drop for Indexer<D> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl<D: Domain> fmt::Debug for Indexer<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Indexer")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}

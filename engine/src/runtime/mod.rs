@@ -1,0 +1,22 @@
+//! The runtime: the only place with tokio around the pure parts, the only reader of time and entropy.
+//!
+//! [`core`], [`group_commit`], [`held`] and [`lanes`] are its rules without I/O, public so that a
+//! simulator drives the very code that ships. They, the writer and the directory work for any
+//! [`Domain`](crate::domain::Domain); what rooms need beyond that is in `rooms` and `shards`.
+
+pub(crate) mod clock;
+pub mod core;
+pub(crate) mod directory;
+pub(crate) mod folder;
+pub mod group_commit;
+pub mod held;
+pub mod lanes;
+pub(crate) mod pool;
+pub(crate) mod rooms;
+pub(crate) mod shards;
+pub(crate) mod snapshotting;
+pub(crate) mod wake;
+pub(crate) mod writer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! Where room tenants live: their folders, their stores, their way to the hub.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use dashmap::DashMap;
+use homeroom_protocol::TenantName;
+use tracing::{info, warn};
+
+use super::{
+    clock::{self, SystemEnvironment},
+    core::Environment,
+    directory::Host,
+    folder::{DataFolder, FolderError, TenantRecord, new_record},
+    shards::{HubOutlet, Shards},
+    wake::{self, WakeError},
+    writer::{Awake, Stores},
+};
+use crate::{
+    domain::Domain,
+    engine::Config,
+    hub::TenantLife,
+    index::{IndexCache, IndexIdentity, Indexer, MemoryPlace, SledPlace},
+    log::{
+        LastEnd, Log, MemoryLog, OpenReport, SegmentLog, SegmentOptions, Verified, disk::Disk,
+        verify,
+    },
+    snapshot::{SnapshotIdentity, SnapshotStore},
+    tenant::{Seed, Settings, Tenant},
+};
+
+/// The room tenants of one engine.
+pub(crate) struct RoomHost {
+    place: Place,
+    settings: Settings,
+    shards: Shards,
+}
+
+impl fmt::Debug for RoomHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoomHost")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+enum Place {
+    Memory(DashMap<TenantName, InMemory>),
+    Folder(OnDisk),
+}
+
+/// A data folder and how its tenants' stores are opened.
+#[derive(Debug)]
+struct OnDisk {
+    folder: DataFolder,
+    disk: Arc<dyn Disk>,
+    segment_bytes: u64,
+    indexes: Arc<IndexCache>,
+    /// Tenants whose last life ended by a failure of their storage.
+    failed: DashMap<TenantName, ()>,
+}
+
+/// What stays of a tenant in memory while it sleeps.
+#[derive(Debug)]
+struct InMemory {
+    record: TenantRecord,
+    log: Arc<MemoryLog>,
+}
+
+impl RoomHost {
+    /// Opens the data folder. Blocks.
+    pub(crate) fn open(config: &Config, shards: Shards) -> Result<Self, FolderError> {
+        let place = match &config.folder {
+            None => Place::Memory(DashMap::new()),
+            Some(folder) => Place::Folder(OnDisk {
+                folder: DataFolder::open(folder)?,
+                disk: Arc::clone(&config.disk),
+                segment_bytes: config.segment_bytes,
+                indexes: IndexCache::new(config.open_indexes_max),
+                failed: DashMap::new(),
+            }),
+        };
+        Ok(Self {
+            place,
+            settings: config.settings.clone(),
+            shards,
+        })
+    }
+
+    /// Whether there is such a tenant.
+    pub(crate) fn exists(&self, name: &TenantName) -> Result<bool, FolderError> {
+        match &self.place {
+            Place::Memory(tenants) => Ok(tenants.contains_key(name)),
+            Place::Folder(place) => place.folder.find(name).map(|found| found.is_some()),
+        }
+    }
+
+    /// All tenants, by name.
+    pub(crate) fn names(&self) -> Result<Vec<TenantName>, FolderError> {
+        match &self.place {
+            Place::Memory(tenants) => {
+                let mut names: Vec<_> = tenants.iter().map(|entry| entry.key().clone()).collect();
+                names.sort();
+                Ok(names)
+            }
+            Place::Folder(place) => place.folder.tenants(),
+        }
+    }
+
+    /// Makes a tenant. Blocks.
+    pub(crate) fn create(&self, name: &TenantName) -> Result<(), FolderError> {
+        let mut env = SystemEnvironment::default();
+        let (now, entropy) = (env.now(), [env.entropy(), env.entropy()]);
+        match &self.place {
+            Place::Memory(tenants) => match tenants.entry(name.clone()) {
+                dashmap::Entry::Occupied(_) => Err(FolderError::Exists { name: name.clone() }),
+                dashmap::Entry::Vacant(vacant) => {
+                    let record = new_record(now, entropy);
+                    vacant.insert(InMemory {
+                        record,
+                        log: Arc::new(MemoryLog::new()),
+                    });
+                    Ok(())
+                }
+            },
+            Place::Folder(place) => place.folder.create(name, now, entropy).map(drop),
+        }
+    }
+
+    /// Reads every byte of a tenant's log. Blocks.
+    pub(crate) fn check(&self, name: &TenantName) -> Result<Option<Verified>, WakeError> {
+        match &self.place {
+            Place::Memory(_) => Ok(None),
+            Place::Folder(place) => place.check(name).map(Some),
+        }
+    }
+
+    /// Lets go of the data folder. Every tenant must sleep.
+    pub(crate) fn close(&self) {
+        if let Place::Folder(place) = &self.place {
+            place.folder.unlock();
+        }
+    }
+
+    fn seed(&self, name: &TenantName, record: &TenantRecord) -> Seed {
+        Seed {
+            tenant: name.clone(),
+            hash_key: record.hash_key,
+            settings: self.settings.clone(),
+        }
+    }
+}
+
+impl OnDisk {
+    fn record(&self, name: &TenantName) -> Result<TenantRecord, WakeError> {
+        let record = self.folder.find(name).map_err(Arc::new)?;
+        record.ok_or_else(|| WakeError::NotFound(name.clone()))
+    }
+
+    fn log_folder(&self, name: &TenantName) -> PathBuf {
+        self.folder.tenant(name).join("log")
+    }
+
+    fn check(&self, name: &TenantName) -> Result<Verified, WakeError> {
+        let record = self.record(name)?;
+        let mark = self.folder.mark(name);
+        Ok(verify(
+            &*self.disk,
+            &self.log_folder(name),
+            &mark,
+            record.id,
+        )?)
+    }
+
+    fn open_log(
+        &self,
+        name: &TenantName,
+        record: &TenantRecord,
+    ) -> Result<(SegmentLog, OpenReport), WakeError> {
+        let options = SegmentOptions {
+            segment_bytes: self.segment_bytes,
+            suspect: self.failed.contains_key(name),
+            ..SegmentOptions::new(record.id, Arc::new(clock::random_bytes))
+        };
+        let disk = Arc::clone(&self.disk);
+        let mark = self.folder.mark(name);
+        let opened = SegmentLog::open(disk, &self.log_folder(name), &mark, options)?;
+        self.failed.remove(name);
+        match opened.1.end {
+            LastEnd::Never | LastEnd::Clean => {}
+            LastEnd::Crashed => {
+                info!(tenant = %name, cut_bytes = opened.1.cut_bytes, "recovered after a crash");
+            }
+            LastEnd::Failed => warn!(tenant = %name, "recovered after a failure of the storage"),
+        }
+        Ok(opened)
+    }
+
+    fn wake(
+        &self,
+        name: &TenantName,
+        record: &TenantRecord,
+        seed: Seed,
+    ) -> Result<Awake<Tenant>, WakeError> {
+        let (log, report) = self.open_log(name, record)?;
+        let (tenant, epoch) = (record.id, report.epoch);
+        let home = self.folder.tenant(name);
+        let identity = SnapshotIdentity { tenant, epoch };
+        let snapshots = SnapshotStore::open(&home.join("snapshot"), identity, report.bounds.last)?;
+        let identity = IndexIdentity {
+            tenant,
+            epoch,
+            rows_version: Tenant::ROWS_VERSION,
+        };
+        let place = Box::new(SledPlace::new(&home, identity));
+        let index = Indexer::new(seed.clone(), place, Some(Arc::clone(&self.indexes)));
+        let stores = Stores {
+            log: Arc::new(log),
+            index: Arc::new(index),
+        };
+        wake::wake(&seed, stores, Some(snapshots), report.writer)
+    }
+}
+
+impl Host<Tenant> for RoomHost {
+    type Outlet = HubOutlet;
+    type Error = WakeError;
+
+    fn wake(&self, name: &TenantName) -> Result<Awake<Tenant>, WakeError> {
+        match &self.place {
+            Place::Memory(tenants) => {
+                let tenant = tenants
+                    .get(name)
+                    .ok_or_else(|| WakeError::NotFound(name.clone()))?;
+                let seed = self.seed(name, &tenant.record);
+                let writer = tenant.log.reopen();
+                let stores = Stores {
+                    log: Arc::clone(&tenant.log) as Arc<dyn Log>,
+                    index: Arc::new(Indexer::new(seed.clone(), Box::new(MemoryPlace), None)),
+                };
+                wake::wake(&seed, stores, None, writer)
+            }
+            Place::Folder(place) => {
+                let record = place.record(name)?;
+                place.wake(name, &record, self.seed(name, &record))
+            }
+        }
+    }
+
+    fn failed(&self, tenant: &TenantName) {
+        if let Place::Folder(place) = &self.place {
+            place.failed.insert(tenant.clone(), ());
+        }
+    }
+
+    fn outlet(&self, life: TenantLife) -> HubOutlet {
+        HubOutlet::new(self.shards.clone(), life)
+    }
+}

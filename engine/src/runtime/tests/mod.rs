@@ -1,0 +1,5 @@
+//! The runtime with a domain that is no room: what holds here holds for every kind of tenant.
+
+mod core;
+mod tally;
+mod writer;

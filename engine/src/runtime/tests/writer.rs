@@ -1,0 +1,288 @@
+//! The writer as a task, over a log in memory that can be told to fail.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::tally::{Effect, Input, Tally};
+use crate::{
+    domain::Domain,
+    index::{Indexer, MemoryPlace},
+    log::{
+        AppendError, Appended, Bounds, Commit, DurableListener, Log, LogFailure, LogPosition,
+        MemoryLog, ReadError, Record, Space,
+    },
+    runtime::{
+        pool::Pool,
+        wake,
+        writer::{Bed, Command, Ended, Habits, INBOX_MAX, Outlet, Stores, Writer},
+    },
+};
+
+/// What a test sees leaving, in order.
+#[derive(Clone)]
+struct Ears {
+    heard: mpsc::UnboundedSender<Effect>,
+    abandoned: Arc<AtomicBool>,
+}
+
+impl Outlet<Tally> for Ears {
+    async fn deliver(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.heard.send(effect).unwrap();
+        }
+    }
+
+    async fn abandon(&mut self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+    }
+}
+
+struct Awake;
+
+impl Bed for Awake {
+    fn lie_down(&mut self) -> bool {
+        false
+    }
+
+    fn fall_ill(&mut self) {}
+}
+
+struct Asleep(Option<oneshot::Sender<()>>);
+
+impl Bed for Asleep {
+    fn lie_down(&mut self) -> bool {
+        self.0.take().is_some_and(|told| told.send(()).is_ok())
+    }
+
+    fn fall_ill(&mut self) {}
+}
+
+/// A log in memory whose appends wait for the test, or fail.
+#[derive(Debug)]
+struct Gate {
+    log: MemoryLog,
+    commits: Mutex<Vec<usize>>,
+    waiting: Mutex<std::sync::mpsc::Receiver<Result<(), AppendError>>>,
+}
+
+impl Log for Gate {
+    fn append(&self, commit: &Commit) -> Result<Appended, AppendError> {
+        self.waiting
+            .lock()
+            .unwrap()
+            .recv()
+            .expect("the test lets every append go on")?;
+        self.commits.lock().unwrap().push(commit.records.len());
+        self.log.append(commit)
+    }
+
+    fn read(&self, from: LogPosition, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+        self.log.read(from, bytes_max)
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.log.bounds()
+    }
+
+    fn subscribe(&self, listener: DurableListener) {
+        self.log.subscribe(listener);
+    }
+
+    fn trim(&self, below: LogPosition) -> Result<LogPosition, LogFailure> {
+        self.log.trim(below)
+    }
+
+    fn checkpoint(&self) -> Result<Space, LogFailure> {
+        self.log.checkpoint()
+    }
+
+    fn close(&self) -> Result<(), LogFailure> {
+        self.log.close()
+    }
+}
+
+struct Scene {
+    log: Arc<Gate>,
+    let_go: std::sync::mpsc::Sender<Result<(), AppendError>>,
+    inbox: mpsc::Sender<Command<Tally>>,
+    heard: mpsc::UnboundedReceiver<Effect>,
+    abandoned: Arc<AtomicBool>,
+    writer: tokio::task::JoinHandle<Ended>,
+}
+
+impl Scene {
+    fn new(bed: impl Bed, sleep_after: Duration) -> Self {
+        let log = MemoryLog::new();
+        let writer = log.reopen();
+        let (let_go, waiting) = std::sync::mpsc::channel();
+        let log = Arc::new(Gate {
+            log,
+            commits: Mutex::default(),
+            waiting: Mutex::new(waiting),
+        });
+        let stores = Stores {
+            log: Arc::clone(&log) as Arc<dyn Log>,
+            index: Arc::new(Indexer::new((), Box::new(MemoryPlace), None)),
+        };
+        let awake = wake::wake::<Tally>(&(), stores, None, writer).unwrap();
+        let (heard_by, heard) = mpsc::unbounded_channel();
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let ears = Ears {
+            heard: heard_by,
+            abandoned: Arc::clone(&abandoned),
+        };
+        let habits = Habits {
+            sleep_after,
+            snapshot_every: u64::MAX,
+        };
+        let (inbox, commands) = mpsc::channel(INBOX_MAX);
+        let writer = Writer::new(awake, ears, bed, habits, Pool::new(2));
+        let writer = tokio::spawn(writer.run(commands));
+        Self {
+            log,
+            let_go,
+            inbox,
+            heard,
+            abandoned,
+            writer,
+        }
+    }
+
+    async fn tell(&self, input: Input) {
+        self.inbox.send(Command::Input(input)).await.unwrap();
+    }
+
+    async fn add(&self, number: u64) {
+        self.tell(Input::Add { who: 1, number }).await;
+    }
+
+    async fn hear(&mut self) -> Effect {
+        self.heard.recv().await.expect("the writer lives")
+    }
+
+    async fn hear_but_signals(&mut self) -> Effect {
+        loop {
+            match self.hear().await {
+                Effect::Signal { .. } => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+fn failure() -> AppendError {
+    AppendError::Failed(LogFailure {
+        action: "sync",
+        place: "the test".into(),
+        cause: "because".into(),
+    })
+}
+
+const NEVER: Duration = Duration::from_secs(3600);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_senders_share_one_commit_while_one_is_under_way() {
+    let mut scene = Scene::new(Awake, NEVER);
+    scene.add(1).await;
+    assert_eq!(scene.hear().await, Effect::Signal { who: 1 });
+    for _ in 0..50 {
+        scene.add(1).await;
+    }
+    // Every one of them has been decided once its signal is out; none is answered.
+    for _ in 0..50 {
+        assert_eq!(scene.hear().await, Effect::Signal { who: 1 });
+    }
+    scene.let_go.send(Ok(())).unwrap();
+    scene.let_go.send(Ok(())).unwrap();
+    for total in 1..=51 {
+        assert_eq!(scene.hear().await, Effect::Added { who: 1, total });
+    }
+    assert_eq!(*scene.log.commits.lock().unwrap(), [1, 50]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_of_unknown_outcome_is_tried_again() {
+    let mut scene = Scene::new(Awake, NEVER);
+    scene.add(1).await;
+    scene.let_go.send(Err(AppendError::Unknown)).unwrap();
+    scene.let_go.send(Ok(())).unwrap();
+    assert_eq!(
+        scene.hear_but_signals().await,
+        Effect::Added { who: 1, total: 1 }
+    );
+    assert_eq!(*scene.log.commits.lock().unwrap(), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_append_ends_this_life_and_answers_nothing() {
+    let mut scene = Scene::new(Awake, NEVER);
+    scene.add(1).await;
+    scene.let_go.send(Err(failure())).unwrap();
+    assert_eq!((&mut scene.writer).await.unwrap(), Ended::Failed);
+    assert!(scene.abandoned.load(Ordering::SeqCst));
+    while let Some(effect) = scene.heard.recv().await {
+        assert_eq!(effect, Effect::Signal { who: 1 });
+    }
+    assert!(scene.inbox.is_closed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_close_it_answers_what_it_took_and_seals() {
+    let mut scene = Scene::new(Awake, NEVER);
+    scene.add(1).await;
+    assert_eq!(scene.hear().await, Effect::Signal { who: 1 });
+    let (told, closed) = oneshot::channel();
+    scene.inbox.send(Command::Close(told)).await.unwrap();
+    scene.let_go.send(Ok(())).unwrap();
+    closed.await.unwrap();
+    assert_eq!((&mut scene.writer).await.unwrap(), Ended::Closed);
+    assert_eq!(scene.hear().await, Effect::Added { who: 1, total: 1 });
+    let sealed = Commit {
+        id: crate::log::CommitId([0; 16]),
+        expected: LogPosition(1),
+        writer: scene.log.log.reopen(),
+        records: vec![Tally::encode(&super::tally::Added(1))],
+    };
+    assert!(
+        scene.log.log.append(&sealed).is_ok(),
+        "only a reopened log takes more"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_history_is_complete_up_to_what_was_answered() {
+    let mut scene = Scene::new(Awake, NEVER);
+    for number in 1..=3 {
+        scene.add(number * 10).await;
+        scene.let_go.send(Ok(())).unwrap();
+        scene.hear_but_signals().await;
+        scene
+            .tell(Input::Nth {
+                who: 1,
+                position: number,
+            })
+            .await;
+        let nth = Effect::Nth {
+            who: 1,
+            number: Some(number * 10),
+        };
+        assert_eq!(scene.hear_but_signals().await, nth);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_sleeps_when_nobody_is_connected_and_not_before() {
+    let (told, asleep) = oneshot::channel();
+    let mut scene = Scene::new(Asleep(Some(told)), Duration::ZERO);
+    // The scene begins with nobody connected; whoever comes first wakes a sleeping tenant again.
+    let ended = (&mut scene.writer).await.unwrap();
+    assert_eq!(ended, Ended::Closed);
+    asleep.await.unwrap();
+}

@@ -1,0 +1,454 @@
+//! A connection in this process: typed questions, typed answers, typed events; no bytes in sight.
+//!
+//! [`Session`] asks and may be cloned and shared; [`Events`] is the one place where what happens comes
+//! out. A reader of events that is slower than its rooms misses nothing durable: what does not fit its
+//! queue stays in the log and is read from there when it catches up.
+
+mod event;
+mod sink;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use homeroom_protocol::{
+    ConnectionId, Direction, ErrorCode, IdempotencyKey, Position, Presence, Request, RequestId,
+    RoomId, RoomNumber, Seq, ServerFrame, TimelineEvent, Timestamp, UserId, frame::DeviceState,
+};
+use tokio::sync::{Semaphore, oneshot};
+
+use self::sink::{Pending, QueueReader};
+use crate::{
+    connection::{Connection, Gone},
+    engine::{Tenant, TenantError},
+    hub::{Gauge, Sink},
+    identity::Identity,
+    runtime::clock,
+};
+
+pub use self::event::Event;
+
+/// Requests of one session that may wait for their answer at once; further ones wait for a place.
+const IN_FLIGHT_MAX: usize = 64;
+
+/// Why a session could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The tenant cannot be entered.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// The tenant refused, or ended meanwhile.
+    #[error(transparent)]
+    Refused(#[from] RequestError),
+}
+
+/// Why a request was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The tenant said no; the code says whether to fix, retry, authenticate again or stop.
+    #[error("{code:?}: {explanation}")]
+    Refused {
+        /// Why.
+        code: ErrorCode,
+        /// When to try again, for codes that say to.
+        retry_after_ms: Option<u64>,
+        /// For the developer.
+        explanation: String,
+    },
+    /// The session has ended; whether the request was done is not known. Connect again, and retry
+    /// writes with their keys.
+    #[error("the session has ended; connect again")]
+    Ended,
+}
+
+impl From<Gone> for RequestError {
+    fn from(_: Gone) -> Self {
+        Self::Ended
+    }
+}
+
+/// A room this session knows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Room {
+    /// Its id, chosen by the app.
+    pub id: RoomId,
+    /// Its number in this tenant.
+    pub number: RoomNumber,
+}
+
+/// A joined room, and where its events begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// The room.
+    pub room: Room,
+    /// Events after this one follow.
+    pub position: Position,
+    /// The newest event at that moment.
+    pub head: Seq,
+    /// Members at that moment.
+    pub members: u32,
+    /// Present when the position asked for could not be resumed from.
+    pub reset: Option<homeroom_protocol::ResetReason>,
+}
+
+/// A message is on disk (or, in an engine without a folder, in memory).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Its place.
+    pub position: Position,
+    /// Its time.
+    pub time: Timestamp,
+}
+
+/// A page of a room's past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// In the order of their seq.
+    pub events: Vec<TimelineEvent>,
+    /// Whether there are more in that direction.
+    pub more: bool,
+}
+
+/// Asks on behalf of one identity. Clones share the connection; when all clones and the [`Events`] are
+/// gone the user has left.
+#[derive(Debug, Clone)]
+pub struct Session {
+    shared: Arc<Shared>,
+}
+
+/// What happens to this session, in order.
+#[derive(Debug)]
+pub struct Events {
+    queue: QueueReader,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    connection: Connection,
+    pending: Arc<Pending>,
+    requests: AtomicU64,
+    places: Semaphore,
+    user: UserId,
+}
+
+pub(crate) async fn connect(
+    tenant: &Tenant,
+    identity: Identity,
+) -> Result<(Session, Events), ConnectError> {
+    let user = identity.user.clone();
+    let pending = Arc::new(Pending::default());
+    let welcome = pending.welcome();
+    let (sink, queue) = sink::queue(Arc::clone(&pending));
+    let connection = tenant
+        .attach_sink(identity, Sink::Session(Box::new(sink)))
+        .await?;
+    let shared = Arc::new(Shared {
+        connection,
+        pending,
+        requests: AtomicU64::new(1),
+        places: Semaphore::new(IN_FLIGHT_MAX),
+        user,
+    });
+    answer(welcome).await?;
+    let events = Events {
+        queue,
+        shared: Arc::clone(&shared),
+    };
+    Ok((Session { shared }, events))
+}
+
+impl Events {
+    /// The next event; `None` after [`Event::Ended`].
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            let push = self.queue.next().await?;
+            if self.queue.has_room_again() {
+                self.shared.connection.writable().await;
+            }
+            if let Some(event) = event::of(push, &self.shared.pending) {
+                return Some(event);
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Who this is.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.shared.user
+    }
+
+    /// Which connection this is.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionId {
+        self.shared.connection.id()
+    }
+
+    /// How much waits for this session's reader.
+    #[must_use]
+    pub fn queue_depth(&self) -> &Gauge {
+        self.shared.connection.gauge()
+    }
+
+    /// Makes a room, this user its first member.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn create(&self, id: &RoomId, title: Option<&str>) -> Result<Room, RequestError> {
+        let title = title.map(str::to_owned);
+        let request = Request::Create {
+            key: clock::fresh_key(),
+            room: id.clone(),
+            title,
+        };
+        match self.ask(request).await? {
+            ServerFrame::Created { room, .. } => Ok(self.know(id, room)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Joins a room; its events follow from `resume` on, or from now on.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn join(
+        &self,
+        id: &RoomId,
+        resume: Option<Position>,
+    ) -> Result<Joined, RequestError> {
+        match self
+            .ask(Request::Join {
+                room: id.clone(),
+                resume,
+            })
+            .await?
+        {
+            ServerFrame::Joined {
+                room,
+                position,
+                head,
+                reset,
+                members,
+                ..
+            } => Ok(Joined {
+                room: self.know(id, room),
+                position,
+                head,
+                members,
+                reset,
+            }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Joins a room, making it first if there is none: the shortest way in.
+    ///
+    /// # Errors
+    /// [`RequestError`]; `InvalidField` when `id` is no room id.
+    pub async fn enter(&self, id: &str) -> Result<Room, RequestError> {
+        let id: RoomId = id.parse().map_err(|wrong| RequestError::Refused {
+            code: ErrorCode::InvalidField,
+            retry_after_ms: None,
+            explanation: format!("the room id {wrong}"),
+        })?;
+        match self.join(&id, None).await {
+            Err(RequestError::Refused {
+                code: ErrorCode::RoomNotFound,
+                ..
+            }) => {}
+            other => return other.map(|joined| joined.room),
+        }
+        match self.create(&id, None).await {
+            Ok(_)
+            | Err(RequestError::Refused {
+                code: ErrorCode::RoomExists,
+                ..
+            }) => {}
+            Err(other) => return Err(other),
+        }
+        self.join(&id, None).await.map(|joined| joined.room)
+    }
+
+    /// Ends this user's membership of a room.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn leave(&self, room: &Room) -> Result<(), RequestError> {
+        self.ask(Request::Leave { room: room.number })
+            .await
+            .map(drop)
+    }
+
+    /// Says something in a room; returns when it is durable.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn send(&self, room: &Room, text: impl Into<String>) -> Result<Sent, RequestError> {
+        self.send_with_key(room, text, clock::fresh_key()).await
+    }
+
+    /// Says something under a key of one's own: the same key and text again give the same answer, not a
+    /// second message.
+    ///
+    /// # Errors
+    /// [`RequestError`]; `KeyConflict` when the key was used for something else.
+    pub async fn send_with_key(
+        &self,
+        room: &Room,
+        text: impl Into<String>,
+        key: IdempotencyKey,
+    ) -> Result<Sent, RequestError> {
+        let request = Request::Send {
+            key,
+            room: room.number,
+            text: text.into(),
+        };
+        match self.ask(request).await? {
+            ServerFrame::Sent { position, time, .. } => Ok(Sent { position, time }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// A page of the room's past beside `anchor`, which is not in it.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn history(
+        &self,
+        room: &Room,
+        direction: Direction,
+        anchor: Seq,
+        limit: u32,
+    ) -> Result<Page, RequestError> {
+        let request = Request::History {
+            room: room.number,
+            direction,
+            anchor,
+            limit,
+        };
+        match self.ask(request).await? {
+            ServerFrame::Page { events, more, .. } => Ok(Page { events, more }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Says that the user types, or stopped.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn typing(&self, room: &Room, active: bool) -> Result<(), RequestError> {
+        self.ask(Request::Typing {
+            room: room.number,
+            active,
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Sets the state of this device.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn presence(&self, state: DeviceState) -> Result<(), RequestError> {
+        self.ask(Request::Presence { state }).await.map(drop)
+    }
+
+    /// Replaces the set of users whose presence this session is told; returns their present state.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn watch(&self, users: Vec<UserId>) -> Result<Vec<(UserId, Presence)>, RequestError> {
+        match self.ask(Request::Watch { users }).await? {
+            ServerFrame::Watching { users, .. } => Ok(users),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Members of a room above `after`, in the order of their bytes, and whether there are more.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn members(
+        &self,
+        room: &Room,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<(Vec<UserId>, bool), RequestError> {
+        match self
+            .ask(Request::Members {
+                room: room.number,
+                after,
+                limit,
+            })
+            .await?
+        {
+            ServerFrame::Members { users, more, .. } => Ok((users, more)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Moves the end of this session; `None`: it does not end by itself.
+    ///
+    /// # Errors
+    /// [`RequestError::Ended`].
+    pub async fn renew(&self, expires: Option<Timestamp>) -> Result<(), RequestError> {
+        Ok(self.shared.connection.renew(expires).await?)
+    }
+
+    fn know(&self, id: &RoomId, number: RoomNumber) -> Room {
+        let room = Room {
+            id: id.clone(),
+            number,
+        };
+        self.shared.pending.know(&room);
+        room
+    }
+
+    async fn ask(&self, request: Request) -> Result<ServerFrame, RequestError> {
+        let _place = self
+            .shared
+            .places
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        let id = RequestId(self.shared.requests.fetch_add(1, Ordering::Relaxed));
+        let room = match &request {
+            Request::Create { room, .. } | Request::Join { room, .. } => Some(room.clone()),
+            _ => None,
+        };
+        let answered = self.shared.pending.expect(id, room);
+        if let Err(gone) = self.shared.connection.request(id, request).await {
+            self.shared.pending.forget(id);
+            return Err(gone.into());
+        }
+        answer(answered).await
+    }
+}
+
+async fn answer(
+    answered: oneshot::Receiver<Arc<crate::hub::Push>>,
+) -> Result<ServerFrame, RequestError> {
+    let push = answered.await.map_err(|_| RequestError::Ended)?;
+    match push.frame() {
+        ServerFrame::Error {
+            code,
+            retry_after_ms,
+            explanation,
+            ..
+        } => Err(RequestError::Refused {
+            code: ErrorCode::from_number(*code).unwrap_or(ErrorCode::Overloaded),
+            retry_after_ms: *retry_after_ms,
+            explanation: explanation.clone(),
+        }),
+        frame => Ok(frame.clone()),
+    }
+}
+
+/// The engine answered with a frame of another kind: its own fault, never the caller's.
+fn unexpected(frame: &ServerFrame) -> RequestError {
+    debug_assert!(false, "unexpected answer {frame:?}");
+    RequestError::Ended
+}

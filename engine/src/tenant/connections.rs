@@ -1,0 +1,211 @@
+//! Connections come and go: welcome, presence, expiry, revocation.
+
+use homeroom_protocol::{
+    CloseCode, ConnectionId, Presence, RoomNumber, ServerFrame, Timestamp, UserId, Welcome,
+    limit::CLIENT_MESSAGE_BYTES_MAX,
+};
+
+use super::{
+    deadline::Due,
+    effects,
+    input::{Disconnection, Whom},
+    state::Tenant,
+};
+use crate::{
+    domain::{Moment, Outcome},
+    hub::Delivery,
+    identity::Identity,
+};
+
+/// The version of the protocol this tenant speaks.
+const PROTOCOL_VERSION: u32 = 1;
+
+impl Tenant {
+    pub(super) fn connect(
+        &mut self,
+        moment: Moment,
+        connection: ConnectionId,
+        identity: Identity,
+        out: &mut Outcome<Self>,
+    ) {
+        if self.sessions.get(connection).is_some() {
+            return;
+        }
+        if identity.has_expired(moment.now) {
+            out.now.push(session_expired(connection));
+            return;
+        }
+        if self.sessions.count() >= self.settings.connections_max {
+            let retry_after_ms = Some(self.settings.retry_after_ms);
+            out.now.push(effects::close(
+                connection,
+                CloseCode::Overloaded,
+                retry_after_ms,
+            ));
+            return;
+        }
+        let Identity { user, device, .. } = &identity;
+        let before = self.people.presence(user);
+        self.people
+            .arrive(user, device, connection, &mut self.deadlines);
+        self.announce(user, before, out);
+        if let Some(at) = identity.expires {
+            self.deadlines.set(at, Due::Session(connection));
+        }
+        let welcome = Welcome {
+            version: PROTOCOL_VERSION,
+            capabilities: Vec::new(),
+            tenant: self.name.clone(),
+            user: user.clone(),
+            connection,
+            time: moment.now,
+            heartbeat_ms: self.settings.heartbeat_ms,
+            message_bytes_max: CLIENT_MESSAGE_BYTES_MAX as u64,
+            requests_in_flight_max: self.settings.requests_in_flight_max,
+            expires: identity.expires,
+        };
+        self.sessions.open(connection, identity);
+        out.held
+            .push(effects::direct(connection, ServerFrame::Welcome(welcome)));
+    }
+
+    /// A connection is gone, whoever ended it.
+    pub(super) fn end(
+        &mut self,
+        moment: Moment,
+        connection: ConnectionId,
+        how: Disconnection,
+        out: &mut Outcome<Self>,
+    ) {
+        let Some(session) = self.sessions.end(connection) else {
+            return;
+        };
+        if let Some(at) = session.identity.expires {
+            self.deadlines.clear(at, Due::Session(connection));
+        }
+        let Identity { user, device, .. } = &session.identity;
+        let before = self.people.presence(user);
+        self.people.depart(
+            (user, device, connection),
+            how,
+            moment.now,
+            self.grace(),
+            &mut self.deadlines,
+        );
+        for &room in session.listening.keys() {
+            if !self.listens(user, room) {
+                self.stop_typing(room, user, out);
+            }
+        }
+        self.announce(user, before, out);
+    }
+
+    pub(super) fn renew(
+        &mut self,
+        moment: Moment,
+        connection: ConnectionId,
+        expires: Option<Timestamp>,
+        out: &mut Outcome<Self>,
+    ) {
+        let Some(session) = self.sessions.get_mut(connection) else {
+            return;
+        };
+        // What is over stays over, also when its deadline was not yet seen to.
+        if session.identity.has_expired(moment.now) {
+            self.expire_session(moment, connection, out);
+            return;
+        }
+        let before = std::mem::replace(&mut session.identity.expires, expires);
+        let ended = session.identity.has_expired(moment.now);
+        if let Some(at) = before {
+            self.deadlines.clear(at, Due::Session(connection));
+        }
+        if let Some(at) = expires {
+            self.deadlines.set(at, Due::Session(connection));
+        }
+        if ended {
+            self.expire_session(moment, connection, out);
+        }
+    }
+
+    /// Ends a session whose time is over. Its device is expected back, with a new proof.
+    pub(super) fn expire_session(
+        &mut self,
+        moment: Moment,
+        connection: ConnectionId,
+        out: &mut Outcome<Self>,
+    ) {
+        out.now.push(session_expired(connection));
+        self.end(moment, connection, Disconnection::Vanished, out);
+    }
+
+    pub(super) fn revoke(&mut self, moment: Moment, whom: &Whom, out: &mut Outcome<Self>) {
+        let (user, device) = match whom {
+            Whom::Connection(connection) => {
+                if self.sessions.get(*connection).is_some() {
+                    self.revoke_connection(moment, *connection, out);
+                }
+                return;
+            }
+            Whom::Device { user, device } => (user, Some(device)),
+            Whom::User(user) => (user, None),
+        };
+        for connection in self.people.connections(user, device) {
+            self.revoke_connection(moment, connection, out);
+        }
+        let before = self.people.presence(user);
+        self.people
+            .forget_vanished(user, device, &mut self.deadlines);
+        self.announce(user, before, out);
+    }
+
+    fn revoke_connection(
+        &mut self,
+        moment: Moment,
+        connection: ConnectionId,
+        out: &mut Outcome<Self>,
+    ) {
+        out.now
+            .push(effects::close(connection, CloseCode::Revoked, None));
+        self.end(moment, connection, Disconnection::Clean, out);
+    }
+
+    /// Tells a user's watchers, if the sum of the user's devices is not what it was.
+    pub(super) fn announce(&mut self, user: &UserId, before: Presence, out: &mut Outcome<Self>) {
+        let presence = self.people.presence(user);
+        if presence == before {
+            return;
+        }
+        let push = effects::presence_push(user, presence);
+        out.now.push(effects::presence(user, push.clone()));
+        // A snapshot that is still held is older than this: say it again, behind it.
+        let unsettled = self
+            .sessions
+            .unsettled_watchers(user, self.durable, self.applied);
+        for connection in unsettled {
+            let push = push.clone();
+            out.held.push(Delivery::Direct { connection, push });
+        }
+    }
+
+    /// Whether any connection of a user hears a room.
+    pub(super) fn listens(&self, user: &UserId, room: RoomNumber) -> bool {
+        let connections = self.people.connections(user, None);
+        connections.into_iter().any(|connection| {
+            let session = self.sessions.get(connection);
+            session.is_some_and(|session| session.listening.contains_key(&room))
+        })
+    }
+
+    /// Takes a user off the list of those who type.
+    pub(super) fn stop_typing(&mut self, room: RoomNumber, user: &UserId, out: &mut Outcome<Self>) {
+        if self.typing.stop(room, user, &mut self.deadlines) {
+            out.now.push(effects::typing(room, self.typing.list(room)));
+        }
+    }
+}
+
+/// The client may be back as soon as it has a new proof.
+const fn session_expired(connection: ConnectionId) -> Delivery {
+    effects::close(connection, CloseCode::SessionExpired, Some(0))
+}

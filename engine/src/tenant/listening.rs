@@ -1,0 +1,244 @@
+//! Which connections hear a room, and who may watch whom: added when durable, taken away at once.
+
+use std::collections::BTreeSet;
+
+use homeroom_protocol::{
+    ConnectionId, Direction, Epoch, Position, RemovedReason, ResetReason, RoomNumber, Seq,
+    ServerFrame, TimelineEvent, UserId, limit::PAGE_EVENTS_MAX,
+};
+
+use super::{
+    effects,
+    history::{Fact, Question},
+    state::Tenant,
+};
+use crate::{
+    domain::{HistoryError, Outcome},
+    hub::{Delivery, Generation},
+};
+
+/// From where a connection hears a room.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    pub(super) room: RoomNumber,
+    pub(super) epoch: Epoch,
+    pub(super) next: Seq,
+    pub(super) head: Seq,
+}
+
+impl Tenant {
+    /// How many rooms a connection hears besides this one.
+    pub(super) fn listening_to(&self, connection: ConnectionId, room: RoomNumber) -> usize {
+        let Some(session) = self.sessions.get(connection) else {
+            return 0;
+        };
+        session.listening.len() - usize::from(session.listening.contains_key(&room))
+    }
+
+    pub(super) fn reset_reason(
+        &self,
+        room: RoomNumber,
+        resume: Option<Position>,
+    ) -> Option<ResetReason> {
+        self.rooms.get(room)?.refuse_resume(resume?)
+    }
+
+    pub(super) fn listen(
+        &mut self,
+        connection: ConnectionId,
+        start: Start,
+        out: &mut Outcome<Self>,
+    ) {
+        let Start {
+            room,
+            epoch,
+            next,
+            head,
+        } = start;
+        let generation = self.sessions.listen(connection, room, self.applied);
+        out.held.push(Delivery::Listen {
+            connection,
+            room,
+            epoch,
+            next,
+            head,
+            generation,
+        });
+    }
+
+    /// None of a user's connections hears a room any more.
+    pub(super) fn unlisten(&mut self, user: &UserId, room: RoomNumber, out: &mut Outcome<Self>) {
+        let reason = RemovedReason::Left;
+        for connection in self.people.connections(user, None) {
+            let session = self.sessions.get_mut(connection);
+            let Some(listening) = session.and_then(|session| session.listening.remove(&room))
+            else {
+                continue;
+            };
+            out.now.push(Delivery::Unlisten { connection, room });
+            // The hub may not have been told to listen yet: take that back as well.
+            if listening.settles > self.durable {
+                out.held.push(Delivery::Unlisten { connection, room });
+            }
+            out.held.push(effects::direct(
+                connection,
+                ServerFrame::Removed { room, reason },
+            ));
+        }
+    }
+
+    /// Whether one may see how the other is: oneself, and whoever is in a room with one.
+    pub(super) fn may_watch(&self, watcher: &UserId, user: &UserId) -> bool {
+        watcher == user || self.rooms.are_shared(watcher, user)
+    }
+
+    /// After a user left a room: they and those who were there may have become strangers.
+    pub(super) fn unwatch_strangers(&mut self, user: &UserId, out: &mut Outcome<Self>) {
+        for connection in self.sessions.around(user) {
+            let Some(session) = self.sessions.get(connection) else {
+                continue;
+            };
+            let watcher = &session.identity.user;
+            let kept: BTreeSet<UserId> = session
+                .watching
+                .iter()
+                // Only pairs with the leaver can have changed.
+                .filter(|watched| {
+                    (watcher != user && *watched != user) || self.may_watch(watcher, watched)
+                })
+                .cloned()
+                .collect();
+            if kept.len() == session.watching.len() {
+                continue;
+            }
+            let watch = Delivery::Watch {
+                connection,
+                users: kept.iter().cloned().collect(),
+            };
+            // A watch that is still held would bring the strangers back.
+            if session.watch_settles > self.durable {
+                out.held.push(watch.clone());
+            }
+            out.now.push(watch);
+            if let Some(session) = self.sessions.get_mut(connection) {
+                session.watching = kept;
+            }
+        }
+    }
+
+    /// What must be read before a page can be given; `None` when the listener is gone.
+    pub(super) fn page_needs(
+        &self,
+        connection: ConnectionId,
+        room: RoomNumber,
+        generation: Generation,
+        from: Seq,
+    ) -> Option<Question> {
+        self.hears(connection, room, generation)
+            .then_some(Question::Timeline {
+                room,
+                direction: Direction::After,
+                anchor: Seq(from.0.saturating_sub(1)),
+                limit: u32::try_from(PAGE_EVENTS_MAX).unwrap_or(u32::MAX),
+            })
+    }
+
+    /// A page for a listener that is behind; when its past is gone, its stream starts anew at the head.
+    pub(super) fn page(
+        &mut self,
+        connection: ConnectionId,
+        (room, generation): (RoomNumber, Generation),
+        from: Seq,
+        answer: Result<Fact, HistoryError>,
+        out: &mut Outcome<Self>,
+    ) {
+        if !self.hears(connection, room, generation) {
+            return;
+        }
+        let Some(Position { epoch, seq: head }) = self.rooms.get(room).map(|room| room.head())
+        else {
+            return;
+        };
+        let reason = match answer {
+            Ok(Fact::Timeline { events, .. }) => match without_gap(events, from) {
+                Some(events) => {
+                    let push =
+                        |event: TimelineEvent| (event.seq, effects::event_push(room, epoch, event));
+                    out.now.push(Delivery::Page {
+                        connection,
+                        room,
+                        generation,
+                        events: events.into_iter().map(push).collect(),
+                    });
+                    return;
+                }
+                None => ResetReason::Trimmed,
+            },
+            Ok(Fact::Key { .. }) | Err(HistoryError::Unreadable) => ResetReason::Unreadable,
+            Err(HistoryError::Trimmed) => ResetReason::Trimmed,
+        };
+        let position = Position { epoch, seq: head };
+        let reset = ServerFrame::Reset {
+            room,
+            position,
+            reason,
+        };
+        out.held.push(effects::direct(connection, reset));
+        let next = head.next();
+        let start = Start {
+            room,
+            epoch,
+            next,
+            head,
+        };
+        self.listen(connection, start, out);
+    }
+
+    fn hears(&self, connection: ConnectionId, room: RoomNumber, generation: Generation) -> bool {
+        let session = self.sessions.get(connection);
+        let listening = session.and_then(|session| session.listening.get(&room));
+        listening.is_some_and(|listening| listening.generation == generation)
+    }
+}
+
+/// The events from `from` on up to the first gap; `None` when `from` itself is missing and later ones
+/// are there.
+fn without_gap(mut events: Vec<TimelineEvent>, from: Seq) -> Option<Vec<TimelineEvent>> {
+    let expected = (from.0.max(1)..).map(Seq);
+    let dense = events
+        .iter()
+        .zip(expected)
+        .take_while(|(event, seq)| event.seq == *seq)
+        .count();
+    if dense == 0 && !events.is_empty() {
+        return None;
+    }
+    events.truncate(dense);
+    Some(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_protocol::{EventBody, Timestamp};
+
+    use super::*;
+
+    fn events(seqs: &[u64]) -> Vec<TimelineEvent> {
+        let event = |&seq| TimelineEvent {
+            seq: Seq(seq),
+            time: Timestamp(0),
+            author: UserId::new("ada").unwrap(),
+            body: EventBody::MemberJoined,
+        };
+        seqs.iter().map(event).collect()
+    }
+
+    #[test]
+    fn a_page_ends_at_a_gap_and_never_begins_after_one() {
+        assert_eq!(without_gap(events(&[3, 4]), Seq(3)), Some(events(&[3, 4])));
+        assert_eq!(without_gap(events(&[3, 5]), Seq(3)), Some(events(&[3])));
+        assert_eq!(without_gap(events(&[4, 5]), Seq(3)), None);
+        assert_eq!(without_gap(Vec::new(), Seq(3)), Some(Vec::new()));
+        assert_eq!(without_gap(events(&[1]), Seq(0)), Some(events(&[1])));
+    }
+}

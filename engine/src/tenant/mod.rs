@@ -1,0 +1,46 @@
+//! The room tenant: the rules of one organisation, pure.
+//!
+//! Here is no clock, no disk, no task and no randomness: [`Input`]s, a
+//! [`Moment`](crate::domain::Moment) and looked-up [`Fact`]s go in; durable [`Event`]s and
+//! [`Delivery`](crate::hub::Delivery)s for the hub come out. What happens twice from the same
+//! inputs happens the same way, byte for byte: that is what recovery and the simulator stand on.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `state` | the tenant and how it meets the runtime |
+//! | `decide` | the rules: state in, event or refusal out |
+//! | `requests`, `connections`, `listening` | one input each: look up, decide, apply, answer |
+//! | `rooms`, `room`, `keys` | durable state, written by `apply` alone |
+//! | `people`, `typing`, `session`, `deadline` | what lives as long as connections do |
+//! | `event`, `stored`, `history`, `sections` | events, their stored form, index rows, snapshots |
+
+mod connections;
+mod deadline;
+mod decide;
+mod effects;
+mod event;
+mod hashing;
+mod history;
+mod input;
+mod keys;
+mod listening;
+mod people;
+mod refusal;
+mod requests;
+mod room;
+mod rooms;
+mod sections;
+mod session;
+mod settings;
+mod state;
+mod stored;
+mod typing;
+
+pub use event::{Body, Event};
+pub use hashing::{Digest, Lookup};
+pub use history::{Fact, Question};
+pub use input::{Disconnection, Input, Whom};
+pub use keys::KeyRecord;
+pub use room::Room;
+pub use settings::{Seed, Settings};
+pub use state::{DUE_PER_TICK_MAX, Tenant};

@@ -1,0 +1,158 @@
+//! Who is there: a user is the sum of their live devices. Never stored, so never stale: after a
+//! restart everybody is offline until they are back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use homeroom_protocol::{ConnectionId, DeviceId, DeviceState, Presence, Timestamp, UserId};
+
+use super::{
+    deadline::{Deadlines, Due},
+    input::Disconnection,
+};
+
+/// Every user with a live device. A device lives while it has a connection, and for a grace after its
+/// last one vanished.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    users: BTreeMap<UserId, BTreeMap<DeviceId, Device>>,
+    lingering: usize,
+}
+
+#[derive(Debug)]
+struct Device {
+    state: DeviceState,
+    connections: BTreeSet<ConnectionId>,
+    /// Set exactly while there is no connection.
+    gone_at: Option<Timestamp>,
+}
+
+/// How long a vanished device counts, and how many of them may.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grace {
+    pub(super) ms: u64,
+    pub(super) devices_max: usize,
+}
+
+impl People {
+    /// The sum of a user's devices.
+    pub(super) fn presence(&self, user: &UserId) -> Presence {
+        let Some(devices) = self.users.get(user) else {
+            return Presence::Offline;
+        };
+        let is_active = |device: &Device| match device.state {
+            DeviceState::Active => true,
+            DeviceState::Idle => false,
+        };
+        if devices.values().any(is_active) {
+            Presence::Active
+        } else {
+            Presence::Idle
+        }
+    }
+
+    /// A user's connections, all or those of one device.
+    pub(super) fn connections(
+        &self,
+        user: &UserId,
+        device: Option<&DeviceId>,
+    ) -> Vec<ConnectionId> {
+        let devices = self.users.get(user).into_iter().flatten();
+        devices
+            .filter(|(id, _)| device.is_none_or(|device| device == *id))
+            .flat_map(|(_, device)| device.connections.iter().copied())
+            .collect()
+    }
+
+    /// A connection is there. A new device is active; one that is back goes on as it was.
+    pub(super) fn arrive(
+        &mut self,
+        user: &UserId,
+        device: &DeviceId,
+        connection: ConnectionId,
+        deadlines: &mut Deadlines,
+    ) {
+        let devices = self.users.entry(user.clone()).or_default();
+        let found = devices.entry(device.clone()).or_insert_with(|| Device {
+            state: DeviceState::Active,
+            connections: BTreeSet::new(),
+            gone_at: None,
+        });
+        if let Some(at) = found.gone_at.take() {
+            self.lingering -= 1;
+            deadlines.clear(at, Due::Grace(user.clone(), device.clone()));
+        }
+        found.connections.insert(connection);
+    }
+
+    /// A connection is gone. The last one of a device takes it along, at once when it left cleanly or
+    /// too many linger already, else after the grace.
+    pub(super) fn depart(
+        &mut self,
+        (user, device, connection): (&UserId, &DeviceId, ConnectionId),
+        how: Disconnection,
+        now: Timestamp,
+        grace: Grace,
+        deadlines: &mut Deadlines,
+    ) {
+        let devices = self.users.get_mut(user);
+        let Some(found) = devices.and_then(|devices| devices.get_mut(device)) else {
+            return;
+        };
+        if !found.connections.remove(&connection) || !found.connections.is_empty() {
+            return;
+        }
+        let lingers = match how {
+            Disconnection::Clean => false,
+            Disconnection::Vanished => self.lingering < grace.devices_max,
+        };
+        if lingers {
+            let at = now.plus_ms(grace.ms);
+            found.gone_at = Some(at);
+            self.lingering += 1;
+            deadlines.set(at, Due::Grace(user.clone(), device.clone()));
+        } else {
+            self.remove(user, device);
+        }
+    }
+
+    /// A device says how its user is.
+    pub(super) fn set(&mut self, user: &UserId, device: &DeviceId, state: DeviceState) {
+        let devices = self.users.get_mut(user);
+        if let Some(device) = devices.and_then(|devices| devices.get_mut(device)) {
+            device.state = state;
+        }
+    }
+
+    /// A vanished device's grace is over: its deadline has been taken out.
+    pub(super) fn expire(&mut self, user: &UserId, device: &DeviceId) {
+        self.lingering -= 1;
+        self.remove(user, device);
+    }
+
+    /// Ends the grace of a user's vanished devices, all or one.
+    pub(super) fn forget_vanished(
+        &mut self,
+        user: &UserId,
+        device: Option<&DeviceId>,
+        deadlines: &mut Deadlines,
+    ) {
+        let devices = self.users.get(user).into_iter().flatten();
+        let vanished: Vec<_> = devices
+            .filter(|(id, _)| device.is_none_or(|device| device == *id))
+            .filter_map(|(id, device)| Some((id.clone(), device.gone_at?)))
+            .collect();
+        for (device, at) in vanished {
+            deadlines.clear(at, Due::Grace(user.clone(), device.clone()));
+            self.expire(user, &device);
+        }
+    }
+
+    fn remove(&mut self, user: &UserId, device: &DeviceId) {
+        if let Some(devices) = self.users.get_mut(user) {
+            devices.remove(device);
+            if devices.is_empty() {
+                self.users.remove(user);
+            }
+        }
+    }
+}

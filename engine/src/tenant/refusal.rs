@@ -1,0 +1,86 @@
+//! Why a request was refused: an ordinary reply, never logged as an error, never remembered.
+
+use homeroom_protocol::ErrorCode;
+
+/// What the asker is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The connection lacks the scope to read or to write.
+    Forbidden { scope: &'static str },
+    /// Not a member of the room with this number, or there is no such room: which of the two is not
+    /// told, or numbers could be tried out.
+    NotMember,
+    /// No room has this id. Anyone may join any room, so ids are no secret.
+    RoomNotFound,
+    /// Another write made a room with this id.
+    RoomExists,
+    /// The key was used for something else.
+    KeyConflict,
+    /// The connection must join the room before it may do this.
+    NotListening,
+    /// A field is out of its range.
+    InvalidField { field: &'static str, max: usize },
+    /// A count is at its limit.
+    TooMany { what: &'static str, max: usize },
+    /// The disk is full.
+    StorageFull { retry_after_ms: u64 },
+    /// The history that this needs could not be read.
+    Unreadable { retry_after_ms: u64 },
+    /// So much was written while the key was looked up that the answer is not sure any more.
+    Overtaken { retry_after_ms: u64 },
+}
+
+impl Refusal {
+    /// Its number.
+    pub(super) const fn code(self) -> ErrorCode {
+        match self {
+            Self::Forbidden { .. } => ErrorCode::Forbidden,
+            Self::NotMember => ErrorCode::NotMember,
+            Self::RoomNotFound => ErrorCode::RoomNotFound,
+            Self::RoomExists => ErrorCode::RoomExists,
+            Self::KeyConflict => ErrorCode::KeyConflict,
+            Self::NotListening => ErrorCode::UnexpectedFrame,
+            Self::InvalidField { .. } => ErrorCode::InvalidField,
+            Self::TooMany { .. } => ErrorCode::TooMany,
+            Self::StorageFull { .. } => ErrorCode::StorageFull,
+            Self::Unreadable { .. } => ErrorCode::StorageFailed,
+            Self::Overtaken { .. } => ErrorCode::Overloaded,
+        }
+    }
+
+    /// When to try again, for those that say to.
+    pub(super) const fn retry_after_ms(self) -> Option<u64> {
+        match self {
+            Self::StorageFull { retry_after_ms }
+            | Self::Unreadable { retry_after_ms }
+            | Self::Overtaken { retry_after_ms } => Some(retry_after_ms),
+            Self::Forbidden { .. }
+            | Self::NotMember
+            | Self::RoomNotFound
+            | Self::RoomExists
+            | Self::KeyConflict
+            | Self::NotListening
+            | Self::InvalidField { .. }
+            | Self::TooMany { .. } => None,
+        }
+    }
+
+    /// For the developer.
+    pub(super) fn explanation(self) -> String {
+        match self {
+            Self::Forbidden { scope } => format!("this needs the scope to {scope}"),
+            Self::NotListening => "join the room on this connection first".into(),
+            Self::InvalidField { field, max } => {
+                format!("{field} is out of its range, the most is {max}")
+            }
+            Self::TooMany { what, max } => format!("{what}: the limit is {max}"),
+            Self::NotMember
+            | Self::RoomNotFound
+            | Self::RoomExists
+            | Self::KeyConflict
+            | Self::StorageFull { .. }
+            | Self::Unreadable { .. }
+            | Self::Overtaken { .. } => self.code().meaning().into(),
+        }
+    }
+}

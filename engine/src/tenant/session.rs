@@ -1,0 +1,143 @@
+//! What a tenant knows of a connection while it lasts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use homeroom_protocol::{ConnectionId, RoomNumber, UserId};
+
+use crate::{hub::Generation, identity::Identity, log::LogPosition};
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) identity: Identity,
+    pub(super) listening: BTreeMap<RoomNumber, Listening>,
+    pub(super) watching: BTreeSet<UserId>,
+    /// When this is durable, the connection has been told the state of everyone it watches, and what
+    /// changes later reaches it as a signal.
+    pub(super) watch_settles: LogPosition,
+}
+
+/// A connection hears a room.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listening {
+    /// Pages asked for under another one are not answered.
+    pub(super) generation: Generation,
+    /// When this is durable, the hub has been told.
+    pub(super) settles: LogPosition,
+}
+
+impl Session {
+    pub(super) const fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            listening: BTreeMap::new(),
+            watching: BTreeSet::new(),
+            watch_settles: LogPosition::START,
+        }
+    }
+}
+
+/// All connections of a tenant.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    by_connection: BTreeMap<ConnectionId, Session>,
+    /// Connections whose watch may not have settled yet.
+    unsettled: BTreeSet<ConnectionId>,
+    generations: u64,
+}
+
+impl Sessions {
+    pub(super) fn get(&self, connection: ConnectionId) -> Option<&Session> {
+        self.by_connection.get(&connection)
+    }
+
+    pub(super) fn get_mut(&mut self, connection: ConnectionId) -> Option<&mut Session> {
+        self.by_connection.get_mut(&connection)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.by_connection.len()
+    }
+
+    pub(super) fn open(&mut self, connection: ConnectionId, identity: Identity) {
+        self.by_connection
+            .insert(connection, Session::new(identity));
+    }
+
+    pub(super) fn end(&mut self, connection: ConnectionId) -> Option<Session> {
+        self.unsettled.remove(&connection);
+        self.by_connection.remove(&connection)
+    }
+
+    /// A connection hears a room, under a generation of its own.
+    pub(super) fn listen(
+        &mut self,
+        connection: ConnectionId,
+        room: RoomNumber,
+        settles: LogPosition,
+    ) -> Generation {
+        self.generations += 1;
+        let generation = Generation(self.generations);
+        if let Some(session) = self.by_connection.get_mut(&connection) {
+            let listening = Listening {
+                generation,
+                settles,
+            };
+            session.listening.insert(room, listening);
+        }
+        generation
+    }
+
+    /// A connection watches these users and no others.
+    pub(super) fn watch(
+        &mut self,
+        connection: ConnectionId,
+        users: BTreeSet<UserId>,
+        settles: LogPosition,
+    ) {
+        if let Some(session) = self.by_connection.get_mut(&connection) {
+            session.watching = users;
+            session.watch_settles = settles;
+            self.unsettled.insert(connection);
+        }
+    }
+
+    /// The connections that watch a user and may not have heard the last state they were told: for
+    /// them, what is said at `applied` must queue behind it.
+    pub(super) fn unsettled_watchers(
+        &mut self,
+        user: &UserId,
+        durable: LogPosition,
+        applied: LogPosition,
+    ) -> Vec<ConnectionId> {
+        let mut watchers = Vec::new();
+        let sessions = &mut self.by_connection;
+        self.unsettled.retain(|connection| {
+            let Some(session) = sessions.get_mut(connection) else {
+                return false;
+            };
+            if session.watch_settles <= durable {
+                return false;
+            }
+            if session.watching.contains(user) {
+                session.watch_settles = applied;
+                watchers.push(*connection);
+            }
+            true
+        });
+        watchers
+    }
+
+    /// The connections that are a user's own or watch them.
+    pub(super) fn around(&self, user: &UserId) -> Vec<ConnectionId> {
+        let concerned = |session: &Session| {
+            !session.watching.is_empty()
+                && (session.identity.user == *user || session.watching.contains(user))
+        };
+        let sessions = self.by_connection.iter();
+        sessions
+            .filter(|(_, session)| concerned(session))
+            .map(|(connection, _)| *connection)
+            .collect()
+    }
+}

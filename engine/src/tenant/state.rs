@@ -1,0 +1,329 @@
+//! The tenant itself: its state, and how it meets the runtime.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use homeroom_protocol::{Presence, RoomId, RoomNumber, TenantName, Timestamp, UserId};
+
+use super::{
+    deadline::{Deadlines, Due},
+    decide::Ground,
+    effects,
+    event::Event,
+    hashing::Hashing,
+    history::{self, Fact, Question},
+    input::Input,
+    keys::{self, KeyBounds, KeyWindow},
+    people::{Grace, People},
+    room::Room,
+    rooms::Rooms,
+    sections,
+    session::Sessions,
+    settings::{Seed, Settings},
+    stored,
+    typing::Typing,
+};
+use crate::{
+    domain::{DecodeError, Domain, History, HistoryError, Lane, Moment, Outcome, SectionId},
+    hub::Delivery,
+    identity::Identity,
+    index::Row,
+    log::LogPosition,
+};
+
+/// Most deadlines one tick takes: the rest is due at once again, and inputs get their turn between.
+pub const DUE_PER_TICK_MAX: usize = 256;
+
+/// The rules and the state of one organisation: rooms, members, keys, presence, typing, sessions.
+///
+/// See [`Domain`] for how it is driven. What is durable is written by `apply` alone; the rest lives as
+/// long as the connections do.
+#[derive(Debug)]
+pub struct Tenant {
+    pub(super) name: TenantName,
+    pub(super) settings: Settings,
+    pub(super) hashing: Hashing,
+
+    pub(super) rooms: Rooms,
+    pub(super) keys: KeyWindow,
+    /// The newest event taken in. Log positions are dense and nobody else writes, so the next event
+    /// stands right after it.
+    pub(super) applied: LogPosition,
+    dirty: BTreeSet<SectionId>,
+
+    /// The newest position known to be durable.
+    pub(super) durable: LogPosition,
+    pub(super) sessions: Sessions,
+    pub(super) people: People,
+    pub(super) typing: Typing,
+    pub(super) deadlines: Deadlines,
+}
+
+impl Tenant {
+    /// All rooms, by number.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.iter()
+    }
+
+    /// The room with this number.
+    #[must_use]
+    pub fn room(&self, number: RoomNumber) -> Option<&Room> {
+        self.rooms.get(number)
+    }
+
+    /// The room with this id.
+    #[must_use]
+    pub fn room_by_id(&self, id: &RoomId) -> Option<&Room> {
+        self.rooms.by_id(id)
+    }
+
+    /// The sum of a user's live devices.
+    #[must_use]
+    pub fn presence(&self, user: &UserId) -> Presence {
+        self.people.presence(user)
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections_count(&self) -> usize {
+        self.sessions.count()
+    }
+
+    /// Makes a decision true: applies it and hands it to the log.
+    pub(super) fn commit(&mut self, event: Event, out: &mut Outcome<Self>) {
+        self.take_in(self.applied.next(), &event);
+        out.held.push(effects::event(&event));
+        out.events.push(event);
+    }
+
+    /// The time of an event made now: never lower than that of the event before it.
+    pub(super) fn log_time(&self, now: Timestamp) -> Timestamp {
+        now.max(self.rooms.last_time())
+    }
+
+    pub(super) fn ground<'a>(&'a self, asker: &'a Identity, moment: Moment) -> Ground<'a> {
+        Ground {
+            rooms: &self.rooms,
+            settings: &self.settings,
+            asker,
+            storage: moment.storage,
+            time: self.log_time(moment.now),
+        }
+    }
+
+    pub(super) const fn grace(&self) -> Grace {
+        Grace {
+            ms: self.settings.presence_grace_ms,
+            devices_max: self.settings.lingering_devices_max,
+        }
+    }
+
+    const fn key_bounds(&self) -> KeyBounds {
+        KeyBounds {
+            ttl_ms: self.settings.key_ttl_ms,
+            max: self.settings.keys_in_memory_max,
+        }
+    }
+
+    fn take_in(&mut self, at: LogPosition, event: &Event) {
+        self.applied = self.applied.max(at);
+        if self.rooms.apply(at, event) {
+            self.dirty.insert(sections::section_of(event.room));
+        }
+        if let Some((lookup, record)) = keys::record_of(&self.hashing, event)
+            && self.keys.apply(at, lookup, record, self.key_bounds())
+        {
+            self.dirty.insert(sections::KEYS);
+        }
+    }
+
+    /// Loaded from a snapshot or replayed: it is on disk.
+    fn recovered_to(&mut self, at: LogPosition) {
+        self.applied = self.applied.max(at);
+        self.durable = self.durable.max(at);
+    }
+}
+
+impl Domain for Tenant {
+    type Seed = Seed;
+    type Input = Input;
+    type Event = Event;
+    type Effect = Delivery;
+    type Question = Question;
+    type Fact = Fact;
+
+    const ROWS_VERSION: u32 = 1;
+
+    fn new(seed: Seed) -> Self {
+        Self {
+            name: seed.tenant,
+            settings: seed.settings,
+            hashing: Hashing::new(seed.hash_key),
+            rooms: Rooms::default(),
+            keys: KeyWindow::default(),
+            applied: LogPosition::START,
+            dirty: BTreeSet::new(),
+            durable: LogPosition::START,
+            sessions: Sessions::default(),
+            people: People::default(),
+            typing: Typing::default(),
+            deadlines: Deadlines::default(),
+        }
+    }
+
+    fn lane(input: &Input) -> Option<Lane> {
+        input.lane()
+    }
+
+    fn needs(&self, input: &Input) -> Option<Question> {
+        match input {
+            Input::Request {
+                connection,
+                request,
+                ..
+            } => self.request_needs(*connection, request),
+            Input::Page {
+                connection,
+                room,
+                generation,
+                from,
+            } => self.page_needs(*connection, *room, *generation, *from),
+            Input::Connect { .. }
+            | Input::Disconnect { .. }
+            | Input::Renew { .. }
+            | Input::Revoke { .. } => None,
+        }
+    }
+
+    fn handle(
+        &mut self,
+        moment: Moment,
+        input: Input,
+        fact: Option<Result<Fact, HistoryError>>,
+        out: &mut Outcome<Self>,
+    ) {
+        self.durable = self.durable.max(moment.durable);
+        match input {
+            Input::Connect {
+                connection,
+                identity,
+            } => self.connect(moment, connection, identity, out),
+            Input::Request {
+                connection,
+                id,
+                request,
+            } => self.request(moment, (connection, id), request, fact, out),
+            Input::Disconnect { connection, how } => self.end(moment, connection, how, out),
+            Input::Renew {
+                connection,
+                expires,
+            } => self.renew(moment, connection, expires, out),
+            Input::Revoke { whom } => self.revoke(moment, &whom, out),
+            Input::Page {
+                connection,
+                room,
+                generation,
+                from,
+            } => {
+                if let Some(fact) = fact {
+                    self.page(connection, (room, generation), from, fact, out);
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self, moment: Moment, out: &mut Outcome<Self>) {
+        self.durable = self.durable.max(moment.durable);
+        let mut typing_changed = BTreeSet::new();
+        for _ in 0..DUE_PER_TICK_MAX {
+            match self.deadlines.pop(moment.now) {
+                None => break,
+                Some(Due::Session(connection)) => self.expire_session(moment, connection, out),
+                Some(Due::Grace(user, device)) => {
+                    let before = self.people.presence(&user);
+                    self.people.expire(&user, &device);
+                    self.announce(&user, before, out);
+                }
+                Some(Due::Typing(room, user)) => {
+                    self.typing.stop(room, &user, &mut self.deadlines);
+                    typing_changed.insert(room);
+                }
+            }
+        }
+        for room in typing_changed {
+            out.now.push(effects::typing(room, self.typing.list(room)));
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.next()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.sessions.count() == 0
+    }
+
+    fn apply(&mut self, at: LogPosition, event: &Event) {
+        self.take_in(at, event);
+        self.recovered_to(at);
+    }
+
+    fn encode(event: &Event) -> Bytes {
+        stored::encode(event)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
+        stored::decode(bytes)
+    }
+
+    fn index(seed: &Seed, at: LogPosition, event: &Event, rows: &mut Vec<Row>) {
+        history::rows(seed, at, event, rows);
+    }
+
+    fn time(event: &Event) -> Timestamp {
+        event.time
+    }
+
+    fn answer(
+        _seed: &Seed,
+        question: &Question,
+        history: &dyn History,
+    ) -> Result<Fact, HistoryError> {
+        history::answer(question, history)
+    }
+
+    fn sections(&self) -> Vec<SectionId> {
+        let rooms = self
+            .rooms
+            .iter()
+            .map(|room| sections::section_of(room.number()));
+        std::iter::once(sections::KEYS).chain(rooms).collect()
+    }
+
+    fn take_dirty_sections(&mut self) -> Vec<SectionId> {
+        std::mem::take(&mut self.dirty).into_iter().collect()
+    }
+
+    fn save_section(&self, section: SectionId) -> Option<Vec<u8>> {
+        if section == sections::KEYS {
+            return Some(sections::save_keys(&self.keys));
+        }
+        let room = self.rooms.get(sections::room_of(section)?)?;
+        Some(sections::save_room(room))
+    }
+
+    fn load_section(&mut self, section: SectionId, bytes: &[u8]) -> Result<(), DecodeError> {
+        if section == sections::KEYS {
+            self.keys = sections::load_keys(bytes, self.key_bounds())?;
+            self.recovered_to(self.keys.applied());
+            return Ok(());
+        }
+        let number = sections::room_of(section).ok_or(DecodeError::Malformed {
+            what: "section of a tenant",
+        })?;
+        let room = sections::load_room(number, bytes)?;
+        self.recovered_to(room.applied);
+        self.rooms.restore(room);
+        Ok(())
+    }
+}

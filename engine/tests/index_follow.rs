@@ -1,0 +1,260 @@
+//! An indexer follows its log, mends its index by itself and never blames it for the log.
+
+mod index_support;
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use homeroom_engine::{
+    domain::HistoryError,
+    index::{IndexFault, Indexer},
+    log::{Log, LogPosition},
+};
+use index_support::{
+    Ask, Failing, FakeLog, Note, Pad, Script, ScriptedPlace, assert_as_fresh, fresh, push_notes,
+};
+
+fn scripted() -> (Indexer<Pad>, Arc<Script>) {
+    let script = Arc::new(Script::default());
+    let place = Box::new(ScriptedPlace(script.clone()));
+    (Indexer::new((), place, None), script)
+}
+
+fn log_of(count: u64) -> FakeLog {
+    let log = FakeLog::default();
+    push_notes(&log, 0, count);
+    log
+}
+
+#[test]
+fn it_opens_when_first_needed_and_catches_up_before_every_answer() {
+    let log = log_of(50);
+    let (indexer, script) = scripted();
+    assert_eq!(script.opens.load(Relaxed), 0);
+    assert_as_fresh(&indexer, &log);
+    push_notes(&log, 50, 10);
+    assert_as_fresh(&indexer, &log);
+    assert_eq!(indexer.catch_up(&log, log.end()), Ok(LogPosition(60)));
+    assert_eq!(script.opens.load(Relaxed), 1);
+    let reads = log.reads();
+    indexer.catch_up(&log, log.end()).unwrap();
+    assert_eq!(log.reads(), reads, "nothing new, nothing read");
+}
+
+#[test]
+fn an_empty_log_has_an_empty_index() {
+    let (indexer, _) = scripted();
+    let log = FakeLog::default();
+    assert_eq!(indexer.catch_up(&log, log.end()), Ok(LogPosition::START));
+    assert_eq!(
+        indexer.answer(&log, log.end(), &Ask::Topic(0)),
+        Ok(Vec::new())
+    );
+}
+
+#[test]
+fn a_write_holds_at_most_256_records() {
+    let log = log_of(2000);
+    let (indexer, script) = scripted();
+    indexer.catch_up(&log, log.end()).unwrap();
+    assert_eq!(script.rows_max.load(Relaxed), 2 * 256, "two rows each");
+    assert_as_fresh(&indexer, &log);
+}
+
+#[test]
+fn neighbours_in_the_log_are_not_read_one_by_one() {
+    let log = FakeLog::default();
+    for n in 0..500_u64 {
+        log.push(&Note {
+            topic: 1,
+            time: n,
+            text: Vec::new(),
+        });
+    }
+    let (indexer, _) = scripted();
+    indexer.catch_up(&log, log.end()).unwrap();
+    let reads = log.reads();
+    let newest_first = indexer.answer(&log, log.end(), &Ask::Topic(1)).unwrap();
+    assert_eq!(newest_first.len(), 500);
+    assert!(log.reads() - reads < 12, "{} reads", log.reads() - reads);
+}
+
+#[test]
+fn a_damaged_log_is_not_the_indexs_fault() {
+    let log = log_of(100);
+    let (indexer, script) = scripted();
+    log.corrupt_at(Some(LogPosition(60)));
+    for _ in 0..3 {
+        let answer = indexer.answer(&log, log.end(), &Ask::Topic(1));
+        assert_eq!(answer, Err(HistoryError::Unreadable));
+    }
+    log.corrupt_at(None);
+    assert_as_fresh(&indexer, &log);
+    // Now the index is complete, and an event it leads to cannot be read.
+    log.corrupt_at(Some(LogPosition(7)));
+    let answer = indexer.answer(&log, log.end(), &Ask::Event(7));
+    assert_eq!(answer, Err(HistoryError::Unreadable));
+    assert!(indexer.answer(&log, log.end(), &Ask::Event(8)).is_ok());
+    assert_eq!(
+        (script.opens.load(Relaxed), script.asides.load(Relaxed)),
+        (1, 0)
+    );
+}
+
+#[test]
+fn an_event_that_cannot_be_decoded_is_not_the_indexs_fault() {
+    let log = log_of(10);
+    log.push_bytes(b"");
+    let (indexer, script) = scripted();
+    let answer = indexer.answer(&log, log.end(), &Ask::Latest(1));
+    assert_eq!(answer, Err(HistoryError::Unreadable));
+    assert_eq!(script.asides.load(Relaxed), 0);
+}
+
+#[test]
+fn a_log_that_ends_before_its_durable_end_is_not_the_indexs_fault() {
+    let log = log_of(10);
+    let (indexer, script) = scripted();
+    let answer = indexer.catch_up(&log, LogPosition(11));
+    assert_eq!(answer, Err(HistoryError::Unreadable));
+    assert_eq!(script.asides.load(Relaxed), 0);
+}
+
+#[test]
+fn a_trimmed_event_is_told_as_such() {
+    let log = log_of(100);
+    let (indexer, script) = scripted();
+    indexer.catch_up(&log, log.end()).unwrap();
+    log.trim(LogPosition(40)).unwrap();
+    let answer = indexer.answer(&log, log.end(), &Ask::Event(39));
+    assert_eq!(answer, Err(HistoryError::Trimmed));
+    assert!(indexer.answer(&log, log.end(), &Ask::Event(40)).is_ok());
+    assert_eq!(script.asides.load(Relaxed), 0);
+}
+
+#[test]
+fn a_new_index_begins_where_a_trimmed_log_does() {
+    let log = log_of(100);
+    log.trim(LogPosition(40)).unwrap();
+    let (indexer, script) = scripted();
+    assert_eq!(indexer.catch_up(&log, log.end()), Ok(LogPosition(100)));
+    assert_as_fresh(&indexer, &log);
+    assert_eq!(script.asides.load(Relaxed), 0);
+}
+
+#[test]
+fn a_log_trimmed_to_nothing_has_an_index_at_its_end() {
+    let log = log_of(3);
+    log.trim(LogPosition(3)).unwrap();
+    let (indexer, _) = scripted();
+    assert_eq!(indexer.catch_up(&log, LogPosition(2)), Ok(LogPosition(2)));
+}
+
+#[test]
+fn an_index_that_fell_behind_a_trimmed_log_is_rebuilt() {
+    let log = log_of(100);
+    let (indexer, script) = scripted();
+    indexer.catch_up(&log, log.end()).unwrap();
+    push_notes(&log, 100, 100);
+    log.trim(LogPosition(150)).unwrap();
+    assert_as_fresh(&indexer, &log);
+    assert_eq!(script.asides.load(Relaxed), 1);
+}
+
+#[test]
+fn an_index_ahead_of_its_log_is_rebuilt() {
+    let log = log_of(100);
+    let (indexer, script) = scripted();
+    indexer.catch_up(&log, log.end()).unwrap();
+    log.cut_to(LogPosition(60));
+    assert_as_fresh(&indexer, &log);
+    assert_eq!(script.asides.load(Relaxed), 1);
+}
+
+const CALLS: [&str; 6] = ["open", "applied", "write", "get", "range", "close"];
+
+#[test]
+fn a_panic_or_failure_in_any_call_costs_a_rebuild_and_no_answer() {
+    for how in [Failing::Panics, Failing::Says(IndexFault::Damaged)] {
+        for call in CALLS {
+            let log = log_of(50);
+            let (indexer, script) = scripted();
+            indexer.catch_up(&log, log.end()).unwrap();
+            indexer.close();
+            push_notes(&log, 50, 50);
+            script.fail(call, how);
+            assert_as_fresh(&indexer, &log);
+            indexer.close();
+            assert_eq!(
+                script.fail.lock().unwrap().len(),
+                0,
+                "{call} was never called"
+            );
+            let asides = usize::from(call != "close");
+            assert_eq!(script.asides.load(Relaxed), asides, "{call} {how:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_built_on_a_failure_is_not_believed() {
+    let log = log_of(100);
+    let (indexer, script) = scripted();
+    script.fail("get", Failing::Says(IndexFault::Damaged));
+    let answer = indexer.answer(&log, log.end(), &Ask::Careless(1));
+    assert_eq!(answer, fresh(&log, &Ask::Latest(1)));
+    assert_eq!(answer.unwrap().len(), 1);
+}
+
+#[test]
+fn one_that_fails_again_after_a_rebuild_is_given_up_until_the_next_question() {
+    let log = log_of(100);
+    for (first, second) in [
+        ("open", "open"),
+        ("write", "write"),
+        ("get", "get"),
+        ("get", "open"),
+        ("get", "set_aside"),
+    ] {
+        let (indexer, script) = scripted();
+        script.fail(first, Failing::Panics);
+        script.fail(second, Failing::Panics);
+        let answer = indexer.answer(&log, log.end(), &Ask::Latest(1));
+        assert_eq!(answer, Err(HistoryError::Unreadable), "{first} {second}");
+        assert_eq!(script.asides.load(Relaxed), 1, "{first} {second}");
+        script.fail.lock().unwrap().clear();
+        assert_as_fresh(&indexer, &log);
+    }
+}
+
+#[test]
+fn a_machine_short_of_something_costs_no_rebuild() {
+    let log = log_of(100);
+    for call in ["open", "write", "get"] {
+        let (indexer, script) = scripted();
+        script.fail(call, Failing::Says(IndexFault::Unavailable));
+        let answer = indexer.answer(&log, log.end(), &Ask::Latest(1));
+        assert_eq!(answer, Err(HistoryError::Unreadable));
+        assert_as_fresh(&indexer, &log);
+        assert_eq!(
+            (script.opens.load(Relaxed), script.asides.load(Relaxed)),
+            (2, 0)
+        );
+    }
+}
+
+#[test]
+fn a_row_that_no_index_takes_costs_no_rebuild() {
+    let log = log_of(10);
+    log.push(&Note {
+        topic: 1,
+        time: 9,
+        text: b"too large to index".to_vec(),
+    });
+    let (indexer, script) = scripted();
+    let answer = indexer.answer(&log, log.end(), &Ask::Latest(1));
+    assert_eq!(answer, Err(HistoryError::Unreadable));
+    assert_eq!(
+        (script.opens.load(Relaxed), script.asides.load(Relaxed)),
+        (1, 0)
+    );
+}

@@ -1,0 +1,657 @@
+//! Laws that hold after any history of requests, crashes and snapshots.
+
+use std::collections::BTreeMap;
+
+use homeroom_engine::{
+    domain::{Domain, SectionId, Storage},
+    hub::Generation,
+    identity::{Identity, Scopes},
+    log::LogPosition,
+    tenant::{Disconnection, Input, Whom},
+};
+use homeroom_protocol::{
+    ConnectionId, DeviceId, DeviceState, Direction, Epoch, ErrorCode, Position, Request, RequestId,
+    RoomNumber, Timestamp,
+};
+use proptest::{collection::vec, prelude::*};
+
+use crate::support::{
+    Waiting, World, answer, create, durable_state, join, refusal_of, send, seq, typing, user, watch,
+};
+
+const USERS: [&str; 3] = ["ada", "bob", "eve"];
+const ROOMS: [&str; 3] = ["math", "physics", "art"];
+
+/// One step of a history. Numbers are taken modulo what there is.
+#[derive(Debug, Clone)]
+enum Step {
+    Connect {
+        user: usize,
+        device: u8,
+        scopes: u8,
+        expires_in_ms: Option<u64>,
+    },
+    Disconnect {
+        connection: usize,
+        how: bool,
+    },
+    Renew {
+        connection: usize,
+        expires_in_ms: Option<u64>,
+    },
+    Revoke {
+        user: usize,
+    },
+    Create {
+        connection: usize,
+        key: u64,
+        room: usize,
+    },
+    Join {
+        connection: usize,
+        room: usize,
+        resume: Option<(u64, bool)>,
+    },
+    Leave {
+        connection: usize,
+        room: u32,
+    },
+    Send {
+        connection: usize,
+        key: u64,
+        room: u32,
+        text: u8,
+    },
+    Read {
+        connection: usize,
+        room: u32,
+        anchor: u64,
+        limit: u32,
+        after: bool,
+    },
+    Type {
+        connection: usize,
+        room: u32,
+        active: bool,
+    },
+    Show {
+        connection: usize,
+        active: bool,
+    },
+    Watch {
+        connection: usize,
+    },
+    Page {
+        connection: usize,
+        room: u32,
+        generation: u64,
+        from: u64,
+    },
+    /// Asks now, decides after the next step.
+    Slow {
+        connection: usize,
+        key: u64,
+        room: u32,
+        text: u8,
+    },
+    Pass {
+        ms: u64,
+    },
+    ClockBack {
+        ms: u64,
+    },
+    Tick,
+    Sync {
+        most: usize,
+    },
+    Disk {
+        full: bool,
+    },
+    /// Saves a part of what is dirty; the last part completes the snapshot.
+    Snapshot,
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let connection = || 0..8_usize;
+    let room = || 0..5_u32;
+    let key = || 0..6_u64;
+    let soon = || prop::option::weighted(0.3, 0..20_000_u64);
+    let ms = prop_oneof![
+        0..10_u64,
+        0..20_000_u64,
+        Just(12 * 3_600_000),
+        Just(u64::MAX / 4)
+    ];
+    prop_oneof![
+        4 => (0..3_usize, 0..2_u8, 0..8_u8, soon()).prop_map(|(user, device, scopes, expires_in_ms)| {
+            Step::Connect { user, device, scopes, expires_in_ms }
+        }),
+        1 => (connection(), any::<bool>())
+            .prop_map(|(connection, how)| Step::Disconnect { connection, how }),
+        1 => (connection(), soon()).prop_map(|(connection, expires_in_ms)| {
+            Step::Renew { connection, expires_in_ms }
+        }),
+        1 => (0..3_usize).prop_map(|user| Step::Revoke { user }),
+        2 => (connection(), key(), 0..3_usize)
+            .prop_map(|(connection, key, room)| Step::Create { connection, key, room }),
+        5 => (connection(), 0..3_usize, prop::option::of((0..12_u64, any::<bool>())))
+            .prop_map(|(connection, room, resume)| Step::Join { connection, room, resume }),
+        1 => (connection(), room()).prop_map(|(connection, room)| Step::Leave { connection, room }),
+        9 => (connection(), key(), room(), 0..2_u8).prop_map(|(connection, key, room, text)| {
+            Step::Send { connection, key, room, text }
+        }),
+        2 => (connection(), room(), any::<u64>(), 0..12_u32, any::<bool>()).prop_map(
+            |(connection, room, anchor, limit, after)| {
+                let anchor = anchor >> (anchor % 64);
+                Step::Read { connection, room, anchor, limit, after }
+            }
+        ),
+        2 => (connection(), room(), any::<bool>())
+            .prop_map(|(connection, room, active)| Step::Type { connection, room, active }),
+        2 => (connection(), any::<bool>())
+            .prop_map(|(connection, active)| Step::Show { connection, active }),
+        3 => connection().prop_map(|connection| Step::Watch { connection }),
+        1 => (connection(), room(), 0..9_u64, 0..9_u64).prop_map(
+            |(connection, room, generation, from)| Step::Page { connection, room, generation, from }
+        ),
+        2 => (connection(), key(), room(), 0..2_u8).prop_map(|(connection, key, room, text)| {
+            Step::Slow { connection, key, room, text }
+        }),
+        2 => ms.prop_map(|ms| Step::Pass { ms: ms % (13 * 3_600_000) }),
+        1 => (0..5_000_u64).prop_map(|ms| Step::ClockBack { ms }),
+        1 => Just(Step::Tick),
+        4 => (0..6_usize).prop_map(|most| Step::Sync { most }),
+        1 => any::<bool>().prop_map(|full| Step::Disk { full }),
+        3 => Just(Step::Snapshot),
+        1 => Just(Step::Crash),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_keeps_the_laws(
+        steps in vec(step(), 1..120),
+        keys_in_memory_max in prop_oneof![Just(0_usize), Just(2), Just(100)],
+        tight in any::<bool>(),
+    ) {
+        let world = World::with(|settings| {
+            settings.keys_in_memory_max = keys_in_memory_max;
+            if tight {
+                settings.rooms_max = 2;
+                settings.members_per_room_max = 2;
+                settings.rooms_per_user_max = 2;
+                settings.rooms_per_connection_max = 1;
+                settings.connections_max = 4;
+                settings.lingering_devices_max = 1;
+            }
+        });
+        let mut run = Run::new(world);
+        for step in steps {
+            run.step(step);
+            run.check();
+        }
+        run.finish();
+    }
+}
+
+/// What a key was used for, as the model has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Used {
+    content: String,
+    answer: (Position, Timestamp),
+    at: usize,
+}
+
+/// A snapshot in the making: where it began, and what is still to be saved.
+struct Saving {
+    from: LogPosition,
+    todo: Vec<SectionId>,
+    saved: BTreeMap<SectionId, Option<Vec<u8>>>,
+}
+
+/// A keyed request whose look-up is on its way.
+struct Slow {
+    who: usize,
+    key: u64,
+    content: String,
+    connection: ConnectionId,
+    id: RequestId,
+    waiting: Waiting,
+}
+
+struct Run {
+    world: World,
+    connections: Vec<(ConnectionId, usize)>,
+    used: BTreeMap<(usize, u64), Used>,
+    slow: Option<Slow>,
+    saving: Option<Saving>,
+    snapshot: BTreeMap<SectionId, Vec<u8>>,
+    snapshot_from: LogPosition,
+}
+
+impl Run {
+    fn new(mut world: World) -> Self {
+        world.sync_at_once = false;
+        Self {
+            world,
+            connections: Vec::new(),
+            used: BTreeMap::new(),
+            slow: None,
+            saving: None,
+            snapshot: BTreeMap::new(),
+            snapshot_from: LogPosition::START,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let slow = self.slow.take();
+        match step {
+            Step::Connect {
+                user,
+                device,
+                scopes,
+                expires_in_ms,
+            } => {
+                self.connect(user, device, scopes, expires_in_ms);
+            }
+            Step::Disconnect { connection, how } => self.disconnect(connection, how),
+            Step::Renew {
+                connection,
+                expires_in_ms,
+            } => {
+                let expires = expires_in_ms.map(|ms| self.world.now.plus_ms(ms));
+                if let Some((connection, _)) = self.connection(connection) {
+                    self.world.input(Input::Renew {
+                        connection,
+                        expires,
+                    });
+                }
+            }
+            Step::Revoke { user: index } => {
+                let whom = Whom::User(user(USERS[index]));
+                self.world.input(Input::Revoke { whom });
+            }
+            Step::Create {
+                connection,
+                key,
+                room,
+            } => {
+                let content = format!("create {room}");
+                self.keyed(connection, key, content, create(key, ROOMS[room]));
+            }
+            Step::Send {
+                connection,
+                key,
+                room,
+                text,
+            } => {
+                let content = format!("send {room} {text}");
+                let request = send(key, RoomNumber(room), &text.to_string());
+                self.keyed(connection, key, content, request);
+            }
+            Step::Slow {
+                connection,
+                key,
+                room,
+                text,
+            } => {
+                self.ask_slow(connection, key, room, text);
+            }
+            Step::Pass { ms } => self.world.pass(ms),
+            Step::ClockBack { ms } => {
+                self.world.now = Timestamp(self.world.now.0.saturating_sub(ms));
+            }
+            Step::Tick => self.world.tick(),
+            Step::Sync { most } => self.world.sync_to(self.world.durable() + most),
+            Step::Disk { full } => {
+                self.world.storage = if full { Storage::Full } else { Storage::Open };
+            }
+            Step::Snapshot => self.save_some(),
+            Step::Crash => self.crash(),
+            Step::Page {
+                connection,
+                room,
+                generation,
+                from,
+            } => {
+                self.page(connection, room, generation, from);
+            }
+            Step::Join { .. }
+            | Step::Leave { .. }
+            | Step::Read { .. }
+            | Step::Type { .. }
+            | Step::Show { .. }
+            | Step::Watch { .. } => self.plain(step),
+        }
+        if let Some(slow) = slow {
+            self.decide_slow(slow);
+        }
+    }
+
+    fn ask_slow(&mut self, connection: usize, key: u64, room: u32, text: u8) {
+        let Some((connection, who)) = self.connection(connection) else {
+            return;
+        };
+        let content = format!("send {room} {text}");
+        let request = send(key, RoomNumber(room), &text.to_string());
+        let input = self.world.input_of(connection, request);
+        let Input::Request { id, .. } = input else {
+            unreachable!("a request was made")
+        };
+        let waiting = self.world.ask(input);
+        self.slow = Some(Slow {
+            who,
+            key,
+            content,
+            connection,
+            id,
+            waiting,
+        });
+    }
+
+    fn decide_slow(&mut self, slow: Slow) {
+        let Slow {
+            who,
+            key,
+            content,
+            connection,
+            id,
+            waiting,
+        } = slow;
+        let log_len = self.world.log_len();
+        let before = self.used.get(&(who, key)).cloned();
+        let live = self.is_live(before.as_ref());
+        self.world.decide(waiting);
+        self.judge((who, key), content, connection, id, (before, live, log_len));
+    }
+
+    fn plain(&mut self, step: Step) {
+        let (connection, request) = match step {
+            Step::Join {
+                connection,
+                room,
+                resume,
+            } => {
+                let resume = resume.and_then(|(at, same_epoch)| {
+                    let room = self.world.tenant.rooms().nth(room)?;
+                    let epoch = if same_epoch {
+                        room.head().epoch
+                    } else {
+                        Epoch::from_random(7 << 20)
+                    };
+                    Some(Position {
+                        epoch,
+                        seq: seq(at),
+                    })
+                });
+                (connection, join(ROOMS[room], resume))
+            }
+            Step::Leave { connection, room } => (
+                connection,
+                Request::Leave {
+                    room: RoomNumber(room),
+                },
+            ),
+            Step::Read {
+                connection,
+                room,
+                anchor,
+                limit,
+                after,
+            } => {
+                let direction = if after {
+                    Direction::After
+                } else {
+                    Direction::Before
+                };
+                let room = RoomNumber(room);
+                (
+                    connection,
+                    Request::History {
+                        room,
+                        direction,
+                        anchor: seq(anchor),
+                        limit,
+                    },
+                )
+            }
+            Step::Type {
+                connection,
+                room,
+                active,
+            } => (connection, typing(RoomNumber(room), active)),
+            Step::Show { connection, active } => {
+                let state = if active {
+                    DeviceState::Active
+                } else {
+                    DeviceState::Idle
+                };
+                (connection, Request::Presence { state })
+            }
+            Step::Watch { connection } => (connection, watch(&USERS)),
+            other => unreachable!("no plain request: {other:?}"),
+        };
+        if let Some((connection, _)) = self.connection(connection) {
+            self.world.post(connection, request);
+        }
+    }
+
+    fn connect(&mut self, who: usize, device: u8, scopes: u8, expires_in_ms: Option<u64>) {
+        let device = DeviceId::new(format!("d{device}")).unwrap();
+        let scopes = match scopes {
+            0 => Scopes::READ,
+            1 => Scopes::WRITE,
+            2 => Scopes::NONE,
+            _ => Scopes::ALL,
+        };
+        let mut identity = Identity::new(user(USERS[who]), device).with_scopes(scopes);
+        identity.expires = expires_in_ms.map(|ms| self.world.now.plus_ms(ms));
+        let connection = self.world.connect_as(identity);
+        self.connections.push((connection, who));
+    }
+
+    fn page(&mut self, connection: usize, room: u32, generation: u64, from: u64) {
+        if let Some((connection, _)) = self.connection(connection) {
+            self.world.input(Input::Page {
+                connection,
+                room: RoomNumber(room),
+                generation: Generation(generation),
+                from: seq(from),
+            });
+        }
+    }
+
+    fn disconnect(&mut self, connection: usize, clean: bool) {
+        let Some((connection, _)) = self.connection(connection) else {
+            return;
+        };
+        self.connections.retain(|(other, _)| *other != connection);
+        let how = if clean {
+            Disconnection::Clean
+        } else {
+            Disconnection::Vanished
+        };
+        self.world.disconnect(connection, how);
+    }
+
+    fn connection(&self, index: usize) -> Option<(ConnectionId, usize)> {
+        let count = self.connections.len().max(1);
+        self.connections.get(index % count).copied()
+    }
+
+    /// Whether a key still counts for a write made now.
+    fn is_live(&self, used: Option<&Used>) -> bool {
+        let last = self
+            .world
+            .events()
+            .last()
+            .map_or(Timestamp(0), |event| event.time);
+        let ttl_ms = self.world.seed.settings.key_ttl_ms;
+        used.is_some_and(|used| self.world.now.max(last) < used.answer.1.plus_ms(ttl_ms))
+    }
+
+    fn keyed(&mut self, connection: usize, key: u64, content: String, request: Request) {
+        let Some((connection, who)) = self.connection(connection) else {
+            return;
+        };
+        let log_len = self.world.log_len();
+        let before = self.used.get(&(who, key)).cloned();
+        let live = self.is_live(before.as_ref());
+        let id = self.world.post(connection, request);
+        self.judge((who, key), content, connection, id, (before, live, log_len));
+    }
+
+    /// Compares what a keyed write led to with the model. Replies that are still held are judged by
+    /// the log alone: an event, or none.
+    fn judge(
+        &mut self,
+        (who, key): (usize, u64),
+        content: String,
+        connection: ConnectionId,
+        id: RequestId,
+        (before, live, log_len): (Option<Used>, bool, usize),
+    ) {
+        let happened = self.world.log_len() > log_len;
+        if happened {
+            assert!(!live, "a key that counts led to a second write");
+            let event = self.world.events().last().expect("something happened");
+            let used = Used {
+                content: content.clone(),
+                answer: (event.position, event.time),
+                at: self.world.log_len(),
+            };
+            self.used.insert((who, key), used);
+        }
+        let Some(reply) = self.world.reply(connection, id) else {
+            return;
+        };
+        match (refusal_of(&reply), before) {
+            (None, Some(used)) if live => {
+                assert_eq!(used.content, content, "another content got an answer");
+                assert_eq!(answer(&reply), used.answer, "a retry got another answer");
+            }
+            (None, _) => assert!(happened, "an answer for nothing"),
+            (Some(ErrorCode::KeyConflict), used) => {
+                assert!(live, "a conflict with nothing");
+                assert_ne!(used.expect("a live key").content, content);
+            }
+            (Some(ErrorCode::Forbidden), _) => {}
+            (Some(ErrorCode::Overloaded), _) => {
+                let max = self.world.seed.settings.keys_in_memory_max;
+                assert!(max < 100, "memory held every key");
+            }
+            (Some(code), _) => assert!(!live, "a retry was refused with {code:?}"),
+        }
+    }
+
+    fn save_some(&mut self) {
+        let mut saving = self.saving.take().unwrap_or_else(|| Saving {
+            from: LogPosition(self.world.log_len() as u64),
+            todo: self.world.tenant.take_dirty_sections(),
+            saved: BTreeMap::new(),
+        });
+        let tenant_now = &self.world.tenant;
+        if let Some(section) = saving.todo.pop() {
+            saving
+                .saved
+                .insert(section, tenant_now.save_section(section));
+        }
+        if saving.todo.is_empty() {
+            // A snapshot counts only once all it holds is durable.
+            self.world.sync();
+            for (section, bytes) in saving.saved {
+                match bytes {
+                    Some(bytes) => drop(self.snapshot.insert(section, bytes)),
+                    None => drop(self.snapshot.remove(&section)),
+                }
+            }
+            self.snapshot_from = saving.from;
+        } else {
+            self.saving = Some(saving);
+        }
+    }
+
+    fn crash(&mut self) {
+        let durable = self.world.durable();
+        self.used.retain(|_, used| used.at <= durable);
+        self.connections.clear();
+        self.saving = None;
+        self.world.crash_with(&self.snapshot, self.snapshot_from);
+        self.check();
+    }
+
+    /// What holds at every moment.
+    fn check(&mut self) {
+        let mut heads = BTreeMap::<RoomNumber, (u64, Timestamp)>::new();
+        let mut last = Timestamp(0);
+        for event in self.world.events() {
+            assert!(event.time >= last, "time went back");
+            last = event.time;
+            let head = heads.entry(event.room).or_default();
+            assert_eq!(event.position.seq.0, head.0 + 1, "seq is dense");
+            *head = (event.position.seq.0, event.time);
+        }
+        for room in self.world.tenant.rooms() {
+            let (head, time) = heads[&room.number()];
+            assert_eq!((room.head().seq.0, room.time()), (head, time));
+        }
+    }
+
+    /// What holds once everything is durable and everything due was done.
+    fn finish(mut self) {
+        self.world.sync();
+        self.world.tick();
+        let live = durable_state(&self.world.tenant);
+        let replayed = self.world.recovered(&BTreeMap::new(), LogPosition::START);
+        assert_eq!(
+            durable_state(&replayed),
+            live,
+            "replay is not what was lived"
+        );
+        let loaded = self.world.recovered(&self.snapshot, self.snapshot_from);
+        assert_eq!(
+            durable_state(&loaded),
+            live,
+            "snapshot and replay are not what was lived"
+        );
+        assert_eq!(replayed.next_deadline(), None);
+        for (connection, _) in &self.connections {
+            for (name, believed) in self.world.hub.view(*connection) {
+                let is = self.world.tenant.presence(&name);
+                assert_eq!(believed, is, "{connection:?} is wrong about {name}");
+            }
+        }
+        assert_eq!(
+            self.world.tenant.is_idle(),
+            self.world.tenant.connections_count() == 0
+        );
+        self.retry_everything();
+    }
+
+    /// Every write that still counts gives its answer again, after a restart too.
+    fn retry_everything(mut self) {
+        self.world.storage = Storage::Full;
+        self.world.crash();
+        for ((who, key), used) in self.used.clone() {
+            if !self.is_live(Some(&used)) {
+                continue;
+            }
+            let device = DeviceId::new("retry").unwrap();
+            let connection = self
+                .world
+                .connect_as(Identity::new(user(USERS[who]), device));
+            let words: Vec<_> = used.content.split(' ').collect();
+            let request = match words[..] {
+                ["create", room] => create(key, ROOMS[room.parse::<usize>().unwrap()]),
+                ["send", room, text] => send(key, RoomNumber(room.parse().unwrap()), text),
+                _ => unreachable!("no other content is made"),
+            };
+            let reply = self.world.request(connection, request);
+            assert_eq!(answer(&reply), used.answer);
+            self.world.disconnect(connection, Disconnection::Clean);
+        }
+    }
+}

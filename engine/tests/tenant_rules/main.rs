@@ -1,0 +1,16 @@
+//! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
+
+mod bounds;
+#[cfg(test)]
+mod hub;
+#[cfg(test)]
+mod laws;
+mod pages;
+mod presence;
+mod retries;
+mod rooms;
+mod sessions;
+mod snapshots;
+#[cfg(test)]
+mod support;
+mod typing;

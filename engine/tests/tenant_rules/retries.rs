@@ -1,0 +1,180 @@
+//! A key makes a write safe to retry, for a day, across restarts.
+
+use homeroom_engine::domain::{HistoryError, Storage};
+use homeroom_protocol::{Direction, ErrorCode, Request, ServerFrame};
+
+use crate::support::{World, answer, create, refusal_of, send, seq};
+
+#[test]
+fn a_retry_gives_the_same_answer_and_no_second_message() {
+    let mut world = World::new();
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    let first = answer(&world.request(ada, send(1, room, "once")));
+    let created = answer(&world.request(ada, create(2, "physics")));
+    let log_len = world.log_len();
+    world.pass(60_000);
+    world.crash();
+    let ada = world.connect("ada", "phone");
+    assert_eq!(answer(&world.request(ada, send(1, room, "once"))), first);
+    assert_eq!(answer(&world.request(ada, create(2, "physics"))), created);
+    assert_eq!(world.log_len(), log_len);
+}
+
+#[test]
+fn a_key_used_for_something_else_is_a_conflict() {
+    let mut world = World::new();
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    let other = world.open_room(ada, "physics");
+    world.request(ada, send(1, room, "once"));
+    for request in [
+        send(1, room, "twice"),
+        send(1, other, "once"),
+        create(1, "chemistry"),
+    ] {
+        assert_eq!(world.refusal(ada, request), ErrorCode::KeyConflict);
+    }
+    let bob = world.connect("bob", "web");
+    world.join(bob, "math");
+    let reply = world.request(bob, send(1, room, "mine"));
+    assert!(
+        matches!(reply, ServerFrame::Sent { .. }),
+        "keys of two users do not meet"
+    );
+}
+
+#[test]
+fn a_refusal_is_not_remembered() {
+    let mut world = World::new();
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    let bob = world.connect("bob", "web");
+    let request = send(1, room, "hello");
+    assert_eq!(world.refusal(bob, request.clone()), ErrorCode::NotMember);
+    world.join(bob, "math");
+    let reply = world.request(bob, request);
+    assert!(matches!(reply, ServerFrame::Sent { .. }));
+}
+
+#[test]
+fn a_retry_is_answered_after_its_author_left_and_while_the_disk_is_full() {
+    let mut world = World::new();
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    let first = answer(&world.request(ada, send(1, room, "once")));
+    world.request(ada, Request::Leave { room });
+    world.storage = Storage::Full;
+    assert_eq!(answer(&world.request(ada, send(1, room, "once"))), first);
+}
+
+#[test]
+fn a_retry_past_what_memory_holds_is_answered_from_the_index() {
+    let mut world = World::with(|settings| settings.keys_in_memory_max = 3);
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    let first = answer(&world.request(ada, send(1, room, "once")));
+    assert_eq!(world.questions, 0, "memory knows every key so far");
+    for number in 2..=6 {
+        world.request(ada, send(number, room, "more"));
+    }
+    for _ in 0..2 {
+        let asked = world.questions;
+        assert_eq!(answer(&world.request(ada, send(1, room, "once"))), first);
+        assert_eq!(world.questions, asked + 1);
+        assert_eq!(
+            world.refusal(ada, send(1, room, "other")),
+            ErrorCode::KeyConflict
+        );
+        world.crash();
+        world.connections_again();
+    }
+}
+
+#[test]
+fn a_key_is_free_again_after_a_day_of_log_time() {
+    for keys_in_memory_max in [100, 1] {
+        let mut world = World::with(|settings| settings.keys_in_memory_max = keys_in_memory_max);
+        let ada = world.connect("ada", "web");
+        let room = world.open_room(ada, "math");
+        let day = world.seed.settings.key_ttl_ms;
+        let first = answer(&world.request(ada, send(1, room, "once")));
+        world.pass(1);
+        world.say(ada, room, "something else");
+        world.pass(day - 2);
+        assert_eq!(answer(&world.request(ada, send(1, room, "once"))), first);
+        world.pass(1);
+        let second = answer(&world.request(ada, send(1, room, "again")));
+        assert_ne!(second, first, "a new message");
+        assert_eq!(answer(&world.request(ada, send(1, room, "again"))), second);
+    }
+}
+
+#[test]
+fn a_key_used_while_it_was_looked_up_still_counts() {
+    let mut world = World::with(|settings| settings.keys_in_memory_max = 3);
+    let ada = world.connect("ada", "web");
+    let phone = world.connect("ada", "phone");
+    let room = world.open_room(ada, "math");
+    for number in 2..=5 {
+        world.request(ada, send(number, room, "more"));
+    }
+    let retry = world.input_of(phone, send(1, room, "once"));
+    let waiting = world.ask(retry);
+    let first = answer(&world.request(ada, send(1, room, "once")));
+    world.decide(waiting);
+    let again: Vec<_> = world.inbox(phone).iter().map(answer).collect();
+    assert_eq!(again, [first], "memory is newer than what was read");
+}
+
+#[test]
+fn a_key_that_went_through_memory_while_it_was_looked_up_is_not_guessed_at() {
+    let mut world = World::with(|settings| settings.keys_in_memory_max = 3);
+    let ada = world.connect("ada", "web");
+    let phone = world.connect("ada", "phone");
+    let room = world.open_room(ada, "math");
+    for number in 2..=5 {
+        world.request(ada, send(number, room, "more"));
+    }
+    let retry = world.input_of(phone, send(1, room, "once"));
+    let waiting = world.ask(retry);
+    let first = answer(&world.request(ada, send(1, room, "once")));
+    for number in 6..=9 {
+        world.request(ada, send(number, room, "more"));
+    }
+    world.decide(waiting);
+    let frames = world.inbox(phone);
+    assert_eq!(
+        refusal_of(&frames[0]),
+        Some(ErrorCode::Overloaded),
+        "{frames:?}"
+    );
+    assert_eq!(answer(&world.request(phone, send(1, room, "once"))), first);
+}
+
+#[test]
+fn a_key_that_cannot_be_looked_up_is_refused_for_now() {
+    let mut world = World::with(|settings| settings.keys_in_memory_max = 1);
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    world.say(ada, room, "2");
+    world.broken_history = Some(HistoryError::Unreadable);
+    let reply = world.request(ada, send(1, room, "new"));
+    let ServerFrame::Error {
+        code,
+        retry_after_ms,
+        ..
+    } = reply
+    else {
+        panic!("not refused");
+    };
+    assert_eq!(code, ErrorCode::StorageFailed.number());
+    assert_eq!(retry_after_ms, Some(world.seed.settings.retry_after_ms));
+    let history = Request::History {
+        room,
+        direction: Direction::Before,
+        anchor: seq(9),
+        limit: 1,
+    };
+    assert_eq!(world.refusal(ada, history), ErrorCode::StorageFailed);
+}

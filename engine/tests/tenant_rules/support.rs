@@ -1,0 +1,574 @@
+//! A runtime for one tenant in memory: a virtual clock, a log, an index, and a hub that hands every
+//! connection its frames. Everything a runtime owes a tenant is here in its shortest form.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use homeroom_engine::{
+    domain::{Domain, History, HistoryError, Moment, Outcome, SectionId, Storage},
+    hub::Delivery,
+    identity::Identity,
+    index::{Found, Order},
+    log::LogPosition,
+    tenant::{Disconnection, Event, Fact, Input, Question, Seed, Settings, Tenant},
+};
+use homeroom_protocol::{
+    ConnectionId, DeviceId, ErrorCode, IdempotencyKey, Position, Presence, Request, RequestId,
+    RoomId, RoomNumber, Seq, ServerFrame, TenantName, Timestamp, UserId,
+};
+
+use crate::hub::Hub;
+
+/// When every world begins.
+pub(crate) const DAWN: Timestamp = Timestamp(1_000_000_000_000);
+
+pub(crate) struct World {
+    pub(crate) tenant: Tenant,
+    pub(crate) seed: Seed,
+    pub(crate) now: Timestamp,
+    pub(crate) storage: Storage,
+    /// Every event counts as durable as soon as it happened.
+    pub(crate) sync_at_once: bool,
+    /// What a look-up fails with.
+    pub(crate) broken_history: Option<HistoryError>,
+    /// How many questions were asked so far.
+    pub(crate) questions: usize,
+    pub(crate) hub: Hub,
+    log: Vec<Bytes>,
+    /// The log, read.
+    events: Vec<Event>,
+    durable: usize,
+    held: VecDeque<(LogPosition, Vec<Delivery>)>,
+    index: BTreeMap<Vec<u8>, (Vec<u8>, Option<Timestamp>)>,
+    indexed: usize,
+    entropy: u128,
+    connections: u64,
+    requests: u64,
+}
+
+/// An input whose question has been asked and not yet answered.
+pub(crate) struct Waiting {
+    input: Input,
+    answer: Option<Result<Fact, HistoryError>>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// A world with other settings.
+    pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        let seed = Seed {
+            tenant: TenantName::new("school").unwrap(),
+            hash_key: [42; 16],
+            settings,
+        };
+        Self {
+            tenant: Tenant::new(seed.clone()),
+            seed,
+            now: DAWN,
+            storage: Storage::Open,
+            sync_at_once: true,
+            broken_history: None,
+            questions: 0,
+            hub: Hub::default(),
+            log: Vec::new(),
+            events: Vec::new(),
+            durable: 0,
+            held: VecDeque::new(),
+            index: BTreeMap::new(),
+            indexed: 0,
+            entropy: 1,
+            connections: 0,
+            requests: 0,
+        }
+    }
+
+    // What the runtime does.
+
+    /// Looks up what an input needs and decides it.
+    pub(crate) fn input(&mut self, input: Input) {
+        let waiting = self.ask(input);
+        self.decide(waiting);
+    }
+
+    /// Looks up what an input needs.
+    pub(crate) fn ask(&mut self, input: Input) -> Waiting {
+        let question = self.tenant.needs(&input);
+        let answer = question.map(|question| self.answer(&question));
+        Waiting { input, answer }
+    }
+
+    /// Decides an input with what was looked up.
+    pub(crate) fn decide(&mut self, waiting: Waiting) {
+        let mut out = Outcome::default();
+        let moment = self.moment();
+        self.tenant
+            .handle(moment, waiting.input, waiting.answer, &mut out);
+        self.take(out);
+    }
+
+    /// Runs what is due.
+    pub(crate) fn tick(&mut self) {
+        while self.tenant.next_deadline().is_some_and(|at| at <= self.now) {
+            self.tick_once();
+        }
+    }
+
+    pub(crate) fn tick_once(&mut self) {
+        let mut out = Outcome::default();
+        let moment = self.moment();
+        self.tenant.tick(moment, &mut out);
+        self.take(out);
+    }
+
+    /// Lets time pass, stopping at each deadline.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        let end = self.now.plus_ms(ms);
+        while let Some(at) = self.tenant.next_deadline().filter(|&at| at <= end) {
+            self.now = self.now.max(at);
+            self.tick();
+        }
+        self.now = end;
+    }
+
+    /// Everything that happened is on disk.
+    pub(crate) fn sync(&mut self) {
+        self.sync_to(self.log.len());
+    }
+
+    /// What happened up to here is on disk.
+    pub(crate) fn sync_to(&mut self, position: usize) {
+        self.durable = self.durable.max(position.min(self.log.len()));
+        self.index_durable();
+        let durable = LogPosition(self.durable as u64);
+        while self.held.front().is_some_and(|&(at, _)| at <= durable) {
+            let (_, deliveries) = self.held.pop_front().unwrap();
+            self.deliver(deliveries);
+        }
+    }
+
+    /// Kills the process: what was not durable is gone, everyone is disconnected, the log is replayed.
+    pub(crate) fn crash(&mut self) {
+        self.crash_with(&BTreeMap::new(), LogPosition::START);
+    }
+
+    /// The same, starting from a snapshot.
+    pub(crate) fn crash_with(
+        &mut self,
+        snapshot: &BTreeMap<SectionId, Vec<u8>>,
+        from: LogPosition,
+    ) {
+        self.log.truncate(self.durable);
+        self.events.truncate(self.durable);
+        self.held.clear();
+        self.hub = Hub::default();
+        self.tenant = self.recovered(snapshot, from);
+    }
+
+    /// The tenant as recovery makes it from what is durable now.
+    pub(crate) fn recovered(
+        &self,
+        snapshot: &BTreeMap<SectionId, Vec<u8>>,
+        from: LogPosition,
+    ) -> Tenant {
+        let mut tenant = Tenant::new(self.seed.clone());
+        for (&section, bytes) in snapshot {
+            tenant.load_section(section, bytes).unwrap();
+        }
+        assert_eq!(
+            tenant.take_dirty_sections(),
+            [],
+            "loading makes nothing dirty"
+        );
+        for (at, stored) in self.log[..self.durable].iter().enumerate() {
+            let at = LogPosition(at as u64 + 1);
+            if at > from {
+                tenant.apply(at, &Tenant::decode(stored).unwrap());
+            }
+        }
+        tenant
+    }
+
+    pub(crate) fn log_len(&self) -> usize {
+        self.log.len()
+    }
+
+    pub(crate) fn durable(&self) -> usize {
+        self.durable
+    }
+
+    pub(crate) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Forgets the index rows of everything, as if the index had lost them.
+    pub(crate) fn lose_index(&mut self, begins_with: &[u8]) {
+        self.index.retain(|key, _| !key.starts_with(begins_with));
+    }
+
+    fn moment(&mut self) -> Moment {
+        // Any full-period step will do: tests need other numbers each time, not good ones.
+        self.entropy = self
+            .entropy
+            .wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645)
+            .wrapping_add(1);
+        Moment {
+            now: self.now,
+            entropy: self.entropy ^ (self.entropy >> 64),
+            storage: self.storage,
+            durable: LogPosition(self.durable as u64),
+        }
+    }
+
+    fn answer(&mut self, question: &Question) -> Result<Fact, HistoryError> {
+        self.questions += 1;
+        Tenant::answer(&self.seed, question, &Past(self))
+    }
+
+    fn take(&mut self, out: Outcome<Tenant>) {
+        for event in out.events {
+            let stored = Tenant::encode(&event);
+            assert_eq!(Tenant::decode(&stored).as_ref(), Ok(&event));
+            self.log.push(stored);
+            self.events.push(event);
+        }
+        self.deliver(out.now);
+        if !out.held.is_empty() {
+            let at = LogPosition(self.log.len() as u64);
+            self.held.push_back((at, out.held));
+        }
+        if self.sync_at_once {
+            self.sync();
+        } else {
+            self.sync_to(self.durable);
+        }
+    }
+
+    fn deliver(&mut self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            self.hub.deliver(delivery);
+        }
+        while let Some(page) = self.hub.need() {
+            self.input(page);
+        }
+    }
+
+    fn index_durable(&mut self) {
+        let mut rows = Vec::new();
+        let mut time = Timestamp(0);
+        for at in self.indexed..self.durable {
+            let event = &self.events[at];
+            time = Tenant::time(event);
+            let at = LogPosition(at as u64 + 1);
+            Tenant::index(&self.seed, at, event, &mut rows);
+        }
+        self.indexed = self.durable;
+        for row in rows {
+            self.index.insert(row.key, (row.value, row.expires));
+        }
+        self.index
+            .retain(|_, (_, expires)| expires.is_none_or(|expires| expires >= time));
+    }
+}
+
+struct Past<'a>(&'a World);
+
+impl Past<'_> {
+    fn check(&self) -> Result<(), HistoryError> {
+        self.0.broken_history.map_or(Ok(()), Err)
+    }
+}
+
+impl History for Past<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, HistoryError> {
+        self.check()?;
+        Ok(self.0.index.get(key).map(|(value, _)| value.clone()))
+    }
+
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        rows_max: usize,
+    ) -> Result<Vec<Found>, HistoryError> {
+        self.check()?;
+        if from > to {
+            return Ok(Vec::new());
+        }
+        let rows = self.0.index.range(from.to_vec()..to.to_vec());
+        let rows = rows.map(|(key, (value, _))| (key.clone(), value.clone()));
+        Ok(match order {
+            Order::Ascending => rows.take(rows_max).collect(),
+            Order::Descending => rows.rev().take(rows_max).collect(),
+        })
+    }
+
+    fn event(&self, at: LogPosition) -> Result<Bytes, HistoryError> {
+        self.check()?;
+        Ok(self.0.log[usize::try_from(at.0).unwrap() - 1].clone())
+    }
+}
+
+// What clients do.
+
+impl World {
+    /// A user's connection on a device; its welcome is taken out of the inbox.
+    pub(crate) fn connect(&mut self, user: &str, device: &str) -> ConnectionId {
+        let connection = self.connect_as(identity(user, device));
+        let inbox = self.inbox(connection);
+        assert!(matches!(&inbox[..], [ServerFrame::Welcome(_)]), "{inbox:?}");
+        connection
+    }
+
+    pub(crate) fn connect_as(&mut self, identity: Identity) -> ConnectionId {
+        self.connections += 1;
+        let connection = ConnectionId(self.connections);
+        self.hub.open(connection);
+        self.input(Input::Connect {
+            connection,
+            identity,
+        });
+        connection
+    }
+
+    pub(crate) fn disconnect(&mut self, connection: ConnectionId, how: Disconnection) {
+        self.hub.close(connection);
+        self.input(Input::Disconnect { connection, how });
+    }
+
+    /// Sends a request; its reply is in the inbox once it may be.
+    pub(crate) fn post(&mut self, connection: ConnectionId, request: Request) -> RequestId {
+        let input = self.input_of(connection, request);
+        let Input::Request { id, .. } = input else {
+            unreachable!("a request was made");
+        };
+        self.input(input);
+        id
+    }
+
+    pub(crate) fn input_of(&mut self, connection: ConnectionId, request: Request) -> Input {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        Input::Request {
+            connection,
+            id,
+            request,
+        }
+    }
+
+    /// Sends a request and takes its reply; other frames stay in the inbox.
+    pub(crate) fn request(&mut self, connection: ConnectionId, request: Request) -> ServerFrame {
+        let id = self.post(connection, request);
+        self.reply(connection, id).expect("a reply that may leave")
+    }
+
+    /// The reply to a request, if it has come.
+    pub(crate) fn reply(&mut self, connection: ConnectionId, id: RequestId) -> Option<ServerFrame> {
+        self.hub.take_reply(connection, id)
+    }
+
+    /// Everything a connection was told since this was last called.
+    pub(crate) fn inbox(&mut self, connection: ConnectionId) -> Vec<ServerFrame> {
+        self.hub.inbox(connection)
+    }
+
+    pub(crate) fn create(&mut self, connection: ConnectionId, room: &str) -> RoomNumber {
+        let key = self.fresh_key();
+        match self.request(connection, create(key, room)) {
+            ServerFrame::Created { room, .. } => room,
+            other => panic!("not created: {other:?}"),
+        }
+    }
+
+    pub(crate) fn join(&mut self, connection: ConnectionId, id: &str) -> RoomNumber {
+        match self.request(connection, join(id, None)) {
+            ServerFrame::Joined { room, .. } => room,
+            other => panic!("not joined: {other:?}"),
+        }
+    }
+
+    /// Creates a room and listens to it.
+    pub(crate) fn open_room(&mut self, connection: ConnectionId, id: &str) -> RoomNumber {
+        self.create(connection, id);
+        let room = self.join(connection, id);
+        self.inbox(connection);
+        room
+    }
+
+    pub(crate) fn say(
+        &mut self,
+        connection: ConnectionId,
+        room: RoomNumber,
+        text: &str,
+    ) -> Position {
+        let key = self.fresh_key();
+        match self.request(connection, send(key, room, text)) {
+            ServerFrame::Sent { position, .. } => position,
+            other => panic!("not sent: {other:?}"),
+        }
+    }
+
+    /// The code a request is refused with.
+    pub(crate) fn refusal(&mut self, connection: ConnectionId, request: Request) -> ErrorCode {
+        let reply = self.request(connection, request);
+        refusal_of(&reply).unwrap_or_else(|| panic!("not refused: {reply:?}"))
+    }
+
+    pub(crate) fn fresh_key(&mut self) -> u64 {
+        self.requests += 1;
+        u64::MAX - self.requests
+    }
+}
+
+pub(crate) fn refusal_of(frame: &ServerFrame) -> Option<ErrorCode> {
+    match frame {
+        ServerFrame::Error { code, .. } => ErrorCode::from_number(*code),
+        _ => None,
+    }
+}
+
+pub(crate) fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+pub(crate) fn identity(user_name: &str, device: &str) -> Identity {
+    Identity::new(user(user_name), DeviceId::new(device).unwrap())
+}
+
+pub(crate) fn key(number: u64) -> IdempotencyKey {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    IdempotencyKey(bytes)
+}
+
+pub(crate) fn create(key_number: u64, room: &str) -> Request {
+    Request::Create {
+        key: key(key_number),
+        room: RoomId::new(room).unwrap(),
+        title: None,
+    }
+}
+
+pub(crate) fn join(room: &str, resume: Option<Position>) -> Request {
+    Request::Join {
+        room: RoomId::new(room).unwrap(),
+        resume,
+    }
+}
+
+pub(crate) fn send(key_number: u64, room: RoomNumber, text: &str) -> Request {
+    Request::Send {
+        key: key(key_number),
+        room,
+        text: text.into(),
+    }
+}
+
+pub(crate) fn typing(room: RoomNumber, active: bool) -> Request {
+    Request::Typing { room, active }
+}
+
+pub(crate) fn watch(names: &[&str]) -> Request {
+    Request::Watch {
+        users: names.iter().map(|name| user(name)).collect(),
+    }
+}
+
+/// The seqs of the events among frames.
+pub(crate) fn seqs(frames: &[ServerFrame]) -> Vec<u64> {
+    let seq = |frame: &ServerFrame| match frame {
+        ServerFrame::Event { event, .. } => Some(event.seq.0),
+        _ => None,
+    };
+    frames.iter().filter_map(seq).collect()
+}
+
+/// All sections of a tenant: its durable state, byte for byte.
+pub(crate) fn durable_state(tenant: &Tenant) -> BTreeMap<SectionId, Vec<u8>> {
+    let rooms = tenant.rooms().map(|room| SectionId(room.number().0.into()));
+    std::iter::once(SectionId(0))
+        .chain(rooms)
+        .map(|section| (section, tenant.save_section(section).unwrap()))
+        .collect()
+}
+
+pub(crate) const fn seq(number: u64) -> Seq {
+    Seq(number)
+}
+
+// Scenery.
+
+pub(crate) fn watched_bob() -> (World, ConnectionId) {
+    let (mut world, ada, bob, _) = two_in_a_room();
+    world.disconnect(bob, Disconnection::Clean);
+    world.request(ada, watch(&["bob"]));
+    world.inbox(ada);
+    (world, ada)
+}
+
+pub(crate) fn two_in_a_room() -> (World, ConnectionId, ConnectionId, RoomNumber) {
+    let mut world = World::new();
+    let ada = world.connect("ada", "web");
+    let bob = world.connect("bob", "web");
+    let room = world.open_room(ada, "math");
+    world.join(bob, "math");
+    world.inbox(ada);
+    world.inbox(bob);
+    (world, ada, bob, room)
+}
+
+/// Place and time in the answer to a keyed write.
+pub(crate) fn answer(frame: &ServerFrame) -> (Position, Timestamp) {
+    match frame {
+        ServerFrame::Created { position, time, .. } | ServerFrame::Sent { position, time, .. } => {
+            (*position, *time)
+        }
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+impl World {
+    /// The presence changes of bob a connection was told since last time.
+    pub(crate) fn told(&mut self, connection: ConnectionId) -> Vec<Presence> {
+        let frames = self.inbox(connection).into_iter();
+        let states = frames.filter_map(|frame| match frame {
+            ServerFrame::Presence { users } => Some(users),
+            _ => None,
+        });
+        states.flatten().map(|(_, state)| state).collect()
+    }
+
+    /// The typing lists a connection was told since last time.
+    pub(crate) fn typists(&mut self, connection: ConnectionId) -> Vec<(Vec<String>, u32)> {
+        let frames = self.inbox(connection).into_iter();
+        let lists = frames.filter_map(|frame| match frame {
+            ServerFrame::Typing { users, count, .. } => Some((users, count)),
+            _ => None,
+        });
+        let names = |(users, count): (Vec<UserId>, u32)| {
+            (users.iter().map(ToString::to_string).collect(), count)
+        };
+        lists.map(names).collect()
+    }
+
+    /// After a crash: the first connection's user is back under the same id.
+    pub(crate) fn connections_again(&mut self) {
+        let connection = ConnectionId(1);
+        self.hub.open(connection);
+        self.input(Input::Connect {
+            connection,
+            identity: identity("ada", "web"),
+        });
+        self.inbox(connection);
+    }
+
+    pub(crate) fn deadlines_after_grace(&mut self) -> Option<Timestamp> {
+        self.pass(60_000);
+        self.tenant.next_deadline()
+    }
+}
