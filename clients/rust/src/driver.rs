@@ -106,7 +106,10 @@ impl Driver {
                             let (reader, writer) = transport::split(upgraded);
                             self.converse(reader, writer).await;
                         }
-                        Err(error) => self.machine.lost(now, error.to_string()),
+                        Err(error) if error.is_passing() => {
+                            self.machine.lost(now, error.to_string());
+                        }
+                        Err(error) => self.machine.misdirected(now, error.to_string()),
                     };
                 }
                 () = self.attend() => {

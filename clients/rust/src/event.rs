@@ -204,6 +204,12 @@ pub enum StopReason {
         /// For the developer.
         explanation: String,
     },
+    /// What answers at the address is no Homeroom server.
+    #[error("no Homeroom server: {explanation}")]
+    NoServer {
+        /// What it answered.
+        explanation: String,
+    },
     /// The server speaks another version.
     #[error("the server speaks version {version}")]
     UnsupportedVersion {

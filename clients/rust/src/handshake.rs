@@ -63,6 +63,19 @@ pub(crate) enum HandshakeError {
     Digest(#[from] fastwebsockets::WebSocketError),
 }
 
+impl HandshakeError {
+    /// Whether the same address may do better later: not when what answers there is something else.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Status(status) => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Connect(_) | Self::Http(_) => true,
+            Self::Request(_) | Self::Header { .. } | Self::Digest(_) => false,
+        }
+    }
+}
+
 /// A socket after the upgrade, and what came on it together with the server's answer.
 #[derive(Debug)]
 pub(crate) struct Upgraded {
@@ -211,6 +224,14 @@ mod tests {
     fn the_accept_digest_is_that_of_the_example_in_rfc_6455() {
         let digest = accept_for("dGhlIHNhbXBsZSBub25jZQ==").unwrap();
         assert_eq!(digest, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn only_a_server_that_is_busy_or_away_is_tried_again() {
+        for (status, passing) in [(200, false), (404, false), (429, true), (503, true)] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(HandshakeError::Status(status).is_passing(), passing);
+        }
     }
 
     #[test]

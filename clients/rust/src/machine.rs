@@ -36,7 +36,7 @@ use link::Link;
 pub const RECONNECT_AFTER_MS_MAX: u64 = 600_000;
 
 /// A connection that lived this long was a good one: the waits start again from the shortest.
-const GOOD_AFTER_MS: u64 = 5_000;
+const GOOD_AFTER_MS: u64 = 60_000;
 
 /// Who the client is, and what it holds at most.
 #[derive(Debug, Clone)]
@@ -65,9 +65,9 @@ pub struct Limits {
     pub rooms_max: usize,
     /// How long to wait for a socket, and then for the welcome. 10 s.
     pub connect_timeout_ms: u64,
-    /// The longest first wait before a reconnect; each next may be twice as long. 200 ms.
+    /// The longest first wait before a reconnect; each next may be twice as long. 1 s.
     pub backoff_base_ms: u64,
-    /// The longest wait before a reconnect, unless a bye says otherwise. 15 s.
+    /// The longest wait before a reconnect, unless a bye says otherwise. 30 s.
     pub backoff_max_ms: u64,
 }
 
@@ -78,8 +78,8 @@ impl Default for Limits {
             events_max: 1024,
             rooms_max: 1024,
             connect_timeout_ms: 10_000,
-            backoff_base_ms: 200,
-            backoff_max_ms: 15_000,
+            backoff_base_ms: 1_000,
+            backoff_max_ms: 30_000,
         }
     }
 }
@@ -353,6 +353,14 @@ impl<T> Machine<T> {
     /// There is no socket any more, or none could be had.
     pub fn lost(&mut self, now: Moment, explanation: impl Into<String>) {
         self.disconnect(now, Lost::Socket(explanation.into()), Next::Backoff);
+    }
+
+    /// What answers at the address is no Homeroom server: trying again is pointless.
+    pub fn misdirected(&mut self, now: Moment, explanation: String) {
+        let reason = StopReason::NoServer {
+            explanation: explanation.clone(),
+        };
+        self.disconnect(now, Lost::Socket(explanation), Next::Stop(reason));
     }
 
     /// The server closed the socket with this code, without a bye.

@@ -9,6 +9,9 @@ const HEARTBEAT_MS_MIN: u64 = 100;
 /// A server that names none at all still must not keep a dead connection for ever: one hour.
 const HEARTBEAT_MS_MAX: u64 = 3_600_000;
 
+/// How long the answer to a ping may take, as `SPEC.md` advises.
+const PONG_MS_MAX: u64 = 10_000;
+
 #[derive(Debug)]
 pub(super) struct Link {
     /// The end of what is waited for: the socket, the welcome, the reconnect.
@@ -20,8 +23,8 @@ pub(super) struct Link {
     heartbeat_ms: u64,
     heard_at: Moment,
     said_at: Moment,
-    /// Whether a ping went out since something was heard.
-    pinged: bool,
+    /// When a ping went out, if nothing was heard since.
+    pinged_at: Option<Moment>,
     ping_wanted: bool,
     next_nonce: u64,
 }
@@ -37,7 +40,7 @@ impl Link {
             heartbeat_ms: HEARTBEAT_MS_MAX,
             heard_at: now,
             said_at: now,
-            pinged: false,
+            pinged_at: None,
             ping_wanted: false,
             next_nonce: 1,
         }
@@ -59,7 +62,7 @@ impl Link {
 
     pub(super) const fn heard(&mut self, now: Moment) {
         self.heard_at = now;
-        self.pinged = false;
+        self.pinged_at = None;
     }
 
     pub(super) const fn said(&mut self, now: Moment) {
@@ -69,19 +72,20 @@ impl Link {
     /// Wants a ping when it is time for one: because this side was silent for most of a heartbeat (the
     /// rest is for the way), or because the other was silent for a whole one.
     pub(super) fn beat(&mut self, now: Moment) {
-        let listens_in_vain = !self.pinged && now >= self.heard_at.plus_ms(self.heartbeat_ms);
+        let listens_in_vain =
+            self.pinged_at.is_none() && now >= self.heard_at.plus_ms(self.heartbeat_ms);
         if now >= self.say_by() || listens_in_vain {
             self.ping_wanted = true;
         }
     }
 
     /// The number of the ping to write, if one is wanted.
-    pub(super) const fn take_ping(&mut self) -> Option<u64> {
+    pub(super) const fn take_ping(&mut self, now: Moment) -> Option<u64> {
         if !self.ping_wanted {
             return None;
         }
         self.ping_wanted = false;
-        self.pinged = true;
+        self.pinged_at = Some(now);
         self.next_nonce += 1;
         Some(self.next_nonce - 1)
     }
@@ -95,7 +99,7 @@ impl Link {
     /// waits for the socket to take it needs no second look.
     pub(super) fn next_heartbeat(&self, listening: bool) -> Option<Moment> {
         let say_by = (!self.ping_wanted).then(|| self.say_by());
-        let listen_by = match (self.pinged || self.ping_wanted, listening) {
+        let listen_by = match (self.pinged_at.is_some() || self.ping_wanted, listening) {
             (_, false) => None,
             (true, true) => Some(self.dead_at()),
             (false, true) => Some(self.heard_at.plus_ms(self.heartbeat_ms)),
@@ -108,7 +112,12 @@ impl Link {
             .plus_ms(self.heartbeat_ms - self.heartbeat_ms / 4)
     }
 
-    const fn dead_at(&self) -> Moment {
-        self.heard_at.plus_ms(self.heartbeat_ms.saturating_mul(2))
+    /// Two heartbeats after the last sign of life, or earlier when a ping stays unanswered.
+    fn dead_at(&self) -> Moment {
+        let silent = self.heard_at.plus_ms(self.heartbeat_ms.saturating_mul(2));
+        match self.pinged_at {
+            Some(pinged) => silent.min(pinged.plus_ms(PONG_MS_MAX)),
+            None => silent,
+        }
     }
 }

@@ -31,7 +31,7 @@ impl<T> Machine<T> {
             }
             State::Live => {
                 let mut frames = 0;
-                if let Some(nonce) = self.link.take_ping() {
+                if let Some(nonce) = self.link.take_ping(now) {
                     encode_client_frame(&ClientFrame::Ping { nonce }, message);
                     frames = 1;
                 }
