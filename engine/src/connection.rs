@@ -64,11 +64,13 @@ impl Connection {
     }
 
     /// Asks the tenant; exactly one reply comes through the sink. Waits while the tenant's queue is
-    /// full: that is the back-pressure.
+    /// full: that is the back-pressure. The limit of requests in flight is the caller's to keep, by
+    /// [`Gauge::unanswered`].
     ///
     /// # Errors
     /// [`Gone`].
     pub async fn request(&self, id: RequestId, request: Request) -> Result<(), Gone> {
+        self.gauge.add_unanswered();
         self.tell(Input::Request {
             connection: self.id,
             id,
@@ -92,6 +94,10 @@ impl Connection {
     /// Sends a frame to this connection alone: a pong, an error for a frame that was none.
     pub async fn push(&self, frame: ServerFrame) {
         let push = Arc::new(Push::new(frame));
+        if push.is_reply() {
+            // It will be counted as an answer.
+            self.gauge.add_unanswered();
+        }
         self.deliver(Delivery::Direct {
             connection: self.id,
             push,

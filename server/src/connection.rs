@@ -27,9 +27,8 @@ use crate::{
     websocket::{Item, Reader},
 };
 
-/// While replies are stuck, how often to look whether they still are: the hub's writes wake the task,
-/// this is for the moment between a write and its being counted.
-const RECHECK: Duration = Duration::from_millis(250);
+/// While not listening, how often to look whether that is still right; the hub says so anyway.
+const RECHECK: Duration = Duration::from_secs(5);
 /// Between the decision to leave and the bye: replies under way to disk are still given.
 const GRACE: Duration = Duration::from_millis(100);
 
@@ -45,8 +44,17 @@ pub(crate) struct Client {
     /// While greeting: when it came. Then: when it last said something, or could not because it was
     /// not listened to.
     heard: Instant,
-    /// Not listened to: its replies are stuck, or the host is leaving.
+    /// Not listened to: too many of its requests or replies wait, or the host is leaving.
     paused: bool,
+}
+
+/// What [`Client::wait`] waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Something to read, while it is listened to.
+    Bytes,
+    /// To be listening again.
+    Turn,
 }
 
 impl Client {
@@ -85,7 +93,7 @@ impl Client {
         drop(early);
         let mut timer = std::pin::pin!(sleep_until(self.due()));
         loop {
-            if let Err(end) = self.wait(timer.as_mut()).await {
+            if let Err(end) = self.wait(timer.as_mut(), Wanted::Bytes).await {
                 return end;
             }
             let mut scratch = Scratch::take();
@@ -105,19 +113,24 @@ impl Client {
         }
     }
 
-    /// Waits until there is something to read, and meanwhile tells the hub of room in the socket.
-    async fn wait(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), End> {
+    /// Waits, and meanwhile tells the hub of room in the socket.
+    async fn wait(&mut self, mut timer: Pin<&mut Sleep>, wanted: Wanted) -> Result<(), End> {
         loop {
             self.listen_or_pause();
+            let reading = match (wanted, self.paused) {
+                (Wanted::Turn, false) => return Ok(()),
+                (Wanted::Bytes, false) => true,
+                (Wanted::Turn | Wanted::Bytes, true) => false,
+            };
             let wish = self.socket.wish();
             if wish.closed {
                 return Err(End::Closed);
             }
-            let interest = match (self.paused, wish.writable) {
-                (false, false) => Some(Interest::READABLE),
-                (false, true) => Some(Interest::READABLE | Interest::WRITABLE),
-                (true, true) => Some(Interest::WRITABLE),
-                (true, false) => None,
+            let interest = match (reading, wish.writable) {
+                (true, false) => Some(Interest::READABLE),
+                (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+                (false, true) => Some(Interest::WRITABLE),
+                (false, false) => None,
             };
             let due = self.due();
             if timer.deadline() > due {
@@ -133,7 +146,7 @@ impl Client {
                     {
                         connection.writable().await;
                     }
-                    if !self.paused && ready.is_readable() {
+                    if reading && ready.is_readable() {
                         return Ok(());
                     }
                 }
@@ -151,14 +164,34 @@ impl Client {
 
     /// Decides whether to read on.
     fn listen_or_pause(&mut self) {
-        let replies_stuck =
-            (self.attached.as_ref()).is_some_and(|it| it.gauge().replies_are_full());
-        let paused = replies_stuck || self.leaving.borrow().is_some();
+        if self.must_pause() {
+            self.set_paused(true);
+        }
+        // Now that every change wakes the task, look again: none was missed.
+        if self.paused && !self.must_pause() {
+            self.set_paused(false);
+        }
+    }
+
+    fn set_paused(&mut self, paused: bool) {
         if paused != self.paused {
             self.paused = paused;
             self.heard = Instant::now();
             self.socket.set_paused(paused);
         }
+    }
+
+    fn must_pause(&self) -> bool {
+        let in_flight_max = self.service.requests_in_flight_max();
+        let gauge = self.attached.as_ref().map(Connection::gauge);
+        gauge.is_some_and(|it| it.replies_are_full() || it.unanswered() >= in_flight_max)
+            || self.leaving.borrow().is_some()
+    }
+
+    /// Waits until it is listened to again, in the middle of what was read.
+    async fn wait_for_turn(&mut self) -> Result<(), End> {
+        let timer = std::pin::pin!(sleep_until(self.due()));
+        self.wait(timer, Wanted::Turn).await
     }
 
     /// When to look at it again even if nothing happens.
@@ -207,6 +240,9 @@ impl Client {
             return Err(Bye::new(CloseCode::Protocol).because(alone).into());
         }
         for frame in frames {
+            if self.attached.is_some() && self.must_pause() {
+                Box::pin(self.wait_for_turn()).await?;
+            }
             match (&self.attached, frame) {
                 (None, Ok(ClientFrame::Hello(hello))) => Box::pin(self.greet(hello)).await?,
                 (None, Ok(ClientFrame::Ping { .. } | ClientFrame::Request { .. })) => {

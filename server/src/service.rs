@@ -60,6 +60,7 @@ pub struct Service {
     engine: Engine,
     terms: Terms,
     silence_max: Duration,
+    requests_in_flight_max: usize,
     leaving: watch::Sender<Option<Instant>>,
 }
 
@@ -67,12 +68,15 @@ impl Service {
     /// Serves `engine` on these terms.
     #[must_use]
     pub fn new(engine: Engine, terms: Terms) -> Arc<Self> {
-        let silence_max =
-            Duration::from_millis(engine.settings().heartbeat_ms.saturating_mul(3) / 2);
+        let settings = engine.settings();
+        let silence_max = Duration::from_millis(settings.heartbeat_ms.saturating_mul(3) / 2);
+        let in_flight_max = usize::try_from(settings.requests_in_flight_max).unwrap_or(usize::MAX);
         Arc::new(Self {
             engine,
             terms,
             silence_max,
+            // With none, nobody could ever ask anything.
+            requests_in_flight_max: in_flight_max.max(1),
             leaving: watch::Sender::new(None),
         })
     }
@@ -134,6 +138,11 @@ impl Service {
     /// How long a client may say nothing: its heartbeat, and half as much for the network.
     pub(crate) const fn silence_max(&self) -> Duration {
         self.silence_max
+    }
+
+    /// How many requests of one client may wait for their reply.
+    pub(crate) const fn requests_in_flight_max(&self) -> usize {
+        self.requests_in_flight_max
     }
 
     /// Lets a client in who said hello.

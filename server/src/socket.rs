@@ -38,7 +38,7 @@ struct Writing {
     owed_begun: bool,
     /// The kernel took less than it was given: the hub waits to be told of room.
     blocked: bool,
-    /// The reader stopped until replies have drained, and asks to be woken by every write.
+    /// The reader stopped, and asks to be woken when the gauge changes.
     paused: bool,
     /// No more will be written.
     closed: bool,
@@ -80,7 +80,7 @@ impl Socket {
         }
     }
 
-    /// Whether every write shall wake the task.
+    /// Whether a change of the gauge shall wake the task.
     pub(crate) fn set_paused(&self, paused: bool) {
         self.writing().paused = paused;
     }
@@ -180,7 +180,7 @@ impl SocketSink for Sink {
             }
             Err(error) => writing.blocked = error.kind() == io::ErrorKind::WouldBlock,
         }
-        if writing.blocked || writing.paused || writing.owes_now() {
+        if writing.blocked || writing.owes_now() {
             socket.changed.notify_one();
         }
         result
@@ -189,5 +189,11 @@ impl SocketSink for Sink {
     fn close(&mut self, _: CloseCode) {
         let mut writing = self.0.writing();
         self.0.close_locked(&mut writing);
+    }
+
+    fn gauge_changed(&mut self) {
+        if self.0.writing().paused {
+            self.0.changed.notify_one();
+        }
     }
 }

@@ -197,6 +197,10 @@ pub trait SocketSink: Send + fmt::Debug {
 
     /// No more will be written: close after what the kernel already has.
     fn close(&mut self, code: CloseCode);
+
+    /// The connection's [`Gauge`] shows fewer unanswered requests or fewer bytes than before: a reader
+    /// that stopped because of it looks again.
+    fn gauge_changed(&mut self) {}
 }
 
 /// The receiving end of an in-process listener.

@@ -165,6 +165,14 @@ impl Pipe {
         }
     }
 
+    /// Replies were counted, or counted bytes are gone.
+    pub(super) fn gauge_changed(&mut self) {
+        match self {
+            Self::Socket(socket) => socket.sink.gauge_changed(),
+            Self::Session(_) => {}
+        }
+    }
+
     /// Says bye if it fits now, and closes.
     pub(super) fn close_with(&mut self, bye: &Arc<Push>, code: CloseCode) {
         match self {

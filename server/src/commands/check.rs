@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{CommandError, ask_existing, print, refusal};
-use crate::admin::{Answer, Ask, Checked};
+use crate::admin::{Answer, Ask, Checked, Whole};
 
 pub(crate) async fn run(folder: &Path, name: Option<String>) -> Result<(), CommandError> {
     match ask_existing(folder, Ask::Check { name }).await? {
@@ -24,10 +24,10 @@ fn verdict(tenant: &Checked) -> String {
     let name = &tenant.name;
     match (&tenant.damage, tenant.whole) {
         (Some(damage), _) => format!("{name}\tdamaged: {damage}"),
+        (None, Some(Whole { segments: 0, .. }) | None) => format!("{name}\tnothing written yet"),
         (None, Some(whole)) => format!(
             "{name}\twhole up to position {} ({} bytes in {} segments)",
             whole.last, whole.bytes, whole.segments
         ),
-        (None, None) => format!("{name}\tnothing written yet"),
     }
 }
