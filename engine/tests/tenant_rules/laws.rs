@@ -24,7 +24,7 @@ const USERS: [&str; 3] = ["ada", "bob", "eve"];
 const ROOMS: [&str; 3] = ["math", "physics", "art"];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_history_keeps_the_laws(

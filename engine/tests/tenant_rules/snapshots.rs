@@ -56,6 +56,33 @@ fn what_a_section_already_holds_is_skipped() {
 }
 
 #[test]
+fn a_section_whose_numbers_cannot_go_on_is_refused() {
+    let (world, ..) = two_in_a_room();
+    let mut tenant = Tenant::new(world.seed.clone());
+    let without_end = u64::MAX;
+    let nobody = Vec::<(&str, u64)>::new;
+    let rooms = [
+        (without_end, 1, "math", 1, 1, 0, nobody()),
+        (1, 1, "math", 1, without_end, 0, nobody()),
+        (1, 1, "math", 0, 1, 0, nobody()),
+        (1, 2, "math", 1, 1, 0, nobody()),
+        (1, 1, "", 1, 1, 0, nobody()),
+    ];
+    for room in rooms {
+        let bytes = [vec![1], rmp_serde::to_vec(&room).unwrap()].concat();
+        let loaded = tenant.load_section(SectionId(1), &bytes);
+        assert!(loaded.is_err(), "{room:?}");
+    }
+    let keys = (without_end, None::<(u64, u64)>, nobody());
+    let bytes = [vec![1], rmp_serde::to_vec(&keys).unwrap()].concat();
+    assert!(tenant.load_section(SectionId(0), &bytes).is_err());
+    assert_eq!(tenant.rooms().count(), 0);
+    let whole = (1, 1, "math", 1, 1, 0, nobody());
+    let bytes = [vec![1], rmp_serde::to_vec(&whole).unwrap()].concat();
+    assert_eq!(tenant.load_section(SectionId(1), &bytes), Ok(()));
+}
+
+#[test]
 fn damaged_sections_are_refused_without_a_panic() {
     let (world, ..) = two_in_a_room();
     for (section, bytes) in durable_state(&world.tenant) {
