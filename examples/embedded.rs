@@ -17,15 +17,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ben.enter("class-7b").await?;
 
     let sent = ben.send(&room, "Good morning!").await?;
-    println!("ben's message is on disk as number {} of the room", sent.position.seq.0);
+    println!(
+        "ben's message is on disk as number {} of the room",
+        sent.position.seq.0
+    );
 
     while let Some(event) = heard_by_ana.next().await {
-        let Event::Timeline { event, .. } = event else { continue };
+        let Event::Timeline { event, .. } = event else {
+            continue;
+        };
         if let EventBody::Message { text } = event.body {
             println!("ana heard {}: {text}", event.author);
             break;
         }
     }
-    engine.shut_down(homeroom_protocol::CloseCode::ShuttingDown, None).await;
+    engine
+        .shut_down(homeroom_protocol::CloseCode::ShuttingDown, None)
+        .await;
     Ok(())
 }
