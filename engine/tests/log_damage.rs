@@ -153,6 +153,7 @@ fn a_tail_torn_at_any_byte_is_cut_and_written_on() {
             (report.end, report.cut_bytes),
             (LastEnd::Crashed, (bytes - before_last) as u64)
         );
+        assert_eq!(torn.read(&torn.tail()).len(), before_last);
         assert_eq!(shown(&log).unwrap(), promise.kept[..9]);
         let mut rest = Promise::default();
         rest.kept = promise.kept[..9].to_vec();
