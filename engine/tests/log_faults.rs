@@ -186,8 +186,8 @@ fn lives_and_power_cuts(seed: u64) {
         };
         let disk = FaultyDisk::new(model.clone(), Some(plan));
         if let Ok((log, report)) = open(Arc::new(disk), options(SEGMENT_BYTES, false)) {
-            let _ = promise.try_hold(&log);
-            for _ in 0..dice.below(12) {
+            let readable = promise.try_hold(&log).is_ok();
+            for _ in 0..if readable { dice.below(12) } else { 0 } {
                 let step = match dice.below(12) {
                     0 => log.checkpoint().map(|_| ()).map_err(|_| Stopped),
                     1 => {
@@ -207,8 +207,11 @@ fn lives_and_power_cuts(seed: u64) {
                 let _ = log.close();
             }
         }
-        if dice.below(2) == 0 {
-            model.cut_power(&mut dice);
+        match dice.below(5) {
+            0 | 1 => model.cut_power(&mut dice),
+            // The next life meets what this one left.
+            2 => continue,
+            _ => {}
         }
         let (log, report) = open(Arc::new(model.clone()), options(SEGMENT_BYTES, false))
             .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
@@ -322,6 +325,28 @@ fn a_writer_that_hears_low_has_space_for_what_it_may_have_in_flight() {
         drop(log);
         promise.hold(&reopen().0);
     }
+}
+
+#[test]
+fn a_write_that_found_no_space_leaves_nothing_behind() {
+    let disk = FaultyDisk::new(ModelDisk::default(), None);
+    let (log, report) = open(Arc::new(disk.clone()), options(1 << 20, false)).unwrap();
+    let mut promise = Promise::default();
+    let file = || {
+        disk.inner
+            .content("/tenant/log/00000000000000000001.log".as_ref())
+    };
+    let before = file();
+    disk.plan(Some(Plan {
+        at: disk.operations(),
+        fault: Fault::Full,
+        lasting: false,
+    }));
+    let commit = promise.commit(report.writer, vec![text(1, 100)]);
+    let refusal = promise.append(&log, &commit).unwrap_err();
+    assert!(matches!(refusal, AppendError::Full), "{refusal}");
+    assert_eq!(file(), before);
+    promise.append(&log, &commit).unwrap();
 }
 
 #[test]
