@@ -1,6 +1,8 @@
 //! The client over real sockets, against a host that does what each scene needs. What the client
 //! decides is tested without sockets, beside its machine; here it is about bytes that flow and stop.
 
+#![expect(clippy::unwrap_used, reason = "a scene that cannot go on has failed")]
+
 mod host;
 
 use homeroom_client::{
