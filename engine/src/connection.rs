@@ -13,7 +13,8 @@ use crate::{
     tenant::{Disconnection, Input},
 };
 
-/// One attached socket or session. Dropping it without a word counts as [`Disconnection::Vanished`].
+/// One attached socket or session. A socket's that is dropped without a word has vanished; a session's
+/// has left.
 #[derive(Debug)]
 pub struct Connection {
     id: ConnectionId,
@@ -21,6 +22,7 @@ pub struct Connection {
     tenant: TenantInbox,
     shards: Shards,
     gauge: Arc<Gauge>,
+    when_dropped: Disconnection,
     ended: bool,
 }
 
@@ -36,6 +38,7 @@ impl Connection {
         tenant: TenantInbox,
         shards: Shards,
         gauge: Arc<Gauge>,
+        when_dropped: Disconnection,
     ) -> Self {
         Self {
             id,
@@ -43,6 +46,7 @@ impl Connection {
             tenant,
             shards,
             gauge,
+            when_dropped,
             ended: false,
         }
     }
@@ -175,12 +179,13 @@ impl Drop for Connection {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let (id, tenant, shards) = (self.id, self.tenant.clone(), self.shards.clone());
+        let (id, how) = (self.id, self.when_dropped);
+        let (tenant, shards) = (self.tenant.clone(), self.shards.clone());
         runtime.spawn(async move {
             shards.tell(id, ShardInput::Detach { connection: id }).await;
             let left = Input::Disconnect {
                 connection: id,
-                how: Disconnection::Vanished,
+                how,
             };
             let _ = tenant.send(Command::Input(left)).await;
         });

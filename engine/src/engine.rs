@@ -29,7 +29,7 @@ use crate::{
         writer::{Command, Habits},
     },
     session::{self, Events, Session},
-    tenant::{Input, Settings, Whom},
+    tenant::{Disconnection, Input, Settings, Whom},
 };
 
 /// How an engine works. Every default has its reason on its field.
@@ -336,6 +336,10 @@ impl Tenant {
         sink: Sink,
     ) -> Result<Connection, TenantError> {
         self.engine.check_open()?;
+        let when_dropped = match &sink {
+            Sink::Socket(_) => Disconnection::Vanished,
+            Sink::Session(_) => Disconnection::Clean,
+        };
         let shared = &self.engine.shared;
         let visit = shared.tenants.visit(&self.name).await?;
         let address = visit.address().clone();
@@ -369,6 +373,7 @@ impl Tenant {
             address.inbox,
             shared.shards.clone(),
             gauge,
+            when_dropped,
         ))
     }
 }

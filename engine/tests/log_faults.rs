@@ -5,7 +5,14 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use homeroom_engine::log::{
@@ -16,7 +23,7 @@ use support::{
     Dice,
     faulty_disk::{Fault, FaultyDisk, Plan},
     model_disk::ModelDisk,
-    tenant_log::{Promise, open, options},
+    tenant_log::{MARK, Promise, open, options},
 };
 
 const SEGMENT_BYTES: u64 = 900;
@@ -430,4 +437,64 @@ proptest! {
             }
         }
     }
+}
+
+/// Runs `during` in a thread of its own the next time `path` is synced, and waits for it there.
+fn while_syncing(disk: &FaultyDisk, path: &str, during: impl FnOnce() + Send + 'static) {
+    let wanted = PathBuf::from(path);
+    let during = Mutex::new(Some(during));
+    disk.before_sync(move |path| {
+        if path != wanted {
+            return;
+        }
+        let Some(during) = during.lock().unwrap().take() else {
+            return;
+        };
+        let (done, finished) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            during();
+            done.send(()).unwrap();
+        });
+        finished
+            .recv_timeout(Duration::from_secs(20))
+            .expect("it waits for the fsync");
+    });
+}
+
+#[test]
+fn a_read_sees_what_is_durable_and_does_not_wait_for_a_running_fsync() {
+    let disk = FaultyDisk::new(ModelDisk::default(), None);
+    let (log, report) = open(Arc::new(disk.clone()), options(1 << 20, false)).unwrap();
+    let log = Arc::new(log);
+    let mut promise = Promise::default();
+    let first = promise.commit(report.writer, vec![text(1, 10)]);
+    promise.append(&log, &first).unwrap();
+    let (reader, ran) = (Arc::clone(&log), Arc::new(AtomicBool::new(false)));
+    let flag = Arc::clone(&ran);
+    while_syncing(&disk, "/tenant/log/00000000000000000001.log", move || {
+        assert_eq!(reader.read(LogPosition(1), usize::MAX).unwrap().len(), 1);
+        assert_eq!(reader.bounds().last, LogPosition(1));
+        flag.store(true, Ordering::SeqCst);
+    });
+    let second = promise.commit(report.writer, vec![text(2, 10)]);
+    promise.append(&log, &second).unwrap();
+    assert!(ran.load(Ordering::SeqCst));
+    assert_eq!(log.read(LogPosition(1), usize::MAX).unwrap().len(), 2);
+}
+
+#[test]
+fn an_append_does_not_wait_for_a_checkpoint() {
+    let disk = FaultyDisk::new(ModelDisk::default(), None);
+    let (log, report) = open(Arc::new(disk.clone()), options(1 << 20, false)).unwrap();
+    let log = Arc::new(log);
+    let mut promise = Promise::default();
+    let first = promise.commit(report.writer, vec![text(1, 10)]);
+    promise.append(&log, &first).unwrap();
+    let second = promise.commit(report.writer, vec![text(2, 10)]);
+    let appender = Arc::clone(&log);
+    while_syncing(&disk, MARK, move || {
+        appender.append(&second).unwrap();
+    });
+    log.checkpoint().unwrap();
+    assert_eq!(log.bounds().last, LogPosition(2));
 }

@@ -1,1 +1,65 @@
-//! A Homeroom client: reconnects, resumes, and retries with keys.
+//! A client of a Homeroom server: it connects, and from then on it reconnects, resumes and retries by
+//! itself. Every event of a joined room comes once and in order; every message is stored once.
+//!
+//! ```no_run
+//! use homeroom_client::{Auth, Client, Event, EventBody, Limits, Options};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let (client, mut events) = Client::connect(Options {
+//!     url: "ws://127.0.0.1:7400".into(),
+//!     tenant: "default".parse()?,
+//!     auth: Auth::Guest { name: "ana".parse()? },
+//!     device: "ana-laptop".parse()?,
+//!     limits: Limits::default(),
+//! })?;
+//!
+//! // Events come in a task of their own, so that awaiting an answer never keeps them waiting.
+//! tokio::spawn(async move {
+//!     while let Some(event) = events.next().await {
+//!         if let Event::Timeline { room, event, .. } = event
+//!             && let EventBody::Message { text } = event.body
+//!         {
+//!             println!("{room} · {}: {text}", event.author);
+//!         }
+//!     }
+//! });
+//!
+//! let lobby = "lobby".parse()?;
+//! client.create_or_join(&lobby, Some("The lobby"), None).await?;
+//! let sent = client.send(&lobby, "hello").await?; // returns once it is on the server's disk
+//! println!("stored as number {}", sent.position.seq.0);
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Client`] is the handle to ask through, [`Events`] what to listen to: both come from
+//!   [`Client::connect`].
+//! - [`machine`] is all of it without a socket and without a clock, for other runtimes, simulators and
+//!   tests.
+//!
+//! What the app still does: it keeps the [`Position`] of the last event it has handled, if it wants to
+//! resume after its own restart; and it answers [`Event::AuthenticationNeeded`].
+
+mod backoff;
+mod client;
+mod command;
+mod driver;
+mod event;
+mod handshake;
+pub mod machine;
+mod moment;
+mod requests;
+mod rooms;
+mod transport;
+
+pub use client::{Client, ConnectError, Events, Options};
+pub use command::{Answer, Command, Joined, MembersPage, Outcome, Page, RequestError, Sent};
+pub use event::{Event, Lost, Removal, StopReason, Violation};
+pub use handshake::InvalidUrl;
+pub use homeroom_protocol::{
+    Auth, DeviceId, DeviceState, Direction, ErrorCode, EventBody, IdempotencyKey, Position,
+    Presence, ResetReason, RoomId, Seq, TenantName, TimelineEvent, Timestamp, UserId,
+};
+pub use machine::{Counters, Limits};
+pub use moment::Moment;

@@ -152,7 +152,8 @@ pub enum SignalKind {
 /// What a shard asks of the runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
-    /// Read the past of a room for a listener that is behind; answer with [`Delivery::Page`].
+    /// Read the past of a room for a listener that is behind. Each is answered with one
+    /// [`Delivery::Page`], an empty one where nothing could be read: the listener waits for it.
     Page {
         /// Whose room.
         tenant: TenantLife,

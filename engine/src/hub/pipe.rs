@@ -298,6 +298,7 @@ impl Socket {
         if self.drain(&mut scratch).is_err() || self.blocked {
             return;
         }
+        scratch.clear();
         scratch.extend_from_slice(bye.wire());
         scratch.extend_from_slice(&close_message(code.number(), code.meaning()));
         // What does not fit is not said: the close code of the sink says it again.

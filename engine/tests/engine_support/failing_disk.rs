@@ -1,8 +1,8 @@
-//! The system's files, until the test says that the disk fails or is full.
+//! The system's files, until the test says that the disk of the tenant `school` fails or is full.
 
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -32,12 +32,13 @@ impl FailingDisk {
         self.mood.store(mood as u8, Ordering::SeqCst);
     }
 
-    fn is(&self, mood: Mood) -> bool {
-        self.mood.load(Ordering::SeqCst) == mood as u8
+    fn is(&self, mood: Mood, path: &Path) -> bool {
+        let sick = path.components().any(|part| part.as_os_str() == "school");
+        sick && self.mood.load(Ordering::SeqCst) == mood as u8
     }
 
-    fn check_sync(&self) -> io::Result<()> {
-        if self.is(Mood::FsyncFails) {
+    fn check_sync(&self, path: &Path) -> io::Result<()> {
+        if self.is(Mood::FsyncFails, path) {
             return Err(io::Error::other("the test's disk fails"));
         }
         Ok(())
@@ -50,6 +51,7 @@ impl Disk for FailingDisk {
         Ok(Arc::new(FailingFile {
             file,
             disk: self.clone(),
+            path: path.to_owned(),
         }))
     }
 
@@ -70,7 +72,7 @@ impl Disk for FailingDisk {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        self.check_sync()?;
+        self.check_sync(folder)?;
         RealDisk.sync_folder(folder)
     }
 }
@@ -79,6 +81,7 @@ impl Disk for FailingDisk {
 struct FailingFile {
     file: Arc<dyn DiskFile>,
     disk: FailingDisk,
+    path: PathBuf,
 }
 
 impl DiskFile for FailingFile {
@@ -95,7 +98,7 @@ impl DiskFile for FailingFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.disk.check_sync()?;
+        self.disk.check_sync(&self.path)?;
         self.file.sync()
     }
 
@@ -104,7 +107,7 @@ impl DiskFile for FailingFile {
     }
 
     fn reserve(&self, offset: u64, bytes: u64) -> io::Result<Reserve> {
-        if self.disk.is(Mood::Full) {
+        if self.disk.is(Mood::Full, &self.path) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.file.reserve(offset, bytes)

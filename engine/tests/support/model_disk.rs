@@ -120,11 +120,22 @@ impl ModelDisk {
 
     /// A failed fsync of a file: what was to be written is forgotten, though readers still see it, and
     /// the next fsync succeeds.
-    pub fn forget_unsynced(&self, path: &Path) {
-        let mut state = self.locked();
-        if let Some(&node) = state.names.get(path) {
-            state.nodes[node].unsynced.clear();
-        }
+    pub fn forget_unsynced(&self, node: usize) {
+        self.locked().nodes[node].unsynced.clear();
+    }
+
+    /// Names a file through renames.
+    pub fn node(&self, path: &Path) -> usize {
+        self.locked().names[path]
+    }
+
+    /// The name a file has now.
+    pub fn name(&self, node: usize) -> Option<PathBuf> {
+        let state = self.locked();
+        let mut names = state.names.iter();
+        names
+            .find(|(_, named)| **named == node)
+            .map(|(path, _)| path.clone())
     }
 
     /// What readers see of a file.

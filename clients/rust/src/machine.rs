@@ -1,0 +1,508 @@
+//! The client without a socket and without a clock: bytes and moments go in; bytes, events, answers
+//! and one next deadline come out. Whoever drives it does the rest: [`Client`](crate::Client) with
+//! tokio, a test with a script.
+//!
+//! ```text
+//!            opened              welcome
+//! Connecting ──────▶ Welcoming ──────────▶ Live
+//!      ▲  │              │                  │
+//!      │  └──────────────┴────────┬─────────┘ lost, silent, bye, a broken protocol
+//!      │  deadline                ▼
+//!      └──────────────────── Waiting      Unauthenticated ──authenticate──▶ Connecting      Stopped
+//! ```
+
+mod incoming;
+mod link;
+mod outgoing;
+
+use std::collections::VecDeque;
+
+use homeroom_protocol::{
+    Advice, Auth, CloseCode, DeviceId, DeviceState, ErrorCode, Position, Request, RoomId,
+    TenantName, UserId,
+};
+
+use crate::{
+    backoff::Backoff,
+    command::{Command, Outcome, RequestError},
+    event::{Event, Lost, Removal, StopReason},
+    moment::Moment,
+    requests::{CONNECTION, Gate, Requests},
+    rooms::Rooms,
+};
+use link::Link;
+
+/// Longest wait a bye may ask for: ten minutes. A client that waits for ever is a lost client.
+pub const RECONNECT_AFTER_MS_MAX: u64 = 600_000;
+
+/// A connection that lived this long was a good one: the waits start again from the shortest.
+const GOOD_AFTER_MS: u64 = 60_000;
+
+/// Who the client is, and what it holds at most.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The tenant to enter.
+    pub tenant: TenantName,
+    /// Who it is.
+    pub auth: Auth,
+    /// Which installation it is; the same across reconnects.
+    pub device: DeviceId,
+    /// Random bits: spreads the waits of many clients.
+    pub seed: u64,
+    /// Bounds and waits.
+    pub limits: Limits,
+}
+
+/// Bounds and waits.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Most unanswered commands. One more is answered with [`RequestError::QueueFull`]. 1024.
+    pub requests_max: usize,
+    /// Once this many events wait to be read, no more is read from the socket. 1024. The events of
+    /// one message, at most 256, may come on top.
+    pub events_max: usize,
+    /// Most joined rooms. One more is answered with [`RequestError::TooManyRooms`]. 1024.
+    pub rooms_max: usize,
+    /// How long to wait for a socket, and then for the welcome. 10 s.
+    pub connect_timeout_ms: u64,
+    /// The longest first wait before a reconnect; each next may be twice as long. 1 s.
+    pub backoff_base_ms: u64,
+    /// The longest wait before a reconnect, unless a bye says otherwise. 30 s.
+    pub backoff_max_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_max: 1024,
+            events_max: 1024,
+            rooms_max: 1024,
+            connect_timeout_ms: 10_000,
+            backoff_base_ms: 1_000,
+            backoff_max_ms: 30_000,
+        }
+    }
+}
+
+/// What the machine wants of its driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// A new socket: then [`Machine::opened`], or [`Machine::lost`].
+    Connecting,
+    /// To carry messages; the server has not welcomed this client yet.
+    Welcoming,
+    /// To carry messages.
+    Live,
+    /// No socket, until the deadline.
+    Waiting,
+    /// No socket, until [`Machine::authenticate`].
+    Unauthenticated,
+    /// No socket, ever.
+    Stopped,
+}
+
+/// What happened so far, for figures and tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Connections that were welcomed.
+    pub welcomes: u64,
+    /// Connections given up because the server broke the protocol.
+    pub violations: u64,
+    /// Requests written again: after a reconnect, or because the server said to retry.
+    pub resent: u64,
+    /// Replies to nothing and pushes of rooms that are not joined: passed over.
+    pub strays: u64,
+    /// Frames of kinds this version does not know: passed over.
+    pub unknown: u64,
+}
+
+/// The client. `T` is whatever the driver needs to give an answer to whoever asked.
+#[derive(Debug)]
+pub struct Machine<T> {
+    settings: Settings,
+    state: State,
+    /// Set together with [`State::Stopped`].
+    stopped: Option<StopReason>,
+    link: Link,
+    backoff: Backoff,
+    user: Option<UserId>,
+    rooms: Rooms<T>,
+    requests: Requests<T>,
+    events: VecDeque<Event>,
+    outcomes: VecDeque<(T, Outcome)>,
+    /// What a new connection must be told again.
+    presence: Option<DeviceState>,
+    watched: Vec<UserId>,
+    counters: Counters,
+}
+
+/// How it goes on after a connection.
+enum Next {
+    Backoff,
+    AfterMs(u64),
+    Authenticate { code: u16, explanation: String },
+    Stop(StopReason),
+}
+
+impl<T> Machine<T> {
+    /// A machine that wants its first socket.
+    #[must_use]
+    pub fn new(settings: Settings, now: Moment) -> Self {
+        let limits = &settings.limits;
+        Self {
+            state: State::Connecting,
+            stopped: None,
+            link: Link::new(now, limits.connect_timeout_ms),
+            backoff: Backoff::new(limits.backoff_base_ms, limits.backoff_max_ms, settings.seed),
+            user: None,
+            rooms: Rooms::new(),
+            requests: Requests::new(limits.requests_max),
+            events: VecDeque::new(),
+            outcomes: VecDeque::new(),
+            presence: None,
+            watched: Vec::new(),
+            counters: Counters::default(),
+            settings,
+        }
+    }
+
+    /// What the machine wants of its driver now.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The last event of a joined room that was handed out; the app may not have read it yet.
+    #[must_use]
+    pub fn position(&self, room: &RoomId) -> Option<Position> {
+        self.rooms.get(self.rooms.slot_of(room)?)?.cursor
+    }
+
+    /// Does something. Its outcome comes with `asker` from [`Self::next_outcome`], now or later.
+    pub fn submit(&mut self, command: Command, asker: T) {
+        if let Err((error, asker)) = self.try_submit(command, asker) {
+            self.outcomes.push_back((asker, Err(error)));
+        }
+    }
+
+    fn try_submit(&mut self, command: Command, asker: T) -> Result<(), (RequestError, T)> {
+        if let Some(why) = &self.stopped {
+            return Err((RequestError::Stopped(why.clone()), asker));
+        }
+        if let Err(error) = command.check() {
+            return Err((error, asker));
+        }
+        if self.requests.is_full() {
+            let max = self.settings.limits.requests_max;
+            return Err((RequestError::QueueFull { max }, asker));
+        }
+        let (room, request) = command.into_request();
+        if let Request::Join { room, resume } = request {
+            return self.join(room, resume, asker);
+        }
+        if matches!(request, Request::Typing { .. }) && self.state != State::Live {
+            return Err((RequestError::Disconnected, asker));
+        }
+        let lane = match room {
+            None => CONNECTION,
+            Some(room) => match self.rooms.slot_of(&room) {
+                Some(slot) => lane_of(slot),
+                None => return Err((RequestError::NotJoined { room }, asker)),
+            },
+        };
+        self.requests.ask(lane, request, asker);
+        Ok(())
+    }
+
+    fn join(
+        &mut self,
+        room: RoomId,
+        resume: Option<Position>,
+        asker: T,
+    ) -> Result<(), (RequestError, T)> {
+        if self.rooms.slot_of(&room).is_some() {
+            return Err((RequestError::AlreadyJoined { room }, asker));
+        }
+        let max = self.settings.limits.rooms_max;
+        if self.rooms.count() >= max {
+            return Err((RequestError::TooManyRooms { max }, asker));
+        }
+        let slot = self.rooms.add(room, resume, asker);
+        if self.state == State::Live {
+            self.ask_to_join(slot);
+        }
+        Ok(())
+    }
+
+    /// Asks the server for a room, from where the app stands in it.
+    fn ask_to_join(&mut self, slot: usize) {
+        let Some(room) = self.rooms.get(slot) else {
+            return;
+        };
+        let request = Request::Join {
+            room: room.id.clone(),
+            resume: room.cursor,
+        };
+        self.requests.ask_first(lane_of(slot), request);
+        self.requests.set_gate(lane_of(slot), Gate::Joining);
+    }
+
+    /// Uses another proof from now on, and connects when one was asked for.
+    pub fn authenticate(&mut self, now: Moment, auth: Auth) {
+        self.settings.auth = auth;
+        if self.state == State::Unauthenticated {
+            self.connect(now);
+        }
+    }
+
+    /// Ends the client. What is unanswered is answered with [`RequestError::Stopped`].
+    pub fn close(&mut self) {
+        self.stop(StopReason::Closed);
+    }
+
+    /// The next event for the app. The moment matters: while the app reads nothing, nothing is read
+    /// from the socket either, and such silence is not the server's.
+    pub fn next_event(&mut self, now: Moment) -> Option<Event> {
+        let was_full = !self.wants_input();
+        let event = self.events.pop_front();
+        if was_full && self.wants_input() {
+            self.link.heard(now);
+            if self.state == State::Welcoming {
+                let timeout_ms = self.settings.limits.connect_timeout_ms;
+                self.link.until = now.plus_ms(timeout_ms);
+            }
+        }
+        event
+    }
+
+    /// Whether an event waits.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// The next answer for someone who asked.
+    pub fn next_outcome(&mut self) -> Option<(T, Outcome)> {
+        self.outcomes.pop_front()
+    }
+
+    /// Whether messages may be read from the socket. `false` while the app does not read its events:
+    /// so a slow app slows the server, and nothing is lost and nothing piles up.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        self.events.len() < self.settings.limits.events_max
+    }
+
+    /// When [`Self::tick`] is needed next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Moment> {
+        match self.state {
+            State::Connecting | State::Waiting => Some(self.link.until),
+            State::Welcoming => self.wants_input().then_some(self.link.until),
+            State::Unauthenticated | State::Stopped => None,
+            State::Live => {
+                let heartbeat = self.link.next_heartbeat(self.wants_input());
+                let wake = self.requests.next_wake();
+                heartbeat.into_iter().chain(wake).min()
+            }
+        }
+    }
+
+    /// A deadline passed; harmless when none did.
+    pub fn tick(&mut self, now: Moment) {
+        let after_ms = self.settings.limits.connect_timeout_ms;
+        match self.state {
+            State::Connecting if now >= self.link.until => {
+                self.disconnect(now, Lost::ConnectTimedOut { after_ms }, Next::Backoff);
+            }
+            State::Welcoming if now >= self.link.until && self.wants_input() => {
+                self.disconnect(now, Lost::WelcomeTimedOut { after_ms }, Next::Backoff);
+            }
+            State::Waiting if now >= self.link.until => self.connect(now),
+            State::Live => {
+                self.requests.wake(now);
+                self.link.beat(now);
+                if self.wants_input()
+                    && let Some(after_ms) = self.link.silent_ms(now)
+                {
+                    self.disconnect(now, Lost::Silent { after_ms }, Next::Backoff);
+                }
+            }
+            State::Connecting
+            | State::Welcoming
+            | State::Waiting
+            | State::Unauthenticated
+            | State::Stopped => {}
+        }
+    }
+
+    /// There is a socket.
+    pub fn opened(&mut self, now: Moment) {
+        if self.state == State::Connecting {
+            self.link = Link::new(now, self.settings.limits.connect_timeout_ms);
+            self.state = State::Welcoming;
+        }
+    }
+
+    /// There is no socket any more, or none could be had.
+    pub fn lost(&mut self, now: Moment, explanation: impl Into<String>) {
+        self.disconnect(now, Lost::Socket(explanation.into()), Next::Backoff);
+    }
+
+    /// What answers at the address is no Homeroom server: trying again is pointless.
+    pub fn misdirected(&mut self, now: Moment, explanation: String) {
+        let reason = StopReason::NoServer {
+            explanation: explanation.clone(),
+        };
+        self.disconnect(now, Lost::Socket(explanation), Next::Stop(reason));
+    }
+
+    /// The server closed the socket with this code, without a bye.
+    pub fn closed(&mut self, now: Moment, code: u16, explanation: String) {
+        let next = after_close(code, &explanation, Next::Backoff);
+        self.disconnect(now, Lost::Closed { code, explanation }, next);
+    }
+
+    fn connect(&mut self, now: Moment) {
+        self.link = Link::new(now, self.settings.limits.connect_timeout_ms);
+        self.state = State::Connecting;
+    }
+
+    /// Gives the connection up. Everything that must survive it goes back to its place.
+    fn disconnect(&mut self, now: Moment, why: Lost, next: Next) {
+        match self.state {
+            State::Connecting | State::Welcoming | State::Live => {}
+            State::Waiting | State::Unauthenticated | State::Stopped => return,
+        }
+        if self.link.lived_ms(now) >= GOOD_AFTER_MS {
+            self.backoff.reset();
+        }
+        let (expired, left) = self.requests.ground();
+        for asker in expired {
+            self.outcomes
+                .push_back((asker, Err(RequestError::Disconnected)));
+        }
+        for lane in left {
+            self.forget_room(lane - 1, Removal::Left);
+        }
+        self.rooms.forget_numbers();
+        let wait_ms = match next {
+            Next::Backoff => self.backoff.next_ms(),
+            Next::AfterMs(ms) => ms.min(RECONNECT_AFTER_MS_MAX),
+            Next::Authenticate { code, explanation } => {
+                self.state = State::Unauthenticated;
+                self.tell_lost(why, None);
+                self.events
+                    .push_back(Event::AuthenticationNeeded { code, explanation });
+                return;
+            }
+            Next::Stop(reason) => {
+                self.tell_lost(why, None);
+                self.stop(reason);
+                return;
+            }
+        };
+        self.state = State::Waiting;
+        self.link.until = now.plus_ms(wait_ms);
+        self.tell_lost(why, Some(wait_ms));
+    }
+
+    /// Keeps the queue bounded while an app that reads nothing loses one connection after the other:
+    /// of a run of these, the newest says it all.
+    fn tell_lost(&mut self, why: Lost, retry_in_ms: Option<u64>) {
+        if !self.wants_input()
+            && let Some(last @ Event::Disconnected { .. }) = self.events.back_mut()
+        {
+            *last = Event::Disconnected { why, retry_in_ms };
+            return;
+        }
+        self.events
+            .push_back(Event::Disconnected { why, retry_in_ms });
+    }
+
+    fn stop(&mut self, why: StopReason) {
+        if self.state == State::Stopped {
+            return;
+        }
+        self.state = State::Stopped;
+        self.stopped = Some(why.clone());
+        let mut askers = self.requests.drain();
+        let mut rooms = std::mem::replace(&mut self.rooms, Rooms::new());
+        let slots: Vec<usize> = rooms.slots().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            askers.extend(rooms.remove(slot).and_then(|room| room.asker));
+        }
+        for asker in askers {
+            self.outcomes
+                .push_back((asker, Err(RequestError::Stopped(why.clone()))));
+        }
+        self.events.push_back(Event::Stopped { why });
+    }
+
+    /// The room is no longer joined: whoever waits for it is told, and so is the app.
+    fn forget_room(&mut self, slot: usize, why: Removal) {
+        let Some(room) = self.rooms.remove(slot) else {
+            return;
+        };
+        for asker in self.requests.close_lane(lane_of(slot)) {
+            let error = RequestError::NotJoined {
+                room: room.id.clone(),
+            };
+            self.outcomes.push_back((asker, Err(error)));
+        }
+        match (room.asker, why) {
+            // Never joined: the answer to the join says it.
+            (Some(asker), Removal::Refused { code, explanation }) => {
+                let error = RequestError::Refused { code, explanation };
+                self.outcomes.push_back((asker, Err(error)));
+            }
+            (Some(asker), Removal::Left) => {
+                let error = RequestError::NotJoined { room: room.id };
+                self.outcomes.push_back((asker, Err(error)));
+            }
+            (None, why) => self.events.push_back(Event::Removed { room: room.id, why }),
+        }
+    }
+}
+
+/// Each room has the lane after its slot; the first is the connection's.
+const fn lane_of(slot: usize) -> usize {
+    slot + 1
+}
+
+/// What a close code says to do; `retry` is when.
+fn after_close(code: u16, explanation: &str, retry: Next) -> Next {
+    let explanation = || explanation.to_owned();
+    match CloseCode::advice(code) {
+        // The proof was never looked at.
+        _ if code == CloseCode::HelloTimeout.number() => retry,
+        Advice::Retry | Advice::Fix => retry,
+        Advice::Reauthenticate => Next::Authenticate {
+            code,
+            explanation: explanation(),
+        },
+        Advice::Stop => Next::Stop(StopReason::Refused {
+            code,
+            explanation: explanation(),
+        }),
+    }
+}
+
+/// What an error code says to do when it answers the hello.
+fn after_refused_hello(code: u16, explanation: &str, retry: Next) -> Next {
+    let explanation = explanation.to_owned();
+    match ErrorCode::advice(code) {
+        Advice::Retry => retry,
+        Advice::Reauthenticate => Next::Authenticate { code, explanation },
+        Advice::Fix | Advice::Stop => Next::Stop(StopReason::Refused { code, explanation }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

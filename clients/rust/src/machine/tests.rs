@@ -1,0 +1,6 @@
+//! Scenes with a scripted server on a virtual clock.
+
+mod laws;
+mod model;
+mod scenes;
+mod script;
