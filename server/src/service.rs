@@ -83,8 +83,10 @@ impl Service {
 
     /// Serves one TCP connection from its first byte to its last: for a listener of your own.
     pub async fn serve(self: Arc<Self>, stream: TcpStream) {
-        if let Some((client, early)) = Box::pin(self.open(stream)).await {
-            client.serve(early).await;
+        // Boxed is what happens once: the rest is held as long as the connection lives.
+        if let Some((mut client, early)) = Box::pin(self.open(stream)).await {
+            let end = client.converse(early).await;
+            Box::pin(client.end(end)).await;
         }
     }
 
@@ -93,7 +95,7 @@ impl Service {
     pub async fn turn_away(self: Arc<Self>, stream: TcpStream) {
         if let Some((client, _)) = self.open(stream).await {
             let bye = Bye::new(CloseCode::Overloaded).back_after_ms(RETRY_FULL_MS);
-            client.turn_away(bye).await;
+            client.end(bye.into()).await;
         }
     }
 

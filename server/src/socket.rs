@@ -142,7 +142,6 @@ impl Writing {
         !self.owed.is_empty() && !self.inside_frame
     }
 
-    /// Errors show at the reader, which learns of them from the same kernel.
     fn write_owed(&mut self, stream: &TcpStream) {
         while self.owes_now() && !self.closed {
             match stream.try_write(&self.owed) {
@@ -150,7 +149,9 @@ impl Writing {
                     self.owed.advance(taken);
                     self.owed_begun = !self.owed.is_empty();
                 }
-                Err(_) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The socket is gone, as the reader or the hub will find; nothing is owed any more.
+                Err(_) => self.owed = Bytes::new(),
             }
         }
     }
@@ -195,5 +196,112 @@ impl SocketSink for Sink {
         if self.0.writing().paused {
             self.0.changed.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_protocol::{ServerFrame, Timestamp, websocket::pong_message, wire_message};
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+
+    async fn connected() -> (Arc<Socket>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (near, far) = tokio::join!(listener.accept(), TcpStream::connect(address));
+        (Socket::new(near.unwrap().0), far.unwrap())
+    }
+
+    fn message() -> Vec<u8> {
+        let (nonce, time) = (1, Timestamp(2));
+        wire_message(&ServerFrame::Pong { nonce, time })
+            .bytes
+            .into()
+    }
+
+    async fn read(far: &mut TcpStream, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        far.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    /// Writes until the kernel takes no more; how much of the last message is left to be written.
+    async fn fill(socket: &Socket, sink: &mut dyn SocketSink, large: &[u8]) -> (usize, usize) {
+        let mut written = 0;
+        loop {
+            socket.stream().writable().await.unwrap();
+            match sink.try_write(large) {
+                Ok(taken) if taken == large.len() => written += taken,
+                Ok(taken) => return (written, taken),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pong_goes_out_between_the_hubs_frames() {
+        let (socket, mut far) = connected().await;
+        let mut sink = socket.sink();
+        socket.stream().writable().await.unwrap();
+        let pong = pong_message(b"?").unwrap();
+        sink.try_write(&message()).unwrap();
+        socket.write_control(pong.clone());
+        sink.try_write(&message()).unwrap();
+        let expected = [message(), pong.to_vec(), message()].concat();
+        assert_eq!(read(&mut far, expected.len()).await, expected);
+    }
+
+    #[tokio::test]
+    async fn inside_a_frame_the_newest_pong_waits_for_its_end() {
+        let (socket, mut far) = connected().await;
+        let mut sink = socket.sink();
+        let large = vec![7; 3_000_000];
+        let (written, taken) = fill(&socket, &mut *sink, &large).await;
+        assert!(socket.wish().writable, "the hub waits for room");
+        for payload in [&b"first"[..], b"second"] {
+            socket.write_control(pong_message(payload).unwrap());
+        }
+        assert_eq!(read(&mut far, written + taken).await.len(), written + taken);
+        socket.stream().writable().await.unwrap();
+        assert!(socket.take_room(), "and is told");
+
+        let mut rest = &large[taken..];
+        let mut after = Vec::new();
+        let pong = pong_message(b"second").unwrap();
+        let expected = rest.len() + pong.len();
+        while after.len() < expected {
+            if !rest.is_empty() {
+                match sink.try_write(rest) {
+                    Ok(taken) => rest = &rest[taken..],
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                }
+            }
+            socket.take_room();
+            far.read_buf(&mut after).await.unwrap();
+        }
+        assert!(
+            after.ends_with(&pong),
+            "the pong of the newest ping, behind the frame"
+        );
+        assert_eq!(after.len(), expected);
+        assert!(!socket.wish().writable, "nothing waits any more");
+    }
+
+    #[tokio::test]
+    async fn after_the_end_nothing_is_written() {
+        let (socket, mut far) = connected().await;
+        let mut sink = socket.sink();
+        socket.stream().writable().await.unwrap();
+        socket.finish(b"bye");
+        socket.finish(b"again");
+        socket.write_control(pong_message(b"?").unwrap());
+        let refused = sink.try_write(&message()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::BrokenPipe);
+        assert!(socket.wish().closed);
+        socket.changed().await;
+        let mut all = Vec::new();
+        far.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"bye");
     }
 }
