@@ -108,9 +108,10 @@ impl Host {
             "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-protocol: homeroom.v1.msgpack\r\nsec-websocket-accept: {digest}\r\n\r\n"
         );
-        // A WebSocket pong follows in the same packet: bytes behind the upgrade must not get lost.
-        let answer = [answer.as_bytes(), &[0x8a, 0x00]].concat();
+        // Half of a WebSocket pong is in the same packet: were it lost, the rest would make no sense.
+        let answer = [answer.as_bytes(), &[0x8a]].concat();
         stream.write_all(&answer).await.unwrap();
+        stream.write_all(&[0x00]).await.unwrap();
         Link {
             socket: WebSocket::after_handshake(stream, Role::Server),
             heard: VecDeque::new(),
