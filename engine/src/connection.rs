@@ -13,7 +13,8 @@ use crate::{
     tenant::{Disconnection, Input},
 };
 
-/// One attached socket or session. Dropping it without a word counts as [`Disconnection::Vanished`].
+/// One attached socket or session. A socket's that is dropped without a word has vanished; a session's
+/// has left.
 #[derive(Debug)]
 pub struct Connection {
     id: ConnectionId,
@@ -21,6 +22,7 @@ pub struct Connection {
     tenant: TenantInbox,
     shards: Shards,
     gauge: Arc<Gauge>,
+    when_dropped: Disconnection,
     ended: bool,
 }
 
@@ -36,6 +38,7 @@ impl Connection {
         tenant: TenantInbox,
         shards: Shards,
         gauge: Arc<Gauge>,
+        when_dropped: Disconnection,
     ) -> Self {
         Self {
             id,
@@ -43,6 +46,7 @@ impl Connection {
             tenant,
             shards,
             gauge,
+            when_dropped,
             ended: false,
         }
     }
@@ -60,11 +64,13 @@ impl Connection {
     }
 
     /// Asks the tenant; exactly one reply comes through the sink. Waits while the tenant's queue is
-    /// full: that is the back-pressure.
+    /// full: that is the back-pressure. The limit of requests in flight is the caller's to keep, by
+    /// [`Gauge::unanswered`].
     ///
     /// # Errors
     /// [`Gone`].
     pub async fn request(&self, id: RequestId, request: Request) -> Result<(), Gone> {
+        self.gauge.add_unanswered();
         self.tell(Input::Request {
             connection: self.id,
             id,
@@ -88,6 +94,10 @@ impl Connection {
     /// Sends a frame to this connection alone: a pong, an error for a frame that was none.
     pub async fn push(&self, frame: ServerFrame) {
         let push = Arc::new(Push::new(frame));
+        if push.is_reply() {
+            // It will be counted as an answer.
+            self.gauge.add_unanswered();
+        }
         self.deliver(Delivery::Direct {
             connection: self.id,
             push,
@@ -169,12 +179,13 @@ impl Drop for Connection {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let (id, tenant, shards) = (self.id, self.tenant.clone(), self.shards.clone());
+        let (id, how) = (self.id, self.when_dropped);
+        let (tenant, shards) = (self.tenant.clone(), self.shards.clone());
         runtime.spawn(async move {
             shards.tell(id, ShardInput::Detach { connection: id }).await;
             let left = Input::Disconnect {
                 connection: id,
-                how: Disconnection::Vanished,
+                how,
             };
             let _ = tenant.send(Command::Input(left)).await;
         });

@@ -29,7 +29,7 @@ use crate::{
         writer::{Command, Habits},
     },
     session::{self, Events, Session},
-    tenant::{Input, Settings, Whom},
+    tenant::{Disconnection, Input, Settings, Whom},
 };
 
 /// How an engine works. Every default has its reason on its field.
@@ -217,7 +217,8 @@ impl Engine {
             .collect())
     }
 
-    /// Reads every byte of a tenant's log, beside whatever it is doing; `None` for a tenant in memory.
+    /// Reads every byte of a tenant's log, beside whatever it is doing; `None` when nothing was
+    /// written yet, and in memory.
     ///
     /// # Errors
     /// [`TenantError::Wake`] names the folder, the position and the way out.
@@ -237,6 +238,12 @@ impl Engine {
         };
         let checked = tokio::task::spawn_blocking(check).await;
         Ok(checked.expect("checking files does not panic")?)
+    }
+
+    /// The bounds and times its tenants keep to.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        self.shared.host.settings()
     }
 
     /// Ends everything in order: what was taken is brought to disk and answered, the logs are sealed,
@@ -329,6 +336,10 @@ impl Tenant {
         sink: Sink,
     ) -> Result<Connection, TenantError> {
         self.engine.check_open()?;
+        let when_dropped = match &sink {
+            Sink::Socket(_) => Disconnection::Vanished,
+            Sink::Session(_) => Disconnection::Clean,
+        };
         let shared = &self.engine.shared;
         let visit = shared.tenants.visit(&self.name).await?;
         let address = visit.address().clone();
@@ -362,6 +373,7 @@ impl Tenant {
             address.inbox,
             shared.shards.clone(),
             gauge,
+            when_dropped,
         ))
     }
 }

@@ -142,12 +142,10 @@ fn one_in_use_is_neither_closed_nor_waited_for() {
         let answer = scope.spawn(|| busy.answer(&log, log.end(), &Ask::Latest(1)));
         is_asked.recv().unwrap();
         use_it(&other, &log);
-        assert_eq!(
-            other_script.closes.load(Relaxed),
-            1,
-            "the busy one cannot be closed"
-        );
+        // Looked at before leave is given, judged after: a failing test must end too.
+        let closed = other_script.closes.load(Relaxed);
         give_leave.send(()).unwrap();
+        assert_eq!(closed, 1, "the busy one cannot be closed");
         assert_eq!(answer.join().unwrap().unwrap().len(), 1);
     });
     assert_eq!(cache.open_count(), 1);

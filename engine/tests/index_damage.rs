@@ -221,6 +221,9 @@ fn damage(index: &Path, pick: Pick, damage: &Damage) {
         return;
     }
     let files = files(index);
+    if files.is_empty() {
+        return;
+    }
     let file = &files[pick.index(files.len())];
     rewrite(file, |bytes| {
         // sled sets space aside as zeros: damage goes where something is.

@@ -52,7 +52,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
         .history(&room, Direction::After, Seq(0), 100)
         .await
         .unwrap();
-    let kept: Vec<_> = page.events.iter().filter_map(|event| text(event)).collect();
+    let kept: Vec<_> = page.events.iter().filter_map(text).collect();
     assert_eq!(kept, (0..50).map(|n| n.to_string()).collect::<Vec<_>>());
     let positions = page.events.iter().filter(|event| text(event).is_some());
     assert!(
@@ -398,4 +398,49 @@ async fn one_damaged_tenant_names_its_folder_and_the_others_go_on() {
     let (ben, _events) = other.connect(Identity::user("ben").unwrap()).await.unwrap();
     let room = ben.enter("lobby").await.unwrap();
     ben.send(&room, "all is well here").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_engine_keeps_what_it_acknowledged_and_frees_its_folder() {
+    let mut scene = Scene::on_disk().await;
+    let (ana, events) = scene.connect("ana").await;
+    let room = ana.enter("lobby").await.unwrap();
+    ana.send(&room, "kept").await.unwrap();
+    drop((ana, events));
+    scene.engine = Engine::in_memory().await.unwrap();
+    scene.engine = loop {
+        match Engine::open(scene.config.clone()).await {
+            Ok(engine) => break engine,
+            Err(FolderError::Locked { .. }) => tokio::task::yield_now().await,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let (ana, _events) = scene.connect("ana").await;
+    let room = ana.enter("lobby").await.unwrap();
+    let page = ana
+        .history(&room, Direction::After, Seq(0), 10)
+        .await
+        .unwrap();
+    assert_eq!(
+        page.events.iter().filter_map(text).collect::<Vec<_>>(),
+        ["kept"]
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_is_dropped_shows_as_left_at_once() {
+    let scene = Scene::in_memory().await;
+    let (ana, mut to_ana) = scene.connect("ana").await;
+    let (ben, to_ben) = scene.connect("ben").await;
+    ana.enter("lobby").await.unwrap();
+    ben.enter("lobby").await.unwrap();
+    ana.watch(vec![ben.user().clone()]).await.unwrap();
+    let user = ben.user().clone();
+    drop((ben, to_ben));
+    loop {
+        if let Event::Presence { users } = to_ana.next().await.unwrap() {
+            assert_eq!(users, [(user, Presence::Offline)]);
+            break;
+        }
+    }
 }

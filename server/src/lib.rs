@@ -1,1 +1,25 @@
-//! The thin Homeroom host: listener, transport, admin commands.
+//! The thin Homeroom host: it accepts connections, speaks HTTP, WebSocket and the protocol's frames on
+//! them, and leaves every decision to the engine.
+//!
+//! [`Host`] listens; [`Service`] serves a connection that your own listener accepted. The `homeroom`
+//! binary is [`cli`] around the two, with an [`admin`] socket beside them. Nothing here knows a room.
+
+pub mod admin;
+pub mod cli;
+mod commands;
+mod connection;
+mod farewell;
+mod host;
+mod identity;
+mod listener;
+mod scratch;
+mod service;
+mod socket;
+mod upgrade;
+pub mod websocket;
+
+pub use commands::CommandError;
+pub use host::{Host, HostConfig, ListenError};
+pub use identity::{Guests, Unauthenticated, identify};
+pub use service::{Service, Terms};
+pub use upgrade::{HEADERS_MAX, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL};

@@ -19,8 +19,9 @@ pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 pub const REPLY_LANE_BYTES: usize = 256 * 1024;
 
 /// Reply bytes in an outbox at which its connection is closed. A reader that heeds
-/// [`REPLY_LANE_BYTES`] never gets there: it leaves room for every request that may be in flight.
-pub const DIRECT_LANE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// [`REPLY_LANE_BYTES`] and the limit of requests in flight never gets there: it leaves room for as many
+/// full pages as may be in flight by default.
+pub const DIRECT_LANE_BYTES_MAX: usize = 12 * 1024 * 1024;
 
 /// Pages of the past that one connection may be waiting for at once; its other rooms wait their turn.
 pub const PAGES_PER_CONNECTION_MAX: u8 = 4;

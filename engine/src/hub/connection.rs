@@ -83,7 +83,13 @@ impl Connection {
         now: Timestamp,
     ) -> Result<(), Broken> {
         let pushes = mem::take(&mut self.direct);
-        self.watched(now, |pipe| pipe.send(&pushes, scratch))
+        let sent = self.watched(now, |pipe| pipe.send(&pushes, scratch));
+        let replies = pushes.iter().filter(|push| push.is_reply()).count();
+        if replies > 0 {
+            self.gauge.take_unanswered(replies);
+            self.pipe.gauge_changed();
+        }
+        sent
     }
 
     /// Writes or queues a room's pushes; how many events were taken.
@@ -107,6 +113,7 @@ impl Connection {
     pub(super) fn drain(&mut self, scratch: &mut Vec<u8>, now: Timestamp) -> Result<(), Broken> {
         if self.watched(now, |pipe| pipe.drain(scratch))? {
             self.progress = now;
+            self.pipe.gauge_changed();
         }
         if self.dropped > 0 && !self.pipe.is_blocked() {
             let signals = mem::take(&mut self.dropped);

@@ -12,6 +12,7 @@ pub struct Gauge {
     reply_bytes: AtomicUsize,
     dropped_signals: AtomicU64,
     behind: AtomicBool,
+    unanswered: AtomicUsize,
 }
 
 impl Gauge {
@@ -33,6 +34,13 @@ impl Gauge {
         self.reply_bytes() >= REPLY_LANE_BYTES
     }
 
+    /// Requests that were passed on and whose reply has not been counted among the
+    /// [`reply_bytes`](Self::reply_bytes) yet.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+
     /// Signals this connection was too slow for, since it was attached.
     #[must_use]
     pub fn dropped_signals(&self) -> u64 {
@@ -43,6 +51,18 @@ impl Gauge {
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.behind.load(Ordering::Relaxed)
+    }
+
+    /// One more request was passed on.
+    pub(crate) fn add_unanswered(&self) {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests were answered, and the bytes of the answers are counted.
+    pub(super) fn take_unanswered(&self, answers: usize) {
+        let fewer = |unanswered: usize| Some(unanswered.saturating_sub(answers));
+        let result = (self.unanswered).fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        result.expect("the closure always gives a number");
     }
 
     pub(super) fn set_queued(&self, outbox_bytes: usize, reply_bytes: usize) {

@@ -152,7 +152,8 @@ pub enum SignalKind {
 /// What a shard asks of the runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
-    /// Read the past of a room for a listener that is behind; answer with [`Delivery::Page`].
+    /// Read the past of a room for a listener that is behind. Each is answered with one
+    /// [`Delivery::Page`], an empty one where nothing could be read: the listener waits for it.
     Page {
         /// Whose room.
         tenant: TenantLife,
@@ -185,8 +186,10 @@ pub enum Sink {
 
 /// The write half of a socket.
 pub trait SocketSink: Send + fmt::Debug {
-    /// Hands bytes to the kernel; how many it took. After `WouldBlock` (or fewer bytes than given) the
-    /// sink itself sees to it that the hub is told when the socket is writable again.
+    /// Hands bytes to the kernel; how many it took. The bytes always end with a whole frame, so a sink
+    /// that took all of them may put a frame of its own (a WebSocket pong) behind them. After
+    /// `WouldBlock` (or fewer bytes than given) the sink itself sees to it that the hub is told when
+    /// the socket is writable again.
     ///
     /// # Errors
     /// `WouldBlock` when it takes none now; anything else means the socket is gone.
@@ -194,6 +197,10 @@ pub trait SocketSink: Send + fmt::Debug {
 
     /// No more will be written: close after what the kernel already has.
     fn close(&mut self, code: CloseCode);
+
+    /// The connection's [`Gauge`] shows fewer unanswered requests or fewer bytes than before: a reader
+    /// that stopped because of it looks again.
+    fn gauge_changed(&mut self) {}
 }
 
 /// The receiving end of an in-process listener.

@@ -84,6 +84,7 @@ impl Outbox {
     }
 
     /// What to write next: the first piece where it is large or alone, else several copied together.
+    /// It always ends with a whole frame.
     pub(super) fn gather<'a>(&'a self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         let Some(first) = self.pieces.front() else {
             return &[];
@@ -94,11 +95,10 @@ impl Outbox {
         scratch.clear();
         for piece in &self.pieces {
             let rest = piece.rest();
-            let fits = (GATHER_BYTES - scratch.len()).min(rest.len());
-            scratch.extend_from_slice(&rest[..fits]);
-            if scratch.len() == GATHER_BYTES {
+            if scratch.len() + rest.len() > GATHER_BYTES {
                 break;
             }
+            scratch.extend_from_slice(rest);
         }
         scratch
     }
@@ -264,7 +264,7 @@ mod tests {
         outbox.push(frame(4, 1).into(), 0, Lane::Rest);
         assert_eq!(outbox.direct_bytes(), 7);
         let mut scratch = Vec::new();
-        assert_eq!(outbox.gather(&mut scratch).len(), GATHER_BYTES);
+        assert_eq!(outbox.gather(&mut scratch).len(), 14, "whole frames only");
         outbox.advance(14);
         assert_eq!(outbox.direct_bytes(), 0);
         let mut unused = Vec::new();

@@ -165,6 +165,14 @@ impl Pipe {
         }
     }
 
+    /// Replies were counted, or counted bytes are gone.
+    pub(super) fn gauge_changed(&mut self) {
+        match self {
+            Self::Socket(socket) => socket.sink.gauge_changed(),
+            Self::Session(_) => {}
+        }
+    }
+
     /// Says bye if it fits now, and closes.
     pub(super) fn close_with(&mut self, bye: &Arc<Push>, code: CloseCode) {
         match self {
@@ -290,6 +298,7 @@ impl Socket {
         if self.drain(&mut scratch).is_err() || self.blocked {
             return;
         }
+        scratch.clear();
         scratch.extend_from_slice(bye.wire());
         scratch.extend_from_slice(&close_message(code.number(), code.meaning()));
         // What does not fit is not said: the close code of the sink says it again.

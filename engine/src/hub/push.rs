@@ -31,6 +31,31 @@ impl Push {
         &self.frame
     }
 
+    /// Whether it is the one reply to a request.
+    #[must_use]
+    pub const fn is_reply(&self) -> bool {
+        match &self.frame {
+            ServerFrame::Done { .. }
+            | ServerFrame::Error { id: Some(_), .. }
+            | ServerFrame::Created { .. }
+            | ServerFrame::Joined { .. }
+            | ServerFrame::Sent { .. }
+            | ServerFrame::Page { .. }
+            | ServerFrame::Watching { .. }
+            | ServerFrame::Members { .. } => true,
+            ServerFrame::Error { id: None, .. }
+            | ServerFrame::Welcome(_)
+            | ServerFrame::Pong { .. }
+            | ServerFrame::Event { .. }
+            | ServerFrame::Typing { .. }
+            | ServerFrame::Presence { .. }
+            | ServerFrame::Reset { .. }
+            | ServerFrame::Removed { .. }
+            | ServerFrame::Dropped { .. }
+            | ServerFrame::Bye { .. } => false,
+        }
+    }
+
     /// The complete WebSocket frame, header and payload. Encoded by the first call.
     pub fn wire(&self) -> &Bytes {
         &self.encoded().bytes

@@ -134,22 +134,18 @@ impl Roster {
 
     /// Events are given to those who are live.
     pub(super) fn give(&mut self, events: &[(Seq, Arc<Push>)]) {
-        let (Some((first, _)), Some((last, _))) = (events.first(), events.last()) else {
-            return;
-        };
-        self.given = self.given.max(*last);
+        if let Some((last, _)) = events.last() {
+            self.given = self.given.max(*last);
+        }
         if self.asked == 0 {
             return;
-        }
-        if (self.tail.back()).is_some_and(|(newest, _)| newest.next() != *first) {
-            self.tail.clear();
         }
         self.tail.extend(events.iter().cloned());
         let excess = self.tail.len().saturating_sub(TAIL_EVENTS_MAX);
         self.tail.drain(..excess);
     }
 
-    /// The newest events that were given, without a gap.
+    /// The newest events that were given.
     pub(super) fn tail(&self) -> impl Iterator<Item = (Seq, Arc<Push>)> {
         self.tail.iter().cloned()
     }

@@ -122,11 +122,7 @@ impl Shard {
                 audience,
                 kind,
                 push,
-            } => {
-                if let Some(batch) = self.batch(tenant, audience) {
-                    batch.signal(kind, push);
-                }
-            }
+            } => self.signal(tenant, audience, kind, push),
             Delivery::Listen {
                 connection,
                 room,

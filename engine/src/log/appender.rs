@@ -39,18 +39,24 @@ pub(super) struct Ground {
 
 impl Ground {
     /// Refuses everything from now on, and notes on disk, if that still works, why.
-    pub(super) fn latch(&self, trouble: Trouble) -> Trouble {
-        if let Trouble::Failed(failure) = &trouble {
-            let mut mark = locked(&self.mark);
-            let mut view = locked(&self.view);
-            if view.failure.is_none() {
-                view.failure = Some(failure.clone());
-                let end = view.bounds.last;
-                drop(view);
-                let _ = mark.write(end, MarkState::Suspect);
-            }
+    pub(super) fn fail(&self, failure: &LogFailure) {
+        let mut mark = locked(&self.mark);
+        let mut view = locked(&self.view);
+        if view.failure.is_some() {
+            return;
         }
-        trouble
+        view.failure = Some(failure.clone());
+        let end = view.bounds.last;
+        drop(view);
+        let _ = mark.write(end, MarkState::Suspect);
+    }
+
+    /// The same, unless the disk is only full.
+    pub(super) fn latch(&self, trouble: &Trouble) {
+        match trouble {
+            Trouble::Full => {}
+            Trouble::Failed(failure) => self.fail(failure),
+        }
     }
 
     /// Writes the mark. A full disk is no failure: the mark before still holds.
@@ -71,7 +77,7 @@ impl Ground {
     }
 
     /// Removes the oldest sealed segment.
-    pub(super) fn drop_oldest(&self) -> Result<(), Trouble> {
+    pub(super) fn drop_oldest(&self) -> Result<(), LogFailure> {
         let oldest = {
             let mut view = locked(&self.view);
             let Some(oldest) = view.sealed.pop_front() else {
@@ -86,7 +92,7 @@ impl Ground {
             .disk
             .remove(&path)
             .and_then(|()| self.disk.sync_folder(&self.folder));
-        removed.map_err(|error| Trouble::Failed(LogFailure::new("remove segment", &path, &error)))
+        removed.map_err(|error| LogFailure::new("remove segment", &path, &error))
     }
 }
 
@@ -100,7 +106,7 @@ pub(super) struct Appender {
 }
 
 impl Appender {
-    /// Refuses after a failure or a close; else there is nothing to say.
+    /// Refuses after a failure or a close.
     pub(super) fn check(&self, ground: &Ground, action: &'static str) -> Result<(), LogFailure> {
         if let Some(failure) = &locked(&ground.view).failure {
             return Err(failure.clone());

@@ -27,7 +27,8 @@ use bytes::Bytes;
 
 pub use memory::MemoryLog;
 pub use open_error::{Damage, OpenError};
-pub use segments::{Entropy, LastEnd, OpenReport, SegmentLog, SegmentOptions};
+pub use opening::{LastEnd, OpenReport};
+pub use segments::{Entropy, SegmentLog, SegmentOptions};
 pub use verify::{Verified, verify};
 
 /// The place of a record in its tenant's log: 1, 2, 3 … without gaps. 0 means "before the first".

@@ -8,13 +8,14 @@ use std::{
 };
 
 use super::{
-    LogFailure, LogPosition,
+    Bounds, LogEpoch, LogFailure, LogPosition, WriterEpoch,
     commit::Salt,
     disk::{Disk, DiskFile, OpenMode},
     high_water::{HighWater, Mark, MarkState},
     open_error::{Damage, OpenError},
     recovery::{OpenTail, Sealed, Site, Survey},
     segment::{SegmentHeader, Table, unfinished_name},
+    segments::SegmentOptions,
     tail::{Tail, Trouble},
     walk::walk,
 };
@@ -26,8 +27,84 @@ pub(super) struct Ready {
     pub(super) table: Table,
 }
 
+/// What opening found and did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenReport {
+    /// This life of the log.
+    pub epoch: LogEpoch,
+    /// For the commits of whoever opened it: one more than the last writer's.
+    pub writer: WriterEpoch,
+    /// What is held.
+    pub bounds: Bounds,
+    /// How it ended last time.
+    pub end: LastEnd,
+    /// Bytes of a torn write that were cut.
+    pub cut_bytes: u64,
+}
+
+/// How a log ended before it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastEnd {
+    /// It is new.
+    Never,
+    /// It was closed in order.
+    Clean,
+    /// It was not closed: a crash, a kill, a power cut.
+    Crashed,
+    /// Its storage had failed, and its last segment was copied.
+    Failed,
+}
+
+impl LastEnd {
+    /// What the mark says; `suspect` is what this process remembers.
+    pub(super) const fn of(state: MarkState, suspect: bool) -> Self {
+        match state {
+            MarkState::Creating => Self::Never,
+            MarkState::Suspect => Self::Failed,
+            MarkState::Open | MarkState::Clean { .. } if suspect => Self::Failed,
+            MarkState::Open => Self::Crashed,
+            MarkState::Clean { .. } => Self::Clean,
+        }
+    }
+}
+
+/// Does to the folder what its end calls for.
+pub(super) fn prepare(
+    site: &Site<'_>,
+    mark: &mut HighWater,
+    mark_path: &Path,
+    survey: &mut Survey,
+    end: LastEnd,
+    options: &SegmentOptions,
+) -> Result<Option<Ready>, OpenError> {
+    let ready = match end {
+        // Whatever is there holds no commit; it is made again.
+        LastEnd::Never => {
+            survey.sealed.clear();
+            Some(create(site, mark.mark(), Salt((options.entropy)()))?)
+        }
+        LastEnd::Crashed => settle(site, survey)?,
+        LastEnd::Failed => copy(site, survey)?,
+        LastEnd::Clean => None,
+    };
+    for path in &survey.unfinished {
+        // One of them may just have been given its name.
+        match site.disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(LogFailure::new("remove unfinished", path, &error).into());
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    if end != LastEnd::Clean {
+        let copied = end == LastEnd::Failed;
+        settle_mark(site, mark, mark_path, survey.last, copied)?;
+    }
+    Ok(ready)
+}
+
 /// Makes the first segment; the mark says `Creating` until it is there.
-pub(super) fn create(site: &Site<'_>, mark: &Mark, salt: Salt) -> Result<Ready, OpenError> {
+fn create(site: &Site<'_>, mark: &Mark, salt: Salt) -> Result<Ready, OpenError> {
     let Mark { tenant, epoch, .. } = *mark;
     let header = SegmentHeader {
         tenant,
@@ -53,7 +130,7 @@ pub(super) fn create(site: &Site<'_>, mark: &Mark, salt: Salt) -> Result<Ready, 
 
 /// After an end that was not clean: cuts what is torn, and makes durable what a crash may have left in
 /// the page cache, which must not be served and then lost.
-pub(super) fn settle(site: &Site<'_>, survey: &mut Survey) -> Result<Option<Ready>, OpenError> {
+fn settle(site: &Site<'_>, survey: &mut Survey) -> Result<Option<Ready>, OpenError> {
     let newest = match (&survey.tail, survey.sealed.last()) {
         (Some(tail), _) => tail.header.first,
         (None, Some(sealed)) => sealed.header.first,
@@ -78,7 +155,7 @@ pub(super) fn settle(site: &Site<'_>, survey: &mut Survey) -> Result<Option<Read
 ///
 /// Every whole commit is kept, the one whose fsync failed too if it can be read: its outcome was
 /// unknown to its writer, and from here on it is durable.
-pub(super) fn copy(site: &Site<'_>, survey: &mut Survey) -> Result<Option<Ready>, OpenError> {
+fn copy(site: &Site<'_>, survey: &mut Survey) -> Result<Option<Ready>, OpenError> {
     let (header, end) = if let Some(tail) = survey.tail.take() {
         (tail.header, tail.walk.end)
     } else if let Some(sealed) = survey.sealed.pop() {
@@ -124,9 +201,8 @@ pub(super) fn thaw(
     let failed = |error: io::Error| LogFailure::new("reopen segment", &path, &error);
     let file = disk.open(&path, OpenMode::Write).map_err(failed)?;
     let end = sealed.trailer.commits_end;
-    file.set_size(end)
-        .and_then(|()| file.sync())
-        .map_err(failed)?;
+    // The next commit's fsync covers this; until then the footer may as well come back.
+    file.set_size(end).map_err(failed)?;
     Ok(Ready {
         tail: Tail::resume(file, path, sealed.header, end),
         table,
@@ -135,7 +211,7 @@ pub(super) fn thaw(
 
 /// Puts the mark where the log now ends. It is written even if it already says so: what it says may
 /// be in the page cache only.
-pub(super) fn settle_mark(
+fn settle_mark(
     site: &Site<'_>,
     mark: &mut HighWater,
     path: &Path,

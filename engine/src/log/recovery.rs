@@ -211,6 +211,13 @@ impl<'a> Site<'a> {
 }
 
 impl Survey {
+    /// Bytes after the whole commits of the tail.
+    pub(super) fn torn_bytes(&self) -> u64 {
+        self.tail
+            .as_ref()
+            .map_or(0, |tail| tail.file_bytes - tail.walk.end)
+    }
+
     /// A sealed segment after those before.
     pub(super) fn add(&mut self, sealed: Sealed) {
         self.last = sealed.trailer.last;

@@ -17,11 +17,11 @@ use super::{
     ReadError, Record, Space, TenantId, WriterEpoch,
     admission::{Admission, Head},
     appender::{Appender, Ground, split},
-    commit::{Salt, bytes_at},
+    commit::bytes_at,
     disk::{Disk, OpenMode, is_full},
     high_water::{HighWater, Mark, MarkState},
     open_error::OpenError,
-    opening::{self, Ready},
+    opening::{self, LastEnd, OpenReport, Ready},
     recovery::{Site, Survey},
     segment::SEGMENT_BYTES_LIMIT,
     tail::{Tail, Trouble},
@@ -71,34 +71,6 @@ impl fmt::Debug for SegmentOptions {
     }
 }
 
-/// What opening found and did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OpenReport {
-    /// This life of the log.
-    pub epoch: LogEpoch,
-    /// For the commits of whoever opened it: one more than the last writer's.
-    pub writer: WriterEpoch,
-    /// What is held.
-    pub bounds: Bounds,
-    /// How it ended last time.
-    pub end: LastEnd,
-    /// Bytes of a torn write that were cut.
-    pub cut_bytes: u64,
-}
-
-/// How a log ended before it was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LastEnd {
-    /// It is new.
-    Never,
-    /// It was closed in order.
-    Clean,
-    /// It was not closed: a crash, a kill, a power cut.
-    Crashed,
-    /// Its storage had failed, and its last segment was copied.
-    Failed,
-}
-
 /// A [`Log`] in segment files.
 pub struct SegmentLog {
     ground: Ground,
@@ -137,25 +109,10 @@ impl SegmentLog {
             Some(_) | None => HighWater::create(&*disk, mark_path, found)
                 .map_err(|error| LogFailure::new("create mark", mark_path, &error))?,
         };
-        let end = match found.state {
-            MarkState::Creating => LastEnd::Never,
-            MarkState::Suspect => LastEnd::Failed,
-            MarkState::Open | MarkState::Clean { .. } if options.suspect => LastEnd::Failed,
-            MarkState::Open => LastEnd::Crashed,
-            MarkState::Clean { .. } => LastEnd::Clean,
-        };
-        let cut_bytes = survey
-            .tail
-            .as_ref()
-            .map_or(0, |tail| tail.file_bytes - tail.walk.end);
-        let ready = match ready(
-            &site,
-            &mut mark,
-            mark_path,
-            &mut survey,
-            end,
-            &options.entropy,
-        ) {
+        let end = LastEnd::of(found.state, options.suspect);
+        let cut_bytes = survey.torn_bytes();
+        let prepared = opening::prepare(&site, &mut mark, mark_path, &mut survey, end, &options);
+        let ready = match prepared {
             Ok(ready) => ready,
             Err(error) => {
                 // An fsync may just have failed: the next opening must not believe another one.
@@ -249,7 +206,7 @@ impl Log for SegmentLog {
             Admission::Repeat(newest) => newest,
             Admission::New(newest) => {
                 let written = appender.write(&self.ground, commit, newest);
-                written.map_err(|trouble| self.ground.latch(trouble))?;
+                written.inspect_err(|trouble| self.ground.latch(trouble))?;
                 for listener in &*locked(&self.listeners) {
                     listener(newest.last);
                 }
@@ -294,11 +251,9 @@ impl Log for SegmentLog {
                 return Ok(view.bounds.first);
             }
             drop(view);
-            if let Err(trouble) = self.ground.drop_oldest() {
-                return match self.ground.latch(trouble) {
-                    Trouble::Full => Ok(self.bounds().first),
-                    Trouble::Failed(failure) => Err(failure),
-                };
+            if let Err(failure) = self.ground.drop_oldest() {
+                self.ground.fail(&failure);
+                return Err(failure);
             }
         }
     }
@@ -319,7 +274,7 @@ impl Log for SegmentLog {
             && !is_full(error)
         {
             let failure = LogFailure::new("write mark", &self.ground.mark_path, error);
-            self.ground.latch(Trouble::Failed(failure.clone()));
+            self.ground.fail(&failure);
             return Err(failure);
         }
         let mut appender = locked(&self.appender);
@@ -327,7 +282,7 @@ impl Log for SegmentLog {
         if appender.tail.is_none() && appender.space == Space::Low {
             // The end could not be made ready for want of space: try again.
             if let Err(Trouble::Failed(failure)) = appender.make_ready(&self.ground) {
-                self.ground.latch(Trouble::Failed(failure.clone()));
+                self.ground.fail(&failure);
                 return Err(failure);
             }
         }
@@ -361,15 +316,17 @@ impl Log for SegmentLog {
                 .write_mark(appender.head.last, MarkState::Clean { segment, bytes }),
             None => Ok(()),
         });
-        closed.map_err(|trouble| match self.ground.latch(trouble) {
-            Trouble::Failed(failure) => failure,
-            // It is opened as after a crash then, and nothing is lost.
-            Trouble::Full => LogFailure {
-                action: "seal",
-                place: self.ground.folder.display().to_string(),
-                cause: "the disk is full".into(),
-            },
-        })
+        closed
+            .inspect_err(|trouble| self.ground.latch(trouble))
+            .map_err(|trouble| match trouble {
+                Trouble::Failed(failure) => failure,
+                // It is opened as after a crash then, and nothing is lost.
+                Trouble::Full => LogFailure {
+                    action: "seal",
+                    place: self.ground.folder.display().to_string(),
+                    cause: "the disk is full".into(),
+                },
+            })
     }
 }
 
@@ -389,39 +346,4 @@ fn first_mark(options: &SegmentOptions) -> Mark {
         end: LogPosition::START,
         state: MarkState::Creating,
     }
-}
-
-/// Does to the folder what its end calls for.
-fn ready(
-    site: &Site<'_>,
-    mark: &mut HighWater,
-    mark_path: &Path,
-    survey: &mut Survey,
-    end: LastEnd,
-    entropy: &Entropy,
-) -> Result<Option<Ready>, OpenError> {
-    let ready = match end {
-        // Whatever is there holds no commit; it is made again.
-        LastEnd::Never => {
-            survey.sealed.clear();
-            Some(opening::create(site, mark.mark(), Salt(entropy()))?)
-        }
-        LastEnd::Crashed => opening::settle(site, survey)?,
-        LastEnd::Failed => opening::copy(site, survey)?,
-        LastEnd::Clean => None,
-    };
-    for path in &survey.unfinished {
-        // One of them may just have been given its name.
-        match site.disk.remove(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(LogFailure::new("remove unfinished", path, &error).into());
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-    if end != LastEnd::Clean {
-        let copied = end == LastEnd::Failed;
-        opening::settle_mark(site, mark, mark_path, survey.last, copied)?;
-    }
-    Ok(ready)
 }

@@ -7,7 +7,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -129,7 +129,7 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
         let outlet = self.host.outlet(life);
         let mut spare = outlet.clone();
         let bed = SlotBed {
-            slot,
+            slot: Arc::downgrade(&slot),
             taken: None,
             host: Arc::clone(&self.host),
             tenant: tenant.clone(),
@@ -181,7 +181,8 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
 /// A writer's way to fall asleep: it takes its own slot, so that nobody can visit until its stores are
 /// closed.
 struct SlotBed<D: Domain, H> {
-    slot: Slot<D>,
+    /// Weak: the slot holds this writer's own address.
+    slot: Weak<Mutex<Option<Address<D>>>>,
     taken: Option<OwnedMutexGuard<Option<Address<D>>>>,
     host: Arc<H>,
     tenant: TenantName,
@@ -189,7 +190,10 @@ struct SlotBed<D: Domain, H> {
 
 impl<D: Domain, H: Host<D>> Bed for SlotBed<D, H> {
     fn lie_down(&mut self) -> bool {
-        self.taken = Arc::clone(&self.slot).try_lock_owned().ok();
+        let Some(slot) = self.slot.upgrade() else {
+            return true;
+        };
+        self.taken = slot.try_lock_owned().ok();
         if let Some(slot) = &mut self.taken {
             **slot = None;
         }

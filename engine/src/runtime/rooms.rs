@@ -68,6 +68,10 @@ struct InMemory {
 }
 
 impl RoomHost {
+    pub(crate) const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Opens the data folder. Blocks.
     pub(crate) fn open(config: &Config, shards: Shards) -> Result<Self, FolderError> {
         let place = match &config.folder {

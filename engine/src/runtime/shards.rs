@@ -35,6 +35,8 @@ const RETRY: Duration = Duration::from_millis(2);
 
 /// The inbox of a tenant.
 pub(crate) type TenantInbox = mpsc::Sender<Command<Tenant>>;
+/// The same, without keeping the tenant awake: tenant and shard would hold each other for ever.
+type WeakInbox = mpsc::WeakSender<Command<Tenant>>;
 
 /// What a shard is told.
 #[derive(Debug)]
@@ -184,7 +186,7 @@ const fn receiver(delivery: &Delivery) -> Option<ConnectionId> {
 
 struct ShardTask {
     shard: Shard,
-    tenants: HashMap<TenantLife, TenantInbox>,
+    tenants: HashMap<TenantLife, WeakInbox>,
     needs: Vec<Need>,
     /// Needs whose tenant had no room; at most a few per listener.
     unsent: VecDeque<Need>,
@@ -210,7 +212,7 @@ impl ShardTask {
                 biased;
                 _ = tick.tick() => {
                     self.shard.tick(clock::now(), &mut self.needs);
-                    self.tenants.retain(|_, inbox| !inbox.is_closed());
+                    self.tenants.retain(|_, inbox| inbox.upgrade().is_some_and(|inbox| !inbox.is_closed()));
                 }
                 count = inbox.recv_many(&mut inputs, INPUTS_PER_TURN) => {
                     if count == 0 {
@@ -238,7 +240,7 @@ impl ShardTask {
                     sink,
                     gauge,
                 } = *attach;
-                self.tenants.insert(life, tenant);
+                self.tenants.insert(life, tenant.downgrade());
                 self.shard.attach(life, connection, sink, gauge);
             }
             ShardInput::Detach { connection } => self.shard.detach(connection),
@@ -259,7 +261,7 @@ impl ShardTask {
             let need = self.unsent.pop_front().expect("counted");
             let (life, input) = input_of(need.clone());
             // A tenant that is gone needs nothing.
-            let Some(tenant) = self.tenants.get(&life) else {
+            let Some(tenant) = self.tenants.get(&life).and_then(WeakInbox::upgrade) else {
                 continue;
             };
             if let Err(TrySendError::Full(_)) = tenant.try_send(Command::Input(input)) {

@@ -99,7 +99,9 @@ pub(crate) struct Writer<D: Domain, O, B> {
     snapshotting: Snapshotting,
     marked: LogPosition,
     idle_since: Option<Instant>,
-    closing: Vec<oneshot::Sender<()>>,
+    closing: bool,
+    /// Whoever waits for the end.
+    told: Vec<oneshot::Sender<()>>,
 }
 
 /// What a waking tenant starts from.
@@ -129,7 +131,8 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             indexed: awake.newest_snapshot,
             answers: JoinSet::new(),
             idle_since: None,
-            closing: Vec::new(),
+            closing: false,
+            told: Vec::new(),
         }
     }
 
@@ -149,7 +152,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 Ended::Failed
             }
         };
-        for told in self.closing.drain(..) {
+        for told in self.told.drain(..) {
             // Whoever asked may have gone; the end is the same.
             let _ = told.send(());
         }
@@ -171,7 +174,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 deadline.as_mut().reset(Instant::now() + clock::until(at));
             }
             // Told to close, it finishes what it took; what is left unread gets no answer and is sent again.
-            let takes_input = self.core.takes_input() && self.closing.is_empty();
+            let takes_input = self.core.takes_input() && !self.closing;
             let saving = self.snapshotting.is_saving();
             tokio::select! {
                 biased;
@@ -186,13 +189,15 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 indexed = finished(&mut self.indexing) => self.indexed = indexed,
                 _ = housekeeping.tick() => self.keep_house(),
                 count = inbox.recv_many(&mut commands, INPUTS_PER_TURN), if takes_input => {
-                    if count == 0 {
-                        return Ok(());
-                    }
+                    // Nobody holds its address any more.
+                    self.closing |= count == 0;
                     for command in commands.drain(..) {
                         match command {
                             Command::Input(input) => self.core.input(&mut self.env, input),
-                            Command::Close(told) => self.closing.push(told),
+                            Command::Close(told) => {
+                                self.closing = true;
+                                self.told.push(told);
+                            }
                         }
                     }
                 }
@@ -269,7 +274,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         if !self.core.is_settled() {
             return false;
         }
-        if !self.closing.is_empty() {
+        if self.closing {
             return true;
         }
         if !self.core.is_idle() {

@@ -14,9 +14,8 @@
 //! | 36 ×  | section id 8, file (its position) 8, offset 8, length 8, crc32c 4; ascending by id |
 //! | 4     | crc32c of everything before                               |
 //!
-//! A sections file holds the sections one behind the other and nothing else. The checksum of a section
-//! covers, before its bytes, the tenant, the epoch, the file, the offset and the id: a section found in
-//! the wrong place fails it.
+//! A sections file holds the sections one behind the other and nothing else: what they are and whether
+//! they are whole is known from the manifest alone.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +41,7 @@ pub(super) struct Place {
     pub(super) file: LogPosition,
     pub(super) offset: u64,
     pub(super) length: u64,
+    /// crc32c of its bytes.
     pub(super) checksum: u32,
 }
 
@@ -161,21 +161,6 @@ impl Fields<'_> {
         };
         Some((id, place))
     }
-}
-
-/// The checksum of a section in its place.
-pub(super) fn section_checksum(
-    identity: SnapshotIdentity,
-    id: SectionId,
-    file: LogPosition,
-    offset: u64,
-    bytes: &[u8],
-) -> u32 {
-    let mut checksum = crc32c::crc32c(&identity.tenant.0);
-    for number in [identity.epoch.0, id.0, file.0, offset] {
-        checksum = crc32c::crc32c_append(checksum, &number.to_le_bytes());
-    }
-    crc32c::crc32c_append(checksum, bytes)
 }
 
 pub(super) fn manifest_name(position: LogPosition) -> String {

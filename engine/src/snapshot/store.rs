@@ -12,10 +12,7 @@ use super::{
     FILE_BYTES_MAX, FILES_MAX, Loaded, SECTION_BYTES_MAX, SECTIONS_MAX, SkipCause, Skipped,
     Snapshot, SnapshotError, SnapshotIdentity,
     files::Files,
-    manifest::{
-        MANIFEST_BYTES_MAX, Manifest, Place, manifest_name, position_in, section_checksum,
-        sections_name,
-    },
+    manifest::{MANIFEST_BYTES_MAX, Manifest, Place, manifest_name, position_in, sections_name},
 };
 use crate::{domain::SectionId, log::LogPosition};
 
@@ -67,10 +64,10 @@ impl SnapshotStore {
             file_bytes: BTreeMap::new(),
         };
         let loaded = store.load(log_end)?;
-        for skipped in &loaded.skipped {
-            if skipped.cause == SkipCause::Ahead {
-                store.remove_manifests(|position| position == skipped.position)?;
-            }
+        let ahead = loaded.skipped.iter();
+        let ahead = ahead.filter(|skipped| skipped.cause == SkipCause::Ahead);
+        for skipped in ahead {
+            store.remove_manifest(skipped.position)?;
         }
         Ok((store, loaded))
     }
@@ -142,9 +139,6 @@ impl SnapshotStore {
             file_bytes.insert(file, bytes);
         }
 
-        // Whatever is newer than what we build on was passed over, or is what a failed write left.
-        let newest = self.newest();
-        self.remove_manifests(|other| newest.is_none_or(|newest| other > newest))?;
         if !blobs.is_empty() {
             self.put(&sections_name(position), &blobs)?;
         }
@@ -214,10 +208,8 @@ impl SnapshotStore {
                     .map_err(|error| unreadable(name, &error))
             });
             let bytes = file.as_ref().map_err(Clone::clone)?;
-            let section = slice(bytes, place).filter(|section| {
-                section_checksum(self.identity, id, place.file, place.offset, section)
-                    == place.checksum
-            });
+            let section =
+                slice(bytes, place).filter(|section| crc32c::crc32c(section) == place.checksum);
             sections.push((
                 id,
                 section.ok_or_else(|| SkipCause::Damaged {
@@ -257,7 +249,7 @@ impl SnapshotStore {
                 file: position,
                 offset,
                 length: bytes.len() as u64,
-                checksum: section_checksum(self.identity, id, position, offset, bytes),
+                checksum: crc32c::crc32c(bytes),
             };
             sections.insert(id, place);
             blobs.push(bytes.as_slice());
@@ -297,24 +289,12 @@ impl SnapshotStore {
         Ok(positions.collect())
     }
 
-    fn remove_manifests(
-        &mut self,
-        which: impl Fn(LogPosition) -> bool,
-    ) -> Result<(), SnapshotError> {
-        let mut doomed = self.manifests()?;
-        doomed.retain(|position| which(*position));
-        for position in &doomed {
-            let name = manifest_name(*position);
-            self.files
-                .remove(&name)
-                .map_err(|error| failed("removing", &self.path(&name), &error))?;
-        }
-        if doomed.is_empty() {
-            return Ok(());
-        }
+    fn remove_manifest(&mut self, position: LogPosition) -> Result<(), SnapshotError> {
+        let name = manifest_name(position);
         self.files
-            .sync_folder()
-            .map_err(|error| failed("syncing", &self.files.folder().display(), &error))
+            .remove(&name)
+            .and_then(|()| self.files.sync_folder())
+            .map_err(|error| failed("removing", &self.path(&name), &error))
     }
 
     /// Removes every file of ours that neither the newest snapshot nor the one `before` it names. What

@@ -93,7 +93,7 @@ impl Tenant {
             &mut self.deadlines,
         );
         for &room in session.listening.keys() {
-            if !self.listens(user, room) {
+            if self.typing.has(room, user) && !self.listens(user, room) {
                 self.stop_typing(room, user, out);
             }
         }

@@ -76,7 +76,9 @@ impl Tenant {
                 continue;
             };
             out.now.push(Delivery::Unlisten { connection, room });
-            // The hub may not have been told to listen yet: take that back as well.
+            // The hub may not have been told to listen yet: take that back as well. When the joining
+            // becomes durable before the leaving does, the listener hears what lies between the two,
+            // and nothing after.
             if listening.settles > self.durable {
                 out.held.push(Delivery::Unlisten { connection, room });
             }

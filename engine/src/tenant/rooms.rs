@@ -94,13 +94,20 @@ impl Rooms {
     }
 
     /// Takes in a room as it was saved.
-    pub(super) fn restore(&mut self, room: Room) {
+    pub(super) fn restore(&mut self, mut room: Room) {
         self.last_time = self.last_time.max(room.time);
         self.by_id.insert(room.id.clone(), room.number);
-        for user in room.members.keys() {
-            let rooms = self.by_user.entry(user.clone()).or_default();
-            rooms.insert(room.number);
-        }
+        let members = std::mem::take(&mut room.members).into_iter();
+        room.members = members
+            .map(|(user, since)| {
+                // One copy of a user's id for all their rooms.
+                let known = self.by_user.get_key_value(&user);
+                let user = known.map_or(user, |(known, _)| known.clone());
+                let rooms = self.by_user.entry(user.clone()).or_default();
+                rooms.insert(room.number);
+                (user, since)
+            })
+            .collect();
         self.by_number.insert(room.number, room);
     }
 

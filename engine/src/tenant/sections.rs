@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use homeroom_protocol::{Epoch, Position, RoomId, RoomNumber, Seq, Timestamp, UserId};
+use homeroom_protocol::{
+    Epoch, Position, RoomId, RoomNumber, Seq, Timestamp, UserId, limit::INTEGER_MAX,
+};
 
 use super::{
     hashing::{Digest, Lookup},
@@ -69,6 +71,10 @@ fn restore_room((applied, number, id, epoch, head, time, members): SavedRoom) ->
     let members = members
         .into_iter()
         .map(|(user, since)| Some((UserId::new(user).ok()?, LogPosition(since))));
+    // Above this the next one could not be counted.
+    if applied > INTEGER_MAX || head > INTEGER_MAX {
+        return None;
+    }
     Some(Room {
         number: RoomNumber(number),
         id: RoomId::new(id).ok()?,
@@ -112,9 +118,11 @@ pub(super) fn load_keys(bytes: &[u8], bounds: KeyBounds) -> Result<KeyWindow, De
         time: Timestamp(time),
     });
     let kept: Option<Vec<_>> = kept.into_iter().map(restore_key).collect();
-    let kept = kept.ok_or(DecodeError::Malformed {
-        what: "keys section",
-    })?;
+    let kept = kept
+        .filter(|_| applied <= INTEGER_MAX)
+        .ok_or(DecodeError::Malformed {
+            what: "keys section",
+        })?;
     Ok(KeyWindow::restore(
         LogPosition(applied),
         forgotten,

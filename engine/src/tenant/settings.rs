@@ -59,8 +59,9 @@ pub struct Settings {
     pub presence_grace_ms: u64,
     /// How often a client must say something, in ms. 25 s: below the idle limits of common proxies.
     pub heartbeat_ms: u64,
-    /// Most requests of one connection that wait for a reply, told in the welcome and kept by the
-    /// runtime. 64: enough to pipeline, too few to queue.
+    /// Most requests of one connection that wait for a reply, told in the welcome; the host reads no
+    /// further meanwhile. 32: enough to pipeline, too few to queue, and so many full history pages that
+    /// nobody reads stay below the hub's bound for replies.
     pub requests_in_flight_max: u32,
     /// When to retry what failed for a passing reason, in ms. 1 s.
     pub retry_after_ms: u64,
@@ -82,7 +83,7 @@ impl Default for Settings {
             typing_ttl_ms: 6_000,
             presence_grace_ms: 10_000,
             heartbeat_ms: 25_000,
-            requests_in_flight_max: 64,
+            requests_in_flight_max: 32,
             retry_after_ms: 1_000,
             storage_full_retry_after_ms: 10_000,
         }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use homeroom_protocol::{Presence, RoomId, RoomNumber, TenantName, Timestamp, UserId};
+use homeroom_protocol::{
+    Presence, RoomId, RoomNumber, TenantName, Timestamp, UserId, limit::INTEGER_MAX,
+};
 
 use super::{
     deadline::{Deadlines, Due},
@@ -96,9 +98,10 @@ impl Tenant {
         out.events.push(event);
     }
 
-    /// The time of an event made now: never lower than that of the event before it.
+    /// The time of an event made now: never lower than that of the event before it, and never more
+    /// than the wire can carry.
     pub(super) fn log_time(&self, now: Timestamp) -> Timestamp {
-        now.max(self.rooms.last_time())
+        now.max(self.rooms.last_time()).min(Timestamp(INTEGER_MAX))
     }
 
     pub(super) fn ground<'a>(&'a self, asker: &'a Identity, moment: Moment) -> Ground<'a> {

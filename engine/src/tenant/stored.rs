@@ -14,7 +14,7 @@ use std::{fmt, io::Cursor};
 
 use bytes::Bytes;
 use homeroom_protocol::{
-    Epoch, IdempotencyKey, Position, RoomId, RoomNumber, Seq, Timestamp, UserId,
+    Epoch, IdempotencyKey, Position, RoomId, RoomNumber, Seq, Timestamp, UserId, limit::INTEGER_MAX,
 };
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -133,8 +133,14 @@ impl<'de> Visitor<'de> for StoredVisitor {
             return Ok(Stored::Later { kind, version });
         }
         let room = RoomNumber(field(&mut fields)?);
+        if room.0 == 0 {
+            return Err(A::Error::custom("no room has the number 0"));
+        }
         let epoch = Epoch::new(field(&mut fields)?).map_err(A::Error::custom)?;
         let seq = Seq(field(&mut fields)?);
+        if !(1..=INTEGER_MAX).contains(&seq.0) {
+            return Err(A::Error::custom("no event has such a seq"));
+        }
         let time = Timestamp(field(&mut fields)?);
         let author: String = field(&mut fields)?;
         let body = match kind {

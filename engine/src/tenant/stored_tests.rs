@@ -95,6 +95,18 @@ fn what_is_no_event_is_refused_without_a_panic() {
         malformed
     );
     assert_eq!(decode(&write(&(2, 1, 1, 1, 1, 1, ""))), malformed);
+    // Room, epoch, seq out of their range.
+    for (room, epoch, seq) in [
+        (0_u64, 1_u64, 1_u64),
+        (1, 0, 1),
+        (1, 1 << 53, 1),
+        (1, 1, 0),
+        (1, 1, 1 << 53),
+        (1 << 32, 1, 1),
+    ] {
+        let bytes = write(&(2, 1, room, epoch, seq, 1, "ada"));
+        assert_eq!(decode(&bytes), malformed, "{room} {epoch} {seq}");
+    }
     // An array that claims four billion fields, and nesting without end.
     assert_eq!(decode(&[0xdd, 0xff, 0xff, 0xff, 0xff]), malformed);
     assert_eq!(decode(&[0x91; 100_000]), malformed);

@@ -74,6 +74,12 @@ impl Typing {
         true
     }
 
+    /// Whether a user is on the list.
+    pub(super) fn has(&self, room: RoomNumber, user: &UserId) -> bool {
+        let typists = self.rooms.get(&room);
+        typists.is_some_and(|typists| typists.by_user.contains_key(user))
+    }
+
     /// Who types in a room, the first to start first, and how many they are.
     pub(super) fn list(&self, room: RoomNumber) -> (Vec<UserId>, u32) {
         let Some(typists) = self.rooms.get(&room) else {

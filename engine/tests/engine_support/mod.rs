@@ -5,6 +5,8 @@
     reason = "each test file uses its part of it"
 )]
 
+pub(crate) mod failing_disk;
+
 use std::path::Path;
 
 use homeroom_engine::{Config, Engine, Event, Events, Identity, Session, Tenant};

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -39,6 +39,16 @@ pub struct Plan {
 pub struct FaultyDisk {
     pub inner: ModelDisk,
     tally: Arc<Mutex<Tally>>,
+    before_sync: Arc<Mutex<Option<BeforeSync>>>,
+}
+
+#[derive(Clone)]
+struct BeforeSync(Arc<dyn Fn(&Path) + Send + Sync>);
+
+impl std::fmt::Debug for BeforeSync {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BeforeSync")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +68,13 @@ impl FaultyDisk {
         Self {
             inner,
             tally: Arc::new(Mutex::new(tally)),
+            before_sync: Arc::default(),
         }
+    }
+
+    /// Calls this before a file is synced, with its path.
+    pub fn before_sync(&self, call: impl Fn(&Path) + Send + Sync + 'static) {
+        *self.before_sync.lock().unwrap() = Some(BeforeSync(Arc::new(call)));
     }
 
     /// From now on by this plan.
@@ -129,7 +145,7 @@ impl Disk for FaultyDisk {
         let inner = self.inner.open(path, mode)?;
         Ok(Arc::new(FaultyFile {
             disk: self.clone(),
-            path: path.into(),
+            node: self.inner.node(path),
             inner,
         }))
     }
@@ -163,7 +179,7 @@ impl Disk for FaultyDisk {
 #[derive(Debug)]
 struct FaultyFile {
     disk: FaultyDisk,
-    path: PathBuf,
+    node: usize,
     inner: Arc<dyn DiskFile>,
 }
 
@@ -189,11 +205,21 @@ impl DiskFile for FaultyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let call = self.disk.before_sync.lock().unwrap().clone();
+        if let Some(BeforeSync(call)) = call {
+            call(
+                &self
+                    .disk
+                    .inner
+                    .name(self.node)
+                    .expect("a file that is synced has a name"),
+            );
+        }
         let Some(fault) = self.disk.fault("sync") else {
             return self.inner.sync();
         };
         if fault == Fault::Broken || fault == Fault::Short {
-            self.disk.inner.forget_unsynced(&self.path);
+            self.disk.inner.forget_unsynced(self.node);
         }
         Err(error(fault))
     }

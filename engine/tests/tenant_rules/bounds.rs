@@ -1,8 +1,10 @@
 //! Every refusal and every limit.
 
-use homeroom_engine::domain::{Domain as _, Storage};
-use homeroom_engine::identity::Scopes;
-use homeroom_engine::tenant::{DUE_PER_TICK_MAX, Disconnection, Input, Whom};
+use homeroom_engine::{
+    domain::{Domain as _, Storage},
+    identity::Scopes,
+    tenant::{DUE_PER_TICK_MAX, Disconnection, Input, Whom},
+};
 use homeroom_protocol::{
     CloseCode, ConnectionId, DeviceState, Direction, ErrorCode, Presence, Request, RoomNumber,
     ServerFrame, Timestamp, limit,
@@ -232,6 +234,14 @@ fn devices_linger_only_so_many_at_once() {
     }
     assert_eq!(world.tenant.presence(&user("bob")), Presence::Active);
     assert_eq!(world.tenant.presence(&user("eve")), Presence::Offline);
+    world.connect("ada", "web");
+    let connection = world.connect("eve", "web");
+    world.disconnect(connection, Disconnection::Vanished);
+    assert_eq!(
+        world.tenant.presence(&user("eve")),
+        Presence::Active,
+        "ada is back and lingers no more"
+    );
     world.pass(10_000);
     let connection = world.connect("eve", "web");
     world.disconnect(connection, Disconnection::Vanished);

@@ -12,5 +12,7 @@ mod rooms;
 mod sessions;
 mod snapshots;
 #[cfg(test)]
+mod steps;
+#[cfg(test)]
 mod support;
 mod typing;

@@ -1,8 +1,10 @@
 //! Pages for listeners that are behind.
 
-use homeroom_engine::domain::{Domain as _, HistoryError};
-use homeroom_engine::hub::Generation;
-use homeroom_engine::tenant::Input;
+use homeroom_engine::{
+    domain::{Domain as _, HistoryError},
+    hub::Generation,
+    tenant::Input,
+};
 use homeroom_protocol::{ConnectionId, Request, ResetReason, ServerFrame};
 
 use crate::support::{World, join, seq, seqs};

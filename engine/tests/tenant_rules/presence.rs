@@ -1,7 +1,6 @@
 //! Who is there, and who may see it.
 
-use homeroom_engine::domain::Domain as _;
-use homeroom_engine::tenant::Disconnection;
+use homeroom_engine::{domain::Domain as _, tenant::Disconnection};
 use homeroom_protocol::{DeviceState, Presence, Request, ServerFrame};
 
 use crate::support::{World, identity, join, send, user, watch, watched_bob};
@@ -107,6 +106,24 @@ fn only_those_who_share_a_room_can_be_watched() {
     world.inbox(ada);
     world.disconnect(bob, Disconnection::Clean);
     assert_eq!(world.told(ada), [], "strangers again");
+}
+
+#[test]
+fn sharing_one_room_is_enough_however_many_others_there_are() {
+    let mut world = World::new();
+    let ada = world.connect("ada", "web");
+    for id in ["a", "b", "shared"] {
+        world.create(ada, id);
+    }
+    let bob = world.connect("bob", "web");
+    world.join(bob, "shared");
+    for (connection, other) in [(ada, "bob"), (bob, "ada")] {
+        let reply = world.request(connection, watch(&[other]));
+        let ServerFrame::Watching { users, .. } = reply else {
+            panic!("not watching: {reply:?}");
+        };
+        assert_eq!(users, [(user(other), Presence::Active)]);
+    }
 }
 
 #[test]

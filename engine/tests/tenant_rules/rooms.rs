@@ -3,7 +3,7 @@
 use homeroom_engine::tenant::Disconnection;
 use homeroom_protocol::{
     Direction, Epoch, ErrorCode, EventBody, Position, RemovedReason, Request, ResetReason,
-    ServerFrame, limit,
+    ServerFrame, Timestamp, limit,
 };
 
 use crate::support::{DAWN, World, identity, join, send, seq, seqs, user};
@@ -307,4 +307,17 @@ fn time_never_decreases_when_the_clock_does() {
         .map(|event| event.time.since_ms(DAWN))
         .collect();
     assert_eq!(times, [0, 500, 500, 500]);
+}
+
+#[test]
+fn a_clock_gone_wild_gives_times_that_the_wire_can_carry() {
+    let mut world = World::new();
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    world.now = Timestamp(u64::MAX);
+    world.say(ada, room, "in the far future");
+    let time = world.tenant.room(room).unwrap().time();
+    assert_eq!(time, Timestamp(limit::INTEGER_MAX));
+    world.crash();
+    assert_eq!(world.tenant.room(room).unwrap().time(), time);
 }

@@ -1,7 +1,9 @@
 //! Connections: welcome, expiry, renewal, revocation.
 
-use homeroom_engine::domain::Domain as _;
-use homeroom_engine::tenant::{Disconnection, Input, Whom};
+use homeroom_engine::{
+    domain::Domain as _,
+    tenant::{Disconnection, Input, Whom},
+};
 use homeroom_protocol::{CloseCode, DeviceId, Presence, ServerFrame};
 
 use crate::support::{DAWN, World, create, identity, send, user};
@@ -87,6 +89,14 @@ fn a_renewed_session_goes_on() {
     world.input(renew(Some(world.now)));
     assert_eq!(world.hub.closed[&connection], CloseCode::SessionExpired);
     assert_eq!(world.deadlines_after_grace(), None);
+}
+
+#[test]
+fn a_session_that_ended_leaves_no_deadline() {
+    let mut world = World::new();
+    let ada = world.connect_as(identity("ada", "web").expiring(DAWN.plus_ms(1_000)));
+    world.disconnect(ada, Disconnection::Clean);
+    assert_eq!(world.tenant.next_deadline(), None);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Sections of snapshots.
 
-use homeroom_engine::domain::{Domain as _, SectionId};
-use homeroom_engine::log::LogPosition;
-use homeroom_engine::tenant::Tenant;
+use homeroom_engine::{
+    domain::{Domain as _, SectionId},
+    log::LogPosition,
+    tenant::Tenant,
+};
 use homeroom_protocol::Request;
 
 use crate::support::{durable_state, seq, two_in_a_room};
@@ -37,6 +39,47 @@ fn a_snapshot_alone_brings_everything_back() {
     assert_eq!(world.say(ada, room, "on we go").seq, seq(3));
     world.crash();
     assert_eq!(world.tenant.room(room).unwrap().head().seq, seq(3));
+}
+
+#[test]
+fn what_a_section_already_holds_is_skipped() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    world.say(ada, room, "hello");
+    world.request(bob, Request::Leave { room });
+    let saved = durable_state(&world.tenant);
+    let mut tenant = world.recovered(&saved, LogPosition(u64::MAX));
+    for (at, event) in world.events().iter().enumerate() {
+        tenant.apply(LogPosition(at as u64 + 1), event);
+        assert_eq!(durable_state(&tenant), saved, "after {event:?} again");
+    }
+    assert_eq!(tenant.take_dirty_sections(), []);
+}
+
+#[test]
+fn a_section_whose_numbers_cannot_go_on_is_refused() {
+    let (world, ..) = two_in_a_room();
+    let mut tenant = Tenant::new(world.seed.clone());
+    let without_end = u64::MAX;
+    let nobody = Vec::<(&str, u64)>::new;
+    let rooms = [
+        (without_end, 1, "math", 1, 1, 0, nobody()),
+        (1, 1, "math", 1, without_end, 0, nobody()),
+        (1, 1, "math", 0, 1, 0, nobody()),
+        (1, 2, "math", 1, 1, 0, nobody()),
+        (1, 1, "", 1, 1, 0, nobody()),
+    ];
+    for room in rooms {
+        let bytes = [vec![1], rmp_serde::to_vec(&room).unwrap()].concat();
+        let loaded = tenant.load_section(SectionId(1), &bytes);
+        assert!(loaded.is_err(), "{room:?}");
+    }
+    let keys = (without_end, None::<(u64, u64)>, nobody());
+    let bytes = [vec![1], rmp_serde::to_vec(&keys).unwrap()].concat();
+    assert!(tenant.load_section(SectionId(0), &bytes).is_err());
+    assert_eq!(tenant.rooms().count(), 0);
+    let whole = (1, 1, "math", 1, 1, 0, nobody());
+    let bytes = [vec![1], rmp_serde::to_vec(&whole).unwrap()].concat();
+    assert_eq!(tenant.load_section(SectionId(1), &bytes), Ok(()));
 }
 
 #[test]

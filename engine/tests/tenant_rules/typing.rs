@@ -1,7 +1,9 @@
 //! Who types.
 
-use homeroom_engine::domain::Domain as _;
-use homeroom_engine::tenant::{Disconnection, Input, Whom};
+use homeroom_engine::{
+    domain::Domain as _,
+    tenant::{Disconnection, Input, Whom},
+};
 use homeroom_protocol::{ConnectionId, Request, RoomNumber, limit};
 
 use crate::support::{World, join, two_in_a_room, typing};

@@ -6,7 +6,7 @@ use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, ServerF
 
 use super::{
     super::{
-        Audience, Push, TenantLife,
+        Audience, Push, SignalKind, TenantLife,
         roster::{Cursor, CursorState},
         turn::Batch,
     },
@@ -40,14 +40,27 @@ impl Shard {
             return;
         }
         roster.head = seq;
-        if let Some(batch) = self.batch(tenant, Audience::Room(room)) {
+        if let Some(batch) = self.batch(slot) {
             batch.events.push_back((seq, push));
         }
     }
 
+    pub(super) fn signal(
+        &mut self,
+        tenant: TenantLife,
+        audience: Audience,
+        kind: SignalKind,
+        push: Arc<Push>,
+    ) {
+        if let Some(slot) = self.seating.roster(tenant, audience)
+            && let Some(batch) = self.batch(slot)
+        {
+            batch.signal(kind, push);
+        }
+    }
+
     /// Where this turn's pushes of an audience are collected; `None` if nobody is in it.
-    pub(super) fn batch(&mut self, tenant: TenantLife, audience: Audience) -> Option<&mut Batch> {
-        let slot = self.seating.roster(tenant, audience)?;
+    fn batch(&mut self, slot: u32) -> Option<&mut Batch> {
         let roster = self.seating.rosters.get_mut(slot)?;
         if roster.listeners.is_empty() {
             return None;

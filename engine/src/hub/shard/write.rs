@@ -78,7 +78,8 @@ impl Shard {
                 if job.batch.is_empty() {
                     self.release(&job.batch);
                 } else {
-                    self.turn.batches.push_front(job.batch);
+                    // Behind the others: a flooded room does not keep them waiting.
+                    self.turn.batches.push_back(job.batch);
                 }
                 return;
             }

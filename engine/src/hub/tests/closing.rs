@@ -236,3 +236,39 @@ fn a_connection_told_to_close_is_deaf_even_before_its_turn() {
     assert_eq!(seqs(&said.frames), [1]);
     assert!(matches!(said.frames[1], ServerFrame::Bye { .. }));
 }
+
+#[test]
+fn a_reader_that_was_never_writable_again_ends_too() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, 5);
+    let (session, _) = stage.session(2, 0);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.direct(2, pong(1));
+    stage.settle();
+    stage.now = NOW.plus_ms(STALL_MS - 1);
+    stage.tick();
+    assert!(stage.needs.is_empty());
+    stage.now = NOW.plus_ms(STALL_MS);
+    stage.tick();
+    stage.needs.sort_by_key(|need| format!("{need:?}"));
+    assert_eq!(stage.needs, [ended(1), ended(2)]);
+    for fake in [ada, session] {
+        assert_eq!(fake.far().closed, Some(CloseCode::TooSlow));
+    }
+}
+
+#[test]
+fn the_tenant_is_not_told_of_an_end_that_it_asked_for() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, 5);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.settle();
+    stage.close(1, CloseCode::Revoked);
+    stage.now = NOW.plus_ms(STALL_MS);
+    stage.tick();
+    stage.settle();
+    assert!(stage.needs.is_empty());
+    assert!(ada.far().closed.is_some());
+}

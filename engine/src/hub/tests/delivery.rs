@@ -121,7 +121,7 @@ fn only_who_watches_a_user_is_told_of_them() {
         });
         stage.settle();
     };
-    for users in [vec![eve.clone(), eve.clone()], vec![eve.clone()]] {
+    for users in [vec![eve.clone()], vec![eve.clone(), eve.clone()]] {
         stage.deliver(Delivery::Watch {
             connection: eve_id,
             users,
@@ -272,4 +272,40 @@ fn a_push_is_encoded_once_and_its_payload_is_a_slice() {
         .unwrap()
         .collect();
     assert_eq!(frames.len(), 1);
+}
+
+#[test]
+fn in_process_listeners_are_given_a_bounded_part_at_a_time_too() {
+    let mut stage = Stage::new();
+    stage.shard.listeners_per_call = 1;
+    let (ada, _) = stage.session(1, OPEN);
+    stage.listen(1, 1, 0);
+    let count = JOINED_EVENTS_MAX as u64 + 10;
+    for seq in 1..=count {
+        stage.event(seq);
+    }
+    assert!(stage.end_turn().more);
+    assert_eq!(ada.far().frames.len(), JOINED_EVENTS_MAX);
+    stage.settle();
+    assert_eq!(seqs(&ada.far().frames), (1..=count).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_flooded_room_does_not_keep_another_waiting() {
+    let mut stage = Stage::new();
+    stage.shard.listeners_per_call = 2;
+    stage.session(1, OPEN);
+    let (bob, _) = stage.session(2, OPEN);
+    stage.listen(1, 1, 0);
+    stage.listen_to(2, RoomNumber(8), 1, 0, 1);
+    for seq in 1..=10 * JOINED_EVENTS_MAX as u64 {
+        stage.event(seq);
+    }
+    stage.deliver(Delivery::Event {
+        room: RoomNumber(8),
+        seq: Seq(1),
+        push: event_of(RoomNumber(8), 1, 3),
+    });
+    assert!(stage.end_turn().more);
+    assert_eq!(bob.far().frames.len(), 1);
 }

@@ -224,6 +224,9 @@ fn what_is_kept_for_overtaken_pages_is_bounded_and_given_back() {
     stage.settle();
     assert_eq!(late.seqs(), [1, 2, 3, 4, 5], "the kept part begins later");
     assert_eq!(stage.asked(), [(2, 6)]);
+    stage.event(last + 1);
+    stage.settle();
+    assert_eq!(kept(&stage), 1);
     stage.unlisten(2);
     stage.settle();
     assert_eq!(kept(&stage), 0);
@@ -256,4 +259,22 @@ fn a_new_life_of_a_room_hears_nothing_of_the_old_one() {
     for fake in [ada, bob] {
         assert_eq!(fake.frames(), [event_of(ROOM, 1, 3).frame().clone()]);
     }
+}
+
+#[test]
+fn a_listener_told_of_an_older_head_than_the_shard_knows_misses_nothing() {
+    let mut stage = Stage::new();
+    stage.socket(1, OPEN);
+    let (late, _) = stage.socket(2, OPEN);
+    stage.listen(1, 1, 0);
+    stage.event(1);
+    stage.event(2);
+    stage.settle();
+    stage.listen(2, 1, 0);
+    stage.settle();
+    assert_eq!(stage.asked(), [(2, 1)]);
+    stage.page(2, 1, [1, 2]);
+    stage.event(3);
+    stage.settle();
+    assert_eq!(late.seqs(), [1, 2, 3]);
 }

@@ -16,17 +16,14 @@ pub(super) struct Tally {
     pub(super) total: u64,
     applied: LogPosition,
     dirty: bool,
-    open: bool,
 }
 
 /// Each input says who asks; answers carry it back.
 #[derive(Debug, Clone)]
 pub(super) enum Input {
-    Open,
     Add { who: u64, number: u64 },
     Total { who: u64 },
     Nth { who: u64, position: u64 },
-    Quit,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,14 +57,13 @@ impl Domain for Tally {
             Input::Add { who, .. } | Input::Total { who } | Input::Nth { who, .. } => {
                 Some(Lane(*who))
             }
-            Input::Open | Input::Quit => None,
         }
     }
 
     fn needs(&self, input: &Input) -> Option<u64> {
         match input {
             Input::Nth { position, .. } => Some(*position),
-            Input::Open | Input::Add { .. } | Input::Total { .. } | Input::Quit => None,
+            Input::Add { .. } | Input::Total { .. } => None,
         }
     }
 
@@ -79,8 +75,6 @@ impl Domain for Tally {
         out: &mut Outcome<Self>,
     ) {
         match input {
-            Input::Open => self.open = true,
-            Input::Quit => self.open = false,
             Input::Add { who, .. } if moment.storage == Storage::Full => {
                 out.held.push(Effect::Refused { who });
             }
@@ -112,7 +106,7 @@ impl Domain for Tally {
     }
 
     fn is_idle(&self) -> bool {
-        !self.open
+        true
     }
 
     fn apply(&mut self, at: LogPosition, event: &Added) {

@@ -1,0 +1,128 @@
+//! `homeroom serve`: from the lock on the data folder to the last bye.
+
+use std::{net::SocketAddr, time::Duration};
+
+use homeroom_engine::{Config, Engine};
+use homeroom_protocol::{CloseCode, TenantName};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
+
+use super::{CommandError, print};
+use crate::{
+    admin::AdminSocket,
+    cli::Serve,
+    host::{Host, HostConfig},
+    identity::Guests,
+    service::Terms,
+    upgrade::PATH,
+};
+
+/// The tenant that is there from the start, so that two people can talk without an operator.
+const DEFAULT_TENANT: &str = "default";
+/// How long the engine may take to bring everything to disk; with the time for the byes it stays below
+/// the 10 s after which service managers kill.
+const SEAL_WITHIN: Duration = Duration::from_secs(4);
+/// For clients whose bye the host could not give.
+const RECONNECT_AFTER_MS: u64 = 1_000;
+
+pub(crate) async fn run(options: Serve) -> Result<(), CommandError> {
+    let mut signals = Signals::listen()?;
+    allow_many_files();
+    let guests = guests(options.listen, options.allow_guests);
+    let engine = Engine::open(Config::in_folder(&options.data.folder)).await?;
+    let default_tenant = TenantName::new(DEFAULT_TENANT).expect("a valid name");
+    engine.tenant(&default_tenant).await?;
+    let admin = AdminSocket::open(&options.data.folder, engine.clone()).map_err(|cause| {
+        CommandError::Io {
+            action: "open the admin socket in the data folder",
+            cause,
+        }
+    })?;
+    let config = HostConfig {
+        listen: options.listen,
+        terms: Terms {
+            guests,
+            ..Terms::default()
+        },
+        ..HostConfig::default()
+    };
+    let host = Host::start(engine.clone(), config).await?;
+    print(&format!("ws://{}{PATH}", host.local_addr()))?;
+
+    signals.next().await;
+    tracing::info!("leaving; a second signal exits at once");
+    tokio::spawn(async move {
+        signals.next().await;
+        exit_at_once();
+    });
+    host.shut_down().await;
+    let sealed = engine.shut_down(CloseCode::ShuttingDown, Some(RECONNECT_AFTER_MS));
+    let in_time = timeout(SEAL_WITHIN, sealed).await;
+    drop(admin);
+    in_time.map_err(|_| CommandError::Overtime)
+}
+
+/// Guests come in where nobody else can: on loopback, or where the operator said so.
+fn guests(listen: SocketAddr, allowed: bool) -> Guests {
+    match (listen.ip().is_loopback(), allowed) {
+        (true, _) => Guests::Allowed,
+        (false, true) => {
+            tracing::warn!("guests are allowed: whoever reaches {listen} can take any name");
+            Guests::Allowed
+        }
+        (false, false) => {
+            tracing::warn!(
+                "{listen} can be reached from other machines, so guests are refused, and without an \
+                 auth service nobody can come in; --allow-guests lets anyone in under any name"
+            );
+            Guests::Refused
+        }
+    }
+}
+
+/// Each client is an open file, and the usual soft limit is 1,024 of them.
+fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CommandError> {
+        let listen = |kind| {
+            signal(kind).map_err(|cause| CommandError::Io {
+                action: "listen for signals",
+                cause,
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[expect(
+    clippy::exit,
+    reason = "whoever asks twice does not want to wait for destructors"
+)]
+fn exit_at_once() -> ! {
+    std::process::exit(1)
+}

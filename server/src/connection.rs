@@ -1,0 +1,321 @@
+//! One task per connection: it reads and asks; the hub writes.
+//!
+//! While nothing happens it owns a socket, an empty reader and a timer. Bytes are read into a
+//! borrowed buffer, cut into messages and frames, and each frame is passed on before the next is
+//! looked at: what a tenant has no room for stays in the client's socket. A client that does not read
+//! its replies is not read either.
+
+use std::{io, pin::Pin, sync::Arc, time::Duration};
+
+use homeroom_engine::Connection;
+use homeroom_protocol::{
+    ClientFrame, CloseCode, ErrorCode, FrameError, Hello, ServerFrame, decode_client_message,
+    limit, websocket::pong_message,
+};
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use crate::{
+    farewell::{Bye, End},
+    scratch::Scratch,
+    service::{Service, now},
+    socket::Socket,
+    websocket::{Item, Reader},
+};
+
+/// While not listening, how often to look whether that is still right; the hub says so anyway.
+const RECHECK: Duration = Duration::from_secs(5);
+/// Between the decision to leave and the bye: replies under way to disk are still given.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// A client on the other side of a WebSocket.
+#[derive(Debug)]
+pub(crate) struct Client {
+    service: Arc<Service>,
+    leaving: watch::Receiver<Option<Instant>>,
+    socket: Arc<Socket>,
+    reader: Reader,
+    /// `None` until its hello is accepted.
+    attached: Option<Connection>,
+    /// While greeting: when it came. Then: when it last said something, or could not because it was
+    /// not listened to.
+    heard: Instant,
+    /// Not listened to: too many of its requests or replies wait, or the host is leaving.
+    paused: bool,
+}
+
+/// What [`Client::wait`] waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Something to read, while it is listened to.
+    Bytes,
+    /// To be listening again.
+    Turn,
+}
+
+impl Client {
+    pub(crate) fn new(service: Arc<Service>, stream: TcpStream) -> Self {
+        Self {
+            leaving: service.leaving(),
+            service,
+            socket: Socket::new(stream),
+            reader: Reader::new(limit::HELLO_BYTES_MAX),
+            attached: None,
+            heard: Instant::now(),
+            paused: false,
+        }
+    }
+
+    /// Serves it until it is gone. `early` was read behind its handshake.
+    pub(crate) async fn converse(&mut self, mut early: Vec<u8>) -> End {
+        if let Err(end) = Box::pin(self.take(&mut early)).await {
+            return end;
+        }
+        drop(early);
+        let mut timer = std::pin::pin!(sleep_until(self.due()));
+        loop {
+            if let Err(end) = self.wait(timer.as_mut(), Wanted::Bytes).await {
+                return end;
+            }
+            let mut scratch = Scratch::take();
+            match self.socket.stream().try_read(&mut scratch) {
+                Ok(0) => return End::Lost,
+                Ok(count) => {
+                    if self.attached.is_some() {
+                        self.heard = Instant::now();
+                    }
+                    // Boxed for what it takes to ask a tenant: an idle connection holds none of it.
+                    if let Err(end) = Box::pin(self.take(&mut scratch[..count])).await {
+                        return end;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return End::Lost,
+            }
+        }
+    }
+
+    /// Says the last words.
+    pub(crate) async fn end(self, end: End) {
+        let hang_up_within = self.service.terms().hang_up_within;
+        end.carry_out(self.attached, self.socket, hang_up_within)
+            .await;
+    }
+
+    /// Waits, and meanwhile tells the hub of room in the socket.
+    async fn wait(&mut self, mut timer: Pin<&mut Sleep>, wanted: Wanted) -> Result<(), End> {
+        loop {
+            self.listen_or_pause();
+            let reading = match (wanted, self.paused) {
+                (Wanted::Turn, false) => return Ok(()),
+                (Wanted::Bytes, false) => true,
+                (Wanted::Turn | Wanted::Bytes, true) => false,
+            };
+            let wish = self.socket.wish();
+            if wish.closed {
+                return Err(End::Closed);
+            }
+            let interest = match (reading, wish.writable) {
+                (true, false) => Some(Interest::READABLE),
+                (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+                (false, true) => Some(Interest::WRITABLE),
+                (false, false) => None,
+            };
+            let due = self.due();
+            if timer.deadline() > due {
+                timer.as_mut().reset(due);
+            }
+            tokio::select! {
+                ready = self.socket.stream().ready(interest.unwrap_or(Interest::READABLE)),
+                    if interest.is_some() =>
+                {
+                    let ready = ready.map_err(|_| End::Lost)?;
+                    if wish.writable && ready.is_writable() && self.socket.take_room()
+                        && let Some(connection) = &self.attached
+                    {
+                        connection.writable().await;
+                    }
+                    if reading && ready.is_readable() {
+                        return Ok(());
+                    }
+                }
+                () = self.socket.changed() => {}
+                () = timer.as_mut() => {
+                    if self.due() <= Instant::now() {
+                        return Err(self.overdue());
+                    }
+                    timer.as_mut().reset(self.due());
+                }
+                _ = self.leaving.changed() => {}
+            }
+        }
+    }
+
+    /// Decides whether to read on.
+    fn listen_or_pause(&mut self) {
+        if self.must_pause() {
+            self.set_paused(true);
+        }
+        // Now that every change wakes the task, look again: none was missed.
+        if self.paused && !self.must_pause() {
+            self.set_paused(false);
+        }
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        if paused != self.paused {
+            self.paused = paused;
+            self.heard = Instant::now();
+            self.socket.set_paused(paused);
+        }
+    }
+
+    fn must_pause(&self) -> bool {
+        let in_flight_max = self.service.requests_in_flight_max();
+        let gauge = self.attached.as_ref().map(Connection::gauge);
+        gauge.is_some_and(|it| it.replies_are_full() || it.unanswered() >= in_flight_max)
+            || self.leaving.borrow().is_some()
+    }
+
+    /// Waits until it is listened to again, in the middle of what was read.
+    async fn wait_for_turn(&mut self) -> Result<(), End> {
+        let timer = std::pin::pin!(sleep_until(self.due()));
+        self.wait(timer, Wanted::Turn).await
+    }
+
+    /// When to look at it again even if nothing happens.
+    fn due(&self) -> Instant {
+        if let Some(since) = *self.leaving.borrow() {
+            since + GRACE
+        } else if self.attached.is_none() {
+            self.heard + self.service.terms().hello_within
+        } else if self.paused {
+            Instant::now() + RECHECK
+        } else {
+            self.heard + self.service.silence_max()
+        }
+    }
+
+    fn overdue(&self) -> End {
+        End::Refused(if self.leaving.borrow().is_some() {
+            self.service.leave_taking()
+        } else if self.attached.is_none() {
+            Bye::new(CloseCode::HelloTimeout)
+        } else {
+            Bye::new(CloseCode::Idle).back_after_ms(0)
+        })
+    }
+
+    /// Works through what was read.
+    async fn take(&mut self, mut input: &mut [u8]) -> Result<(), End> {
+        while let Some(item) = self.reader.next(&mut input)? {
+            match item {
+                Item::Message(message) => self.take_message(&message).await?,
+                Item::Ping(payload) => {
+                    let pong = pong_message(&payload).expect("the reader refuses longer ones");
+                    self.socket.write_control(pong);
+                }
+                Item::Pong => {}
+                Item::Close { code } => return Err(End::Left { code }),
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_message(&mut self, message: &[u8]) -> Result<(), End> {
+        let frames = decode_client_message(message, self.reader.message_bytes_max())?;
+        if self.attached.is_none() && frames.len() > 1 {
+            let alone = "the hello must be alone in its message";
+            return Err(Bye::new(CloseCode::Protocol).because(alone).into());
+        }
+        for frame in frames {
+            if self.attached.is_some() && self.must_pause() {
+                Box::pin(self.wait_for_turn()).await?;
+            }
+            match (&self.attached, frame) {
+                (None, Ok(ClientFrame::Hello(hello))) => Box::pin(self.greet(hello)).await?,
+                (None, Ok(ClientFrame::Ping { .. } | ClientFrame::Request { .. })) => {
+                    return Err(Bye::new(CloseCode::Protocol)
+                        .because("the first frame must be a hello")
+                        .into());
+                }
+                (None, Err(error)) => {
+                    return Err(Bye::new(CloseCode::Protocol).because(error).into());
+                }
+                (Some(connection), Ok(frame)) => pass_on(connection, frame).await?,
+                (Some(connection), Err(error)) => connection.push(refusal(&error)).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets it in, or says why not.
+    async fn greet(&mut self, hello: Hello) -> Result<(), End> {
+        let connection = self.service.admit(&hello, self.socket.sink()).await?;
+        self.attached = Some(connection);
+        self.heard = Instant::now();
+        self.reader
+            .set_message_bytes_max(limit::CLIENT_MESSAGE_BYTES_MAX);
+        Ok(())
+    }
+}
+
+async fn pass_on(connection: &Connection, frame: ClientFrame) -> Result<(), End> {
+    match frame {
+        ClientFrame::Request { id, request } => {
+            let taken = connection.request(id, request).await;
+            taken.map_err(|_gone| Bye::new(CloseCode::TenantRestarted).back_after_ms(500))?;
+        }
+        ClientFrame::Ping { nonce } => {
+            let time = now();
+            connection.push(ServerFrame::Pong { nonce, time }).await;
+        }
+        ClientFrame::Hello(_) => {
+            let code = ErrorCode::UnexpectedFrame;
+            connection.push(error_frame(code, code.meaning())).await;
+        }
+    }
+    Ok(())
+}
+
+fn refusal(error: &FrameError) -> ServerFrame {
+    ServerFrame::Error {
+        id: error.id,
+        code: error.error_code().number(),
+        retry_after_ms: None,
+        explanation: error.to_string(),
+    }
+}
+
+fn error_frame(code: ErrorCode, explanation: &str) -> ServerFrame {
+    ServerFrame::Error {
+        id: None,
+        code: code.number(),
+        retry_after_ms: None,
+        explanation: explanation.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_engine::Engine;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::Terms;
+
+    /// Ten thousand idle connections are ten thousand of these.
+    #[tokio::test]
+    async fn an_idle_connection_is_small() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap());
+        let engine = Engine::in_memory().await.unwrap();
+        let service = Service::new(engine, Terms::default());
+        let bytes = size_of_val(&Arc::clone(&service).serve(stream.await.unwrap()));
+        assert!(bytes <= 1280, "{bytes} bytes");
+    }
+}

@@ -1,0 +1,199 @@
+//! What every connection of a host shares: the engine, the rules of the house, and when it leaves.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use homeroom_engine::{Connection, Engine, TenantError, hub::SocketSink};
+use homeroom_protocol::{CloseCode, Hello, Timestamp};
+use tokio::{net::TcpStream, sync::watch, time::Instant};
+
+use crate::{
+    connection::Client,
+    farewell::Bye,
+    identity::{Guests, identify},
+    upgrade::handshake,
+};
+
+/// The lowest version of the protocol that is spoken here.
+const VERSION_MIN: u32 = 1;
+/// A tenant that cannot be opened is no better a moment later.
+const RETRY_BROKEN_TENANT_MS: u64 = 30_000;
+/// At the limit of connections somebody may leave at any moment, but rarely at once.
+const RETRY_FULL_MS: u64 = 5_000;
+/// When a host leaves, its successor needs a moment; then clients come back spread over a time that
+/// grows with their number, so that no more than some hundreds a second knock.
+const SUCCESSOR_STARTS_MS: u64 = 500;
+const SPREAD_MS_MIN: u64 = 1_000;
+const SPREAD_MS_PER_CONNECTION: u64 = 2;
+
+/// The rules of the house. Every default has its reason on its field.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Who may come in without a token. Default: nobody.
+    pub guests: Guests,
+    /// From the first byte to the end of the HTTP exchange. Default 10 s: a slow mobile network needs
+    /// two, an attacker who holds sockets open would like for ever.
+    pub handshake_within: Duration,
+    /// From the WebSocket to an acceptable hello. Default 10 s.
+    pub hello_within: Duration,
+    /// From our close frame until the client hangs up. Default 2 s: it covers a slow round trip, and
+    /// closing earlier could take the close frame back.
+    pub hang_up_within: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            guests: Guests::Refused,
+            handshake_within: Duration::from_secs(10),
+            hello_within: Duration::from_secs(10),
+            hang_up_within: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Serves connections of one engine; see [`serve`](Self::serve).
+#[derive(Debug)]
+pub struct Service {
+    engine: Engine,
+    terms: Terms,
+    silence_max: Duration,
+    requests_in_flight_max: usize,
+    leaving: watch::Sender<Option<Instant>>,
+}
+
+impl Service {
+    /// Serves `engine` on these terms.
+    #[must_use]
+    pub fn new(engine: Engine, terms: Terms) -> Arc<Self> {
+        let settings = engine.settings();
+        let silence_max = Duration::from_millis(settings.heartbeat_ms.saturating_mul(3) / 2);
+        let in_flight_max = usize::try_from(settings.requests_in_flight_max).unwrap_or(usize::MAX);
+        Arc::new(Self {
+            engine,
+            terms,
+            silence_max,
+            // With none, nobody could ever ask anything.
+            requests_in_flight_max: in_flight_max.max(1),
+            leaving: watch::Sender::new(None),
+        })
+    }
+
+    /// Serves one TCP connection from its first byte to its last: for a listener of your own.
+    pub async fn serve(self: Arc<Self>, stream: TcpStream) {
+        // Boxed is what happens once: the rest is held as long as the connection lives.
+        if let Some((mut client, early)) = Box::pin(self.open(stream)).await {
+            let end = client.converse(early).await;
+            Box::pin(client.end(end)).await;
+        }
+    }
+
+    /// Like [`serve`](Self::serve), at the limit of connections: signs of life are given, clients are
+    /// told to come back.
+    pub async fn turn_away(self: Arc<Self>, stream: TcpStream) {
+        if let Some((client, _)) = self.open(stream).await {
+            let bye = Bye::new(CloseCode::Overloaded).back_after_ms(RETRY_FULL_MS);
+            client.end(bye.into()).await;
+        }
+    }
+
+    /// Tells every connection, present and future, that the host is leaving: each gives the replies
+    /// that are under way, then says bye.
+    pub fn leave(&self) {
+        self.leaving.send_if_modified(|leaving| {
+            let first = leaving.is_none();
+            leaving.get_or_insert_with(Instant::now);
+            first
+        });
+    }
+
+    /// The engine it serves.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The handshake, and what there is to be set up once.
+    async fn open(self: Arc<Self>, stream: TcpStream) -> Option<(Client, Vec<u8>)> {
+        // Small writes must not wait for each other. It fails only on a socket that is gone.
+        let _ = stream.set_nodelay(true);
+        let mut leaving = self.leaving();
+        let upgraded = tokio::select! {
+            upgraded = handshake(stream, self.terms.handshake_within) => upgraded,
+            // Nothing was promised to it yet.
+            _ = leaving.wait_for(Option::is_some) => None,
+        };
+        let (stream, early) = upgraded?;
+        Some((Client::new(self, stream), early.into()))
+    }
+
+    pub(crate) fn leaving(&self) -> watch::Receiver<Option<Instant>> {
+        self.leaving.subscribe()
+    }
+
+    pub(crate) const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// How long a client may say nothing: its heartbeat, and half as much for the network.
+    pub(crate) const fn silence_max(&self) -> Duration {
+        self.silence_max
+    }
+
+    /// How many requests of one client may wait for their reply.
+    pub(crate) const fn requests_in_flight_max(&self) -> usize {
+        self.requests_in_flight_max
+    }
+
+    /// Lets a client in who said hello.
+    pub(crate) async fn admit(
+        &self,
+        hello: &Hello,
+        sink: Box<dyn SocketSink>,
+    ) -> Result<Connection, Bye> {
+        if hello.version < VERSION_MIN {
+            return Err(Bye::new(CloseCode::UnsupportedVersion));
+        }
+        let identity = identify(hello, self.terms.guests)
+            .map_err(|refused| Bye::new(CloseCode::Unauthenticated).because(refused))?;
+        let closed = |error| closed_tenant(hello, &error);
+        let tenant = self.engine.find_tenant(&hello.tenant).map_err(closed)?;
+        let Some(tenant) = tenant else {
+            return Err(Bye::new(CloseCode::TenantNotFound));
+        };
+        tenant.attach(identity, sink).await.map_err(closed)
+    }
+
+    /// The bye of a host that leaves.
+    pub(crate) fn leave_taking(&self) -> Bye {
+        let connections = self.leaving.receiver_count() as u64;
+        let spread = SPREAD_MS_MIN.max(connections * SPREAD_MS_PER_CONNECTION);
+        // Without entropy all come back at once: worse, not wrong.
+        let after = SUCCESSOR_STARTS_MS + getrandom::u64().unwrap_or(0) % spread;
+        Bye::new(CloseCode::ShuttingDown).back_after_ms(after)
+    }
+}
+
+/// We failed, or are leaving: the client is not at fault and shall come back.
+fn closed_tenant(hello: &Hello, error: &TenantError) -> Bye {
+    match error {
+        TenantError::ShutDown => {
+            Bye::new(CloseCode::ShuttingDown).back_after_ms(SUCCESSOR_STARTS_MS)
+        }
+        error => {
+            tracing::error!(tenant = %hello.tenant, %error, "a tenant cannot be entered");
+            Bye::new(CloseCode::TenantRestarted)
+                .because("the tenant cannot be opened; its operator was told")
+                .back_after_ms(RETRY_BROKEN_TENANT_MS)
+        }
+    }
+}
+
+/// The clock, for pongs.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let ms = since.map_or(0, |since| since.as_millis());
+    Timestamp(u64::try_from(ms).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,312 @@
+//! From bytes to messages: an incremental reader of client frames that owns nothing between them.
+//!
+//! Bytes come in as they were read, in any pieces; complete messages go out, borrowed from the input
+//! when they lay in it whole. Only what is incomplete is copied, so memory follows the bytes received,
+//! never a length that was only claimed, and returns to nothing with the message.
+
+use std::{borrow::Cow, mem};
+
+use super::{Violation, unmask};
+
+/// Most frames one message may be cut into: empty fragments would otherwise cost work for ever.
+const FRAGMENTS_MAX: u16 = 256;
+const CONTROL_BYTES_MAX: u64 = 125;
+/// Flags and opcode, length, 64 bits of length, mask.
+const HEADER_BYTES_MAX: usize = 14;
+
+/// Reads one connection's client frames. After a [`Violation`] it is of no more use.
+#[derive(Debug)]
+pub struct Reader {
+    message_bytes_max: usize,
+    header: Header,
+    /// The frame whose payload is being received.
+    frame: Option<Frame>,
+    /// The message so far, unmasked: whole fragments, and the beginning of the current one.
+    message: Vec<u8>,
+    /// Fragments seen of an unfinished message; 0 when there is none.
+    fragments: u16,
+    /// A control frame's payload so far: it may come between the fragments of a message.
+    control: Vec<u8>,
+}
+
+/// What was read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A binary message.
+    Message(Cow<'a, [u8]>),
+    /// To be answered by a pong with the same payload.
+    Ping(Cow<'a, [u8]>),
+    /// Needs no answer.
+    Pong,
+    /// The client leaves; nothing follows. Its code is to be sent back.
+    Close {
+        /// Why, if it said so.
+        code: Option<u16>,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Header {
+    bytes: [u8; HEADER_BYTES_MAX],
+    /// How many of them are there.
+    len: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    opcode: Opcode,
+    last: bool,
+    mask: [u8; 4],
+    payload_bytes: usize,
+    received: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opcode {
+    Continuation,
+    Binary,
+    Close,
+    Ping,
+    Pong,
+}
+
+impl Reader {
+    /// A reader that takes messages of at most `message_bytes_max` bytes.
+    #[must_use]
+    pub fn new(message_bytes_max: usize) -> Self {
+        Self {
+            message_bytes_max,
+            header: Header::default(),
+            frame: None,
+            message: Vec::new(),
+            fragments: 0,
+            control: Vec::new(),
+        }
+    }
+
+    /// The largest message it takes, in bytes of payload.
+    #[must_use]
+    pub const fn message_bytes_max(&self) -> usize {
+        self.message_bytes_max
+    }
+
+    /// Changes the limit for frames whose header has not come yet.
+    pub const fn set_message_bytes_max(&mut self, bytes: usize) {
+        self.message_bytes_max = bytes;
+    }
+
+    /// The next item of `input`, which moves past it; `None` when all of it was taken in.
+    ///
+    /// # Errors
+    /// [`Violation`]; the connection must then end.
+    pub fn next<'a>(&mut self, input: &mut &'a mut [u8]) -> Result<Option<Item<'a>>, Violation> {
+        loop {
+            let Some(mut frame) = self.frame.take() else {
+                if !self.header.fill(input)? {
+                    return Ok(None);
+                }
+                let frame = mem::take(&mut self.header).parse()?;
+                self.admit(&frame)?;
+                self.frame = Some(frame);
+                continue;
+            };
+            let missing = frame.payload_bytes - frame.received;
+            let piece = split_front(input, missing);
+            let complete = piece.len() == missing;
+            unmask(piece, frame.mask, frame.received);
+            frame.received += piece.len();
+            if !complete {
+                self.buffer(frame.opcode).extend_from_slice(piece);
+                self.frame = Some(frame);
+                return Ok(None);
+            }
+            if let Some(payload) = self.payload(frame, piece) {
+                return frame.opcode.item(payload).map(Some);
+            }
+        }
+    }
+
+    /// Bytes on the heap: 0 between messages.
+    #[must_use]
+    pub const fn heap_bytes(&self) -> usize {
+        self.message.capacity() + self.control.capacity()
+    }
+
+    /// Judges a frame by its header and its place among the fragments.
+    fn admit(&mut self, frame: &Frame) -> Result<(), Violation> {
+        match frame.opcode {
+            Opcode::Close | Opcode::Ping | Opcode::Pong => return Ok(()),
+            Opcode::Continuation if self.fragments == 0 => {
+                return Err(Violation::StrayContinuation);
+            }
+            Opcode::Binary if self.fragments > 0 => return Err(Violation::UnfinishedMessage),
+            Opcode::Continuation | Opcode::Binary => {}
+        }
+        let bytes = self.message.len().saturating_add(frame.payload_bytes);
+        if bytes > self.message_bytes_max {
+            return Err(Violation::MessageTooBig {
+                bytes: bytes as u64,
+                max: self.message_bytes_max,
+            });
+        }
+        if self.fragments == FRAGMENTS_MAX {
+            return Err(Violation::TooManyFragments { max: FRAGMENTS_MAX });
+        }
+        self.fragments += 1;
+        Ok(())
+    }
+
+    /// A frame is complete with `piece`: the payload it completes, unless more fragments follow.
+    fn payload<'a>(&mut self, frame: Frame, piece: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let kept = self.buffer(frame.opcode);
+        let payload = if kept.is_empty() && frame.last {
+            Cow::Borrowed(piece)
+        } else {
+            kept.extend_from_slice(piece);
+            if !frame.last {
+                return None;
+            }
+            Cow::Owned(mem::take(kept))
+        };
+        if !frame.opcode.is_control() {
+            self.fragments = 0;
+        }
+        Some(payload)
+    }
+
+    const fn buffer(&mut self, opcode: Opcode) -> &mut Vec<u8> {
+        if opcode.is_control() {
+            &mut self.control
+        } else {
+            &mut self.message
+        }
+    }
+}
+
+impl Header {
+    /// Takes header bytes from `input`; whether the header is complete. What its first two bytes say is
+    /// judged as soon as they are there.
+    fn fill(&mut self, input: &mut &mut [u8]) -> Result<bool, Violation> {
+        while !input.is_empty() {
+            if usize::from(self.len) == self.size()? {
+                return Ok(true);
+            }
+            let byte = split_front(input, 1)[0];
+            self.bytes[usize::from(self.len)] = byte;
+            self.len += 1;
+        }
+        Ok(usize::from(self.len) == self.size()?)
+    }
+
+    /// How long it is, as far as is known.
+    fn size(&self) -> Result<usize, Violation> {
+        if self.len < 2 {
+            return Ok(2);
+        }
+        let [first, second] = [self.bytes[0], self.bytes[1]];
+        if first & 0x70 != 0 {
+            return Err(Violation::ReservedBits);
+        }
+        let opcode = Opcode::parse(first & 0x0f)?;
+        if second & 0x80 == 0 {
+            return Err(Violation::Unmasked);
+        }
+        if opcode.is_control() {
+            if first & 0x80 == 0 {
+                return Err(Violation::FragmentedControl);
+            }
+            if u64::from(second & 0x7f) > CONTROL_BYTES_MAX {
+                return Err(Violation::LongControl);
+            }
+        }
+        Ok(match second & 0x7f {
+            126 => 2 + 2 + 4,
+            127 => 2 + 8 + 4,
+            _ => 2 + 4,
+        })
+    }
+
+    /// The frame a complete header announces.
+    fn parse(self) -> Result<Frame, Violation> {
+        let bytes = &self.bytes[..usize::from(self.len)];
+        let (head, mask) = bytes.split_at(bytes.len() - 4);
+        let claimed = head[2..]
+            .iter()
+            .fold(0, |length, &byte| length << 8 | u64::from(byte));
+        let length = match head.len() {
+            2 => u64::from(head[1] & 0x7f),
+            4 if claimed > 125 => claimed,
+            10 if claimed > u64::from(u16::MAX) && claimed >> 63 == 0 => claimed,
+            _ => return Err(Violation::Length),
+        };
+        Ok(Frame {
+            opcode: Opcode::parse(head[0] & 0x0f)?,
+            last: head[0] & 0x80 != 0,
+            mask: mask.try_into().expect("split off four bytes"),
+            // Saturating can only happen where it is over every limit anyway.
+            payload_bytes: usize::try_from(length).unwrap_or(usize::MAX),
+            received: 0,
+        })
+    }
+}
+
+impl Opcode {
+    const fn parse(number: u8) -> Result<Self, Violation> {
+        match number {
+            0x0 => Ok(Self::Continuation),
+            0x1 => Err(Violation::Text),
+            0x2 => Ok(Self::Binary),
+            0x8 => Ok(Self::Close),
+            0x9 => Ok(Self::Ping),
+            0xa => Ok(Self::Pong),
+            opcode => Err(Violation::Opcode { opcode }),
+        }
+    }
+
+    const fn is_control(self) -> bool {
+        match self {
+            Self::Continuation | Self::Binary => false,
+            Self::Close | Self::Ping | Self::Pong => true,
+        }
+    }
+
+    fn item(self, payload: Cow<'_, [u8]>) -> Result<Item<'_>, Violation> {
+        Ok(match self {
+            Self::Continuation | Self::Binary => Item::Message(payload),
+            Self::Ping => Item::Ping(payload),
+            Self::Pong => Item::Pong,
+            Self::Close => Item::Close {
+                code: close_code(&payload)?,
+            },
+        })
+    }
+}
+
+/// RFC 6455, 7.4, and the codes registered since.
+fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
+    let Some((code, reason)) = payload.split_first_chunk() else {
+        return if payload.is_empty() {
+            Ok(None)
+        } else {
+            Err(Violation::BadClose)
+        };
+    };
+    let code = u16::from_be_bytes(*code);
+    let allowed = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+    if allowed && std::str::from_utf8(reason).is_ok() {
+        Ok(Some(code))
+    } else {
+        Err(Violation::BadClose)
+    }
+}
+
+/// Takes at most `count` bytes off the front.
+fn split_front<'a>(input: &mut &'a mut [u8], count: usize) -> &'a mut [u8] {
+    let count = count.min(input.len());
+    let (front, rest) = mem::take(input).split_at_mut(count);
+    *input = rest;
+    front
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! The real binary, as an operator runs it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+use homeroom_protocol::ServerFrame;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Client, Got};
+
+fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+    command.args(arguments).arg("--data").arg(folder);
+    command.env_remove("RUST_LOG");
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    homeroom(folder, arguments).output().unwrap()
+}
+
+/// What a command printed that must have succeeded.
+fn done(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        complaint(&output)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A running host; killed if a test forgets it.
+struct Running {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Running {
+    fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &["serve", "--listen", "127.0.0.1:0"])
+    }
+
+    fn start_with(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = homeroom(folder, arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let address = (line.strip_prefix("ws://"))
+            .and_then(|rest| rest.strip_suffix("/v1/connect\n"))
+            .unwrap_or_else(|| panic!("no address in {line:?}"));
+        Self {
+            address: address.parse().unwrap(),
+            child,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Its exit code and what it said on stderr.
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        let mut said = String::new();
+        let stderr = self.child.stderr.as_mut().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        (status.code(), said)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn sigterm_says_bye_and_exits_0_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Running::start(folder.path());
+    let mut ada = Client::enter(host.address, "ada");
+    ada.create("class-7b");
+    let (room, joined) = ada.join("class-7b", None);
+    ada.send(room, "remember me");
+    host.signal(Signal::TERM);
+    let bye = ada.until(|frame| match frame {
+        ServerFrame::Bye { code, .. } => Some(*code),
+        _ => None,
+    });
+    assert_eq!((bye, ada.read()), (4000, Got::Close(4000)));
+    drop(ada);
+    assert_eq!(host.end().0, Some(0));
+
+    // And after the hard way.
+    for _ in 0..2 {
+        let mut host = Running::start(folder.path());
+        let mut ada = Client::enter(host.address, "ada");
+        ada.join("class-7b", Some(joined));
+        assert_eq!(ada.heard().1, "remember me");
+        host.child.kill().unwrap();
+    }
+    assert!(done(folder.path(), &["check"]).contains("default\twhole up to position"));
+}
+
+#[test]
+fn a_second_signal_exits_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Running::start(folder.path());
+    // It takes its bye but does not hang up: the host would wait for it.
+    let mut ada = Client::enter(host.address, "ada");
+    host.signal(Signal::INT);
+    ada.until(|frame| matches!(frame, ServerFrame::Bye { .. }).then_some(()));
+    host.signal(Signal::INT);
+    assert_eq!(host.end().0, Some(1));
+}
+
+#[test]
+fn a_folder_serves_one_host_and_commands_go_through_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // Without a host.
+    done(folder.path(), &["tenant", "create", "north"]);
+    assert_eq!(done(folder.path(), &["tenant", "list"]), "north\tasleep\n");
+
+    let host = Running::start(folder.path());
+    let second = run(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.status.code(), Some(1));
+    let why = complaint(&second);
+    assert!(why.contains(&folder.path().display().to_string()), "{why}");
+    assert!(why.contains("in use by another process"), "{why}");
+
+    // Beside it.
+    done(folder.path(), &["tenant", "create", "south"]);
+    let mut ada = Client::enter_tenant(host.address, "south", "ada");
+    ada.is_served();
+    let listed = done(folder.path(), &["tenant", "list"]);
+    assert_eq!(listed, "default\tasleep\nnorth\tasleep\nsouth\tawake\n");
+    let again = run(folder.path(), &["tenant", "create", "south"]);
+    assert!(complaint(&again).contains("tenant south exists already"));
+    let invalid = run(folder.path(), &["tenant", "create", "South!"]);
+    assert_eq!(invalid.status.code(), Some(1));
+    assert!(done(folder.path(), &["check", "north"]).contains("north\tnothing written yet"));
+}
+
+#[test]
+fn the_admin_socket_is_the_owners_and_its_lines_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let _host = Running::start(folder.path());
+    let place = folder.path().join("admin.sock");
+    assert_eq!(
+        fs::metadata(&place).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    let mut socket = UnixStream::connect(&place).unwrap();
+    let mut answers = BufReader::new(socket.try_clone().unwrap());
+    let mut answer = |line: &[u8]| {
+        socket.write_all(line).unwrap();
+        let mut answer = String::new();
+        answers.read_line(&mut answer).unwrap();
+        answer
+    };
+    assert!(answer(b"{\"ask\":\"list_tenants\"}\n").contains("default"));
+    assert!(answer(b"what?\n").contains("refused"));
+    assert!(answer(&[b'x'; 5000]).contains("refused"));
+    let mut rest = Vec::new();
+    // The rest of the line is unread, so this may be a reset.
+    let _ = answers.read_to_end(&mut rest);
+    assert!(rest.is_empty());
+}
+
+#[test]
+fn check_finds_damage_and_says_where_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Running::start(folder.path());
+    let mut ada = Client::enter(host.address, "ada");
+    ada.create("class-7b");
+    let (room, _) = ada.join("class-7b", None);
+    ada.send(room, "precious");
+    drop(ada);
+    host.signal(Signal::TERM);
+    assert_eq!(host.end().0, Some(0));
+    assert!(done(folder.path(), &["check"]).contains("default\twhole"));
+
+    let log = folder.path().join("tenants/default/log");
+    let segment = (fs::read_dir(&log).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            fs::read(path)
+                .unwrap()
+                .windows(8)
+                .any(|it| it == b"precious")
+        })
+        .expect("bodies are not yet sealed");
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(8).position(|it| it == b"precious").unwrap();
+    bytes[at] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+
+    for arguments in [&["check"][..], &["check", "default"]] {
+        let output = run(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(1));
+        let found = String::from_utf8(output.stdout).unwrap();
+        assert!(found.starts_with("default\tdamaged: "), "{found}");
+        assert!(found.contains(&log.display().to_string()), "{found}");
+    }
+    let missing = run(folder.path(), &["check", "nobody"]);
+    assert!(complaint(&missing).contains("there is no tenant nobody"));
+}
+
+#[test]
+fn beyond_loopback_guests_need_to_be_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Running::start_with(folder.path(), &["serve", "--listen", "0.0.0.0:0"]);
+    let local = SocketAddr::from(([127, 0, 0, 1], host.address.port()));
+    let mut ada = Client::connect(local);
+    ada.say(&homeroom_protocol::ClientFrame::Hello(
+        crate::support::hello("default", "ada"),
+    ));
+    assert_eq!(ada.end(), (Some(4101), 4101));
+    host.signal(Signal::TERM);
+    let (code, said) = host.end();
+    assert_eq!(code, Some(0));
+    assert!(said.contains("--allow-guests"), "{said}");
+
+    let arguments = ["--listen", "0.0.0.0:0", "--allow-guests"];
+    let host = Running::start_with(folder.path(), &arguments);
+    let local = SocketAddr::from(([127, 0, 0, 1], host.address.port()));
+    Client::enter(local, "ada").is_served();
+}

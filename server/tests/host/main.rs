@@ -1,0 +1,8 @@
+//! The host on real sockets: what its parts must do together.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
+
+mod binary;
+mod end_to_end;
+mod hostile;
+mod support;
