@@ -1,6 +1,7 @@
 //! A live, durable room inside a program of your own: no server, no socket.
 //!
 //! Run with: `cargo run -p homeroom-examples --example embedded`
+#![expect(clippy::print_stdout, reason = "it shows what it does")]
 
 use homeroom_engine::{Config, Engine, Event, Identity};
 use homeroom_protocol::EventBody;

@@ -153,6 +153,7 @@ fn a_tail_torn_at_any_byte_is_cut_and_written_on() {
             (report.end, report.cut_bytes),
             (LastEnd::Crashed, (bytes - before_last) as u64)
         );
+        assert_eq!(torn.read(&torn.tail()).len(), before_last);
         assert_eq!(shown(&log).unwrap(), promise.kept[..9]);
         let mut rest = Promise::default();
         rest.kept = promise.kept[..9].to_vec();
@@ -289,10 +290,14 @@ fn a_segment_replaced_after_a_clean_close_is_noticed_even_if_it_is_whole() {
     promise.append(&log, &commit).unwrap();
     log.close().unwrap();
     drop(log);
+    let later = home.read(&home.tail());
     home.write(&home.tail(), &older.read(&older.tail()));
     let error = home.open(options(LARGE, false)).unwrap_err();
     assert!(matches!(error, OpenError::Behind { .. }), "{error}");
     // The newer file under the older mark.
+    let newer = older.copy();
+    newer.write(&newer.tail(), &later);
+    is_corrupt(newer.open(options(LARGE, false)), Damage::ChangedAfterClose);
     let (log, _) = older.open(options(LARGE, false)).unwrap();
     drop(log);
     older.add(&older.tail(), &[0; 200]);
@@ -389,6 +394,12 @@ fn an_emptied_folder_is_noticed_however_little_the_mark_knows() {
 
 #[test]
 fn an_older_copy_of_the_folder_is_noticed() {
+    // The mark also moves when a segment is full.
+    an_older_copy(false);
+    an_older_copy(true);
+}
+
+fn an_older_copy(checkpoint: bool) {
     let home = Home::new();
     let (log, mut promise, _) = written(&home, SMALL, 3);
     let old = home.copy();
@@ -397,7 +408,9 @@ fn an_older_copy_of_the_folder_is_noticed() {
         let commit = promise.commit(writer, vec![Bytes::from_static(b"newer"); 3]);
         promise.append(&log, &commit).unwrap();
     }
-    log.checkpoint().unwrap();
+    if checkpoint {
+        log.checkpoint().unwrap();
+    }
     drop(log);
     home.take_folder(&old);
     let error = home.open(options(SMALL, false)).unwrap_err();
@@ -451,6 +464,37 @@ fn garbage_after_the_end_is_cut_after_a_crash_unless_it_is_more_than_a_torn_writ
     );
     much.add(&much.tail(), &vec![0xAB; 1_200_000]);
     is_corrupt(much.open(options(LARGE, false)), Damage::Trailing);
+}
+
+#[test]
+fn a_whole_commit_out_of_its_place_is_refused() {
+    let home = Home::new();
+    let (log, _, before_last) = written(&home, LARGE, 3);
+    drop(log);
+    let again = home.read(&home.tail())[before_last..].to_vec();
+    home.add(&home.tail(), &again);
+    is_corrupt(home.open(options(LARGE, false)), Damage::Commit);
+}
+
+#[test]
+fn a_footer_torn_by_a_crash_is_written_again() {
+    let home = Home::new();
+    let (log, mut promise, _) = written(&home, LARGE, 3);
+    let commits_end = home.read(&home.tail()).len();
+    let open_mark = home.read(MARK.as_ref());
+    log.close().unwrap();
+    drop(log);
+    let whole = home.read(&home.tail()).len();
+    for byte in commits_end..whole {
+        let torn = home.copy();
+        torn.write(MARK.as_ref(), &open_mark);
+        torn.flip(&torn.tail(), byte);
+        let (log, report) = torn.open(options(LARGE, false)).unwrap();
+        assert_eq!(report.cut_bytes, (whole - commits_end) as u64);
+        promise.hold(&log);
+        log.close().unwrap();
+        assert_eq!(torn.verify().unwrap().last, LogPosition(9));
+    }
 }
 
 #[test]

@@ -16,7 +16,8 @@ use std::{
 
 use bytes::Bytes;
 use homeroom_engine::log::{
-    AppendError, LastEnd, Log, LogPosition, ReadError, SegmentLog, Space, WriterEpoch, disk::Disk,
+    AppendError, COMMIT_BYTES_MAX, COMMIT_RECORDS_MAX, Commit, LastEnd, Log, LogPosition,
+    ReadError, SegmentLog, Space, WriterEpoch, disk::Disk,
 };
 use proptest::prelude::*;
 use support::{
@@ -185,8 +186,8 @@ fn lives_and_power_cuts(seed: u64) {
         };
         let disk = FaultyDisk::new(model.clone(), Some(plan));
         if let Ok((log, report)) = open(Arc::new(disk), options(SEGMENT_BYTES, false)) {
-            let _ = promise.try_hold(&log);
-            for _ in 0..dice.below(12) {
+            let readable = promise.try_hold(&log).is_ok();
+            for _ in 0..if readable { dice.below(12) } else { 0 } {
                 let step = match dice.below(12) {
                     0 => log.checkpoint().map(|_| ()).map_err(|_| Stopped),
                     1 => {
@@ -206,12 +207,18 @@ fn lives_and_power_cuts(seed: u64) {
                 let _ = log.close();
             }
         }
-        if dice.below(2) == 0 {
-            model.cut_power(&mut dice);
+        match dice.below(5) {
+            0 | 1 => model.cut_power(&mut dice),
+            // The next life meets what this one left.
+            2 => continue,
+            _ => {}
         }
-        let (log, _) = open(Arc::new(model.clone()), options(SEGMENT_BYTES, false))
+        let (log, report) = open(Arc::new(model.clone()), options(SEGMENT_BYTES, false))
             .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         promise.hold(&log);
+        for n in 0..dice.below(4) {
+            assert!(append(&log, report.writer, &mut promise, n).is_ok());
+        }
         drop(log);
         model.cut_power(&mut dice);
         let (log, _) = open(Arc::new(model.clone()), options(SEGMENT_BYTES, false))
@@ -273,50 +280,73 @@ fn a_failed_fsync_refuses_everything_until_the_segment_is_copied() {
     promise.hold(&log);
 }
 
+/// As large as a commit can be.
+fn largest(promise: &mut Promise, writer: WriterEpoch) -> Commit {
+    let mut records = vec![Bytes::from_static(b"0123456789abcdef"); COMMIT_RECORDS_MAX - 1];
+    records.push(Bytes::from(vec![
+        b'x';
+        COMMIT_BYTES_MAX
+            - 16 * (COMMIT_RECORDS_MAX - 1)
+    ]));
+    promise.commit(writer, records)
+}
+
 #[test]
-fn space_runs_low_before_it_runs_out_and_comes_back() {
-    let disk = FaultyDisk::new(ModelDisk::default(), None);
-    let (log, report) = open(Arc::new(disk.clone()), options(1 << 30, false)).unwrap();
-    let mut promise = Promise::default();
-    let large = |promise: &mut Promise| {
-        promise.commit(report.writer, vec![Bytes::from(vec![b'x'; 1 << 20])])
-    };
-    let reserves = disk.count("reserve");
-    let first = large(&mut promise);
-    assert_eq!(log.append(&first).unwrap().space, Space::Reserved);
-    assert!(disk.count("reserve") <= reserves + 1);
-    // Nothing can be set aside any more, but what is set aside can be written.
-    disk.plan(Some(Plan {
-        at: 0,
-        fault: Fault::Full,
-        lasting: true,
-    }));
-    promise.kept.push(first.records[0].clone());
-    let mut low = 0;
-    for _ in 0..2 {
-        disk.plan(Some(Plan {
-            at: u64::MAX,
-            fault: Fault::Full,
-            lasting: true,
-        }));
-        let commit = large(&mut promise);
-        // Only the wish for more space fails.
-        let before = disk.operations();
-        disk.plan(Some(Plan {
-            at: before + 2,
-            fault: Fault::Full,
-            lasting: true,
-        }));
-        let appended = log.append(&commit).unwrap();
-        promise.kept.push(commit.records[0].clone());
-        low += u32::from(appended.space == Space::Low);
+fn a_writer_that_hears_low_has_space_for_what_it_may_have_in_flight() {
+    for segment_bytes in [1 << 30, 2 << 20] {
+        let model = ModelDisk::default();
+        model.set_free(Some(16 << 20));
+        let reopen = || open(Arc::new(model.clone()), options(segment_bytes, false)).unwrap();
+        let (log, report) = reopen();
+        let mut promise = Promise::default();
+        let append = |promise: &mut Promise| {
+            let commit = largest(promise, report.writer);
+            let appended = log.append(&commit);
+            if appended.is_ok() {
+                promise.kept.extend(commit.records.iter().cloned());
+            }
+            appended.map(|appended| appended.space)
+        };
+        let mut before_low = 0;
+        while append(&mut promise).unwrap() == Space::Reserved {
+            before_low += 1;
+        }
+        assert!(before_low >= 4, "{before_low} before the disk was full");
+        assert_eq!(append(&mut promise).unwrap(), Space::Low);
+        assert_eq!(append(&mut promise).unwrap(), Space::Low);
+        assert_eq!(log.checkpoint().unwrap(), Space::Low);
+        // Who goes on all the same is refused in the end, and nothing is lost by it.
+        let refusal = (0..4).find_map(|_| append(&mut promise).err());
+        assert!(matches!(refusal, Some(AppendError::Full)), "{refusal:?}");
+        promise.try_hold(&log).unwrap();
+        model.set_free(Some(64 << 20));
+        assert_eq!(log.checkpoint().unwrap(), Space::Reserved);
+        assert_eq!(append(&mut promise).unwrap(), Space::Reserved);
+        drop(log);
+        promise.hold(&reopen().0);
     }
-    assert!(low > 0);
-    assert_eq!(log.checkpoint().unwrap(), Space::Low);
-    disk.plan(None);
-    assert_eq!(log.checkpoint().unwrap(), Space::Reserved);
-    let commit = large(&mut promise);
-    assert_eq!(log.append(&commit).unwrap().space, Space::Reserved);
+}
+
+#[test]
+fn a_write_that_found_no_space_leaves_nothing_behind() {
+    let disk = FaultyDisk::new(ModelDisk::default(), None);
+    let (log, report) = open(Arc::new(disk.clone()), options(1 << 20, false)).unwrap();
+    let mut promise = Promise::default();
+    let file = || {
+        disk.inner
+            .content("/tenant/log/00000000000000000001.log".as_ref())
+    };
+    let before = file();
+    disk.plan(Some(Plan {
+        at: disk.operations(),
+        fault: Fault::Full,
+        lasting: false,
+    }));
+    let commit = promise.commit(report.writer, vec![text(1, 100)]);
+    let refusal = promise.append(&log, &commit).unwrap_err();
+    assert!(matches!(refusal, AppendError::Full), "{refusal}");
+    assert_eq!(file(), before);
+    promise.append(&log, &commit).unwrap();
 }
 
 #[test]
@@ -497,4 +527,37 @@ fn an_append_does_not_wait_for_a_checkpoint() {
     });
     log.checkpoint().unwrap();
     assert_eq!(log.bounds().last, LogPosition(2));
+}
+
+#[test]
+fn a_failure_while_opening_is_remembered_too() {
+    for at in 0..40 {
+        let model = ModelDisk::default();
+        let disk = FaultyDisk::new(model.clone(), None);
+        let (log, report) = open(Arc::new(disk.clone()), options(1 << 20, false)).unwrap();
+        let mut promise = Promise::default();
+        // Killed between the write and its fsync.
+        disk.plan(Some(Plan {
+            at: disk.operations() + 1,
+            fault: Fault::Killed,
+            lasting: true,
+        }));
+        let commit = promise.commit(report.writer, vec![text(1, 100)]);
+        promise.append(&log, &commit).unwrap_err();
+        drop(log);
+        let plan = Plan {
+            at,
+            fault: Fault::Broken,
+            lasting: false,
+        };
+        let failing = FaultyDisk::new(model.clone(), Some(plan));
+        drop(open(Arc::new(failing), options(1 << 20, false)));
+        promise.hold(
+            &open(Arc::new(model.clone()), options(1 << 20, false))
+                .unwrap()
+                .0,
+        );
+        model.cut_power(&mut Dice(at));
+        promise.hold(&open(Arc::new(model), options(1 << 20, false)).unwrap().0);
+    }
 }

@@ -142,7 +142,7 @@ impl Chat {
     async fn run(mut self, mut events: Events, mut lines: mpsc::Receiver<String>) -> ExitCode {
         self.enter();
         let end = loop {
-            if !self.open && self.entered && self.unstored == 0 {
+            if !self.open && self.entered && self.jobs.is_empty() {
                 break End::Well;
             }
             let ended = tokio::select! {
@@ -292,9 +292,11 @@ impl Chat {
             Done::Entered(Ok((joined, page))) => {
                 self.entered = true;
                 self.show_page(&page)?;
-                let others = joined.members.saturating_sub(1);
-                self.screen
-                    .notice(&format!("you are in {}, with {others} others", self.room));
+                self.screen.notice(&match joined.members {
+                    0 | 1 => format!("you are alone in {}", self.room),
+                    2 => format!("you are in {} with one other", self.room),
+                    members => format!("you are in {} with {} others", self.room, members - 1),
+                });
                 self.release()?;
             }
             Done::Entered(Err(why)) => return Err(End::Badly(format!("cannot enter: {why}"))),

@@ -194,14 +194,16 @@ impl Segment {
         Ok(table.map(|table| Sealed { table, ..sealed }))
     }
 
-    /// Whether what follows the whole commits can be one torn write.
+    /// Whether what follows the whole commits can be one torn write. A commit says of those before it
+    /// whether they were durable, so the ones before the bad spot know nothing of it, and the first one
+    /// behind it knows.
     fn judge_torn(&self, mark: &Mark, walk: &Walk) -> Result<(), OpenError> {
         let bad = walk.last.next();
         let reach = COMMIT_FRAME_BYTES_MAX as u64;
         let mut scan = Scan::new(&*self.file, self.header, walk.end, self.file_bytes);
         let found = scan.search(reach).map_err(|error| self.failed(&error))?;
         let later = found.map_or(LogPosition::START, |commit| commit.synced_to);
-        if bad <= later.max(walk.synced_to).max(mark.end) {
+        if bad <= later.max(mark.end) {
             return Err(self.corrupt(bad, Damage::Commit));
         }
         if self.file_bytes - walk.end > reach {

@@ -201,9 +201,8 @@ pub(super) fn thaw(
     let failed = |error: io::Error| LogFailure::new("reopen segment", &path, &error);
     let file = disk.open(&path, OpenMode::Write).map_err(failed)?;
     let end = sealed.trailer.commits_end;
-    file.set_size(end)
-        .and_then(|()| file.sync())
-        .map_err(failed)?;
+    // The next commit's fsync covers this; until then the footer may as well come back.
+    file.set_size(end).map_err(failed)?;
     Ok(Ready {
         tail: Tail::resume(file, path, sealed.header, end),
         table,

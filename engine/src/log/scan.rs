@@ -151,12 +151,22 @@ impl<'file> Scan<'file> {
         if self.window_at <= self.at && self.at + bytes as u64 <= window_end {
             return Ok(true);
         }
+        // What the window holds of it already is not read again, or large commits would cost twice.
+        let begin = self.at.checked_sub(self.window_at);
+        match begin.and_then(|begin| usize::try_from(begin).ok()) {
+            Some(begin) => drop(self.window.drain(..begin.min(self.window.len()))),
+            None => self.window.clear(),
+        }
+        self.window_at = self.at;
+        let held = self.window.len();
         let wanted = usize::try_from(left)
             .unwrap_or(usize::MAX)
             .min(READ_BYTES.max(bytes));
         self.window.resize(wanted, 0);
-        self.window_at = self.at;
-        let read = self.file.read_at(&mut self.window, self.at)?;
+        let read = held
+            + self
+                .file
+                .read_at(&mut self.window[held..], self.at + held as u64)?;
         self.window.truncate(read);
         Ok(read >= bytes)
     }

@@ -19,7 +19,6 @@ pub(super) struct Walk {
     pub(super) last: LogPosition,
     pub(super) newest: Option<Newest>,
     pub(super) table: Table,
-    pub(super) synced_to: LogPosition,
     pub(super) stop: Option<Unusable>,
     /// Every commit follows the one before; a whole one that does not is damage, never torn.
     pub(super) chained: bool,
@@ -40,7 +39,6 @@ pub(super) fn walk(file: &dyn DiskFile, header: &SegmentHeader, end: u64) -> io:
         last: LogPosition(header.first.0 - 1),
         newest: None,
         table: Table::default(),
-        synced_to: LogPosition(header.first.0 - 1),
         stop: None,
         chained: true,
     };
@@ -58,7 +56,6 @@ pub(super) fn walk(file: &dyn DiskFile, header: &SegmentHeader, end: u64) -> io:
                 }
                 walk.table.note(header, commit.first, at);
                 walk.last = commit.last();
-                walk.synced_to = walk.synced_to.max(commit.synced_to);
                 let (first, last) = (commit.first, commit.last());
                 let (id, writer) = (commit.id, commit.writer);
                 walk.newest = Some(Newest {

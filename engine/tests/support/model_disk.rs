@@ -25,6 +25,8 @@ struct State {
     names: BTreeMap<PathBuf, usize>,
     synced_names: BTreeMap<PathBuf, usize>,
     unsynced_names: Vec<NameChange>,
+    /// Bytes that no file claims; `None` for a disk that is never full.
+    free: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,8 @@ struct Node {
     cached: Vec<u8>,
     medium: Vec<u8>,
     unsynced: Vec<Change>,
+    /// Bytes of the disk that belong to the file, written or set aside.
+    claimed: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -118,6 +122,11 @@ impl ModelDisk {
         }
     }
 
+    /// How much more the disk takes.
+    pub fn set_free(&self, bytes: Option<u64>) {
+        self.locked().free = bytes;
+    }
+
     /// A failed fsync of a file: what was to be written is forgotten, though readers still see it, and
     /// the next fsync succeeds.
     pub fn forget_unsynced(&self, node: usize) {
@@ -186,13 +195,17 @@ impl Disk for ModelDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.locked();
         let node = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        if let Some(&replaced) = state.names.get(to) {
+            state.release(replaced, 0);
+        }
         state.rename(Some(from.into()), Some((to.into(), node)));
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.locked();
-        state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        let node = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        state.release(node, 0);
         state.rename(Some(path.into()), None);
         Ok(())
     }
@@ -216,6 +229,26 @@ impl Disk for ModelDisk {
 }
 
 impl State {
+    /// Makes the first `bytes` of a file the file's own.
+    fn claim(&mut self, node: usize, bytes: u64) -> io::Result<()> {
+        let claimed = &mut self.nodes[node].claimed;
+        if let Some(free) = &mut self.free {
+            let more = bytes.saturating_sub(*claimed);
+            *free = free.checked_sub(more).ok_or(io::ErrorKind::StorageFull)?;
+        }
+        *claimed = bytes.max(*claimed);
+        Ok(())
+    }
+
+    /// Gives back what a file has beyond `bytes`.
+    fn release(&mut self, node: usize, bytes: u64) {
+        let claimed = &mut self.nodes[node].claimed;
+        if let Some(free) = &mut self.free {
+            *free += claimed.saturating_sub(bytes);
+        }
+        *claimed = bytes.min(*claimed);
+    }
+
     fn rename(&mut self, gone: Option<PathBuf>, new: Option<(PathBuf, usize)>) {
         let change = NameChange { gone, new };
         change.apply(&mut self.names);
@@ -253,6 +286,9 @@ impl DiskFile for ModelFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk
+            .locked()
+            .claim(self.node, offset + bytes.len() as u64)?;
         self.change(Change::Write(
             usize::try_from(offset).unwrap(),
             bytes.to_vec(),
@@ -270,11 +306,13 @@ impl DiskFile for ModelFile {
     }
 
     fn set_size(&self, bytes: u64) -> io::Result<()> {
+        self.disk.locked().release(self.node, bytes);
         self.change(Change::Size(usize::try_from(bytes).unwrap()));
         Ok(())
     }
 
-    fn reserve(&self, _offset: u64, _bytes: u64) -> io::Result<Reserve> {
+    fn reserve(&self, offset: u64, bytes: u64) -> io::Result<Reserve> {
+        self.disk.locked().claim(self.node, offset + bytes)?;
         Ok(Reserve::Done)
     }
 }
