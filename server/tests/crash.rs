@@ -1,0 +1,97 @@
+//! `kill -9` at random moments under load: what was acknowledged is there once and in order, what
+//! anyone saw stays where it was, and what was unanswered can be sent again.
+//!
+//! `cargo test` does a few rounds. A long run, and one with the kills of an earlier run:
+//!
+//! ```sh
+//! HOMEROOM_CRASH_ROUNDS=60 cargo test -p homeroom-server --test crash -- --nocapture
+//! HOMEROOM_CRASH_SEED=42 cargo test -p homeroom-server --test crash -- --nocapture
+//! ```
+//!
+//! The seed chooses texts, windows and the moments of the kills; where the host is at that moment is
+//! up to the machine, so a seed makes a finding likely again, not certain.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the seed and the counts are for people"
+)]
+
+mod crash_support;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crash_support::{
+    audit::{audit, make_rooms},
+    clients::{Relay, Shared, locked},
+    dice::Dice,
+    from_env,
+    host::Home,
+    ledger::Ledger,
+    load::{Lasting, Load, settle},
+};
+use tokio::time::sleep;
+
+/// Kills under load in a plain `cargo test`.
+const ROUNDS: u64 = 6;
+/// The longest life under load, in ms.
+const LIFE_MS_MAX: u64 = 500;
+/// About twice as long as a host needs to come up, in ms.
+const RECOVERY_MS_MAX: u64 = 80;
+
+#[tokio::test]
+async fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged_or_seen() {
+    let rounds = from_env("HOMEROOM_CRASH_ROUNDS", ROUNDS);
+    let seed = from_env("HOMEROOM_CRASH_SEED", getrandom::u64().unwrap());
+    println!("HOMEROOM_CRASH_SEED={seed} HOMEROOM_CRASH_ROUNDS={rounds}");
+    let mut dice = Dice::new(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home {
+        data: folder.path().join("data"),
+        said: folder.path().join("said"),
+    };
+    std::fs::create_dir(&home.data).unwrap();
+    home.run(&["tenant", "create", "north"]);
+
+    let ledger: Shared = Arc::new(Mutex::new(Ledger::default()));
+    let relay = Relay::open().await;
+    let mut host = home.start();
+    relay.lead_to(Some(host.address));
+    make_rooms(host.address).await;
+    let lasting = Lasting::start(relay.address, &ledger).await;
+
+    for _ in 0..rounds {
+        audit(host.address, &ledger).await;
+        let load = Load::start(host.address, &ledger, &mut dice);
+        sleep(Duration::from_millis(dice.below(LIFE_MS_MAX))).await;
+        relay.lead_to(None);
+        host.kill();
+        locked(&ledger).counts.kills += 1;
+        load.end().await;
+        while dice.once_in(3) {
+            let launched = home.launch();
+            sleep(Duration::from_millis(dice.below(RECOVERY_MS_MAX))).await;
+            launched.kill();
+            locked(&ledger).counts.kills_in_recovery += 1;
+        }
+        if dice.once_in(4) {
+            home.check();
+        }
+        host = home.start();
+        relay.lead_to(Some(host.address));
+    }
+
+    audit(host.address, &ledger).await;
+    settle(host.address, &ledger, &mut dice).await;
+    audit(host.address, &ledger).await;
+    drop(lasting);
+    host.kill();
+    home.check();
+    let ledger = locked(&ledger);
+    println!("{:?}", ledger.counts);
+    assert_eq!(ledger.unanswered_total(), 0);
+    assert!(ledger.all_kept());
+}

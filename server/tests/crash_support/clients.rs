@@ -1,0 +1,116 @@
+//! Clients of the load, and a relay through which some of them outlive the host.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use homeroom_client::{Auth, Client, Event, Events, Limits, Lost, Options, UserId};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+
+use super::ledger::{Ledger, Place, ROOMS};
+
+/// The ledger, for all tasks.
+pub(crate) type Shared = Arc<Mutex<Ledger>>;
+
+pub(crate) fn locked(ledger: &Shared) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap()
+}
+
+/// A client that comes back fast.
+pub(crate) fn client(address: SocketAddr, tenant: &str, user: &UserId) -> (Client, Events) {
+    Client::connect(Options {
+        url: format!("ws://{address}"),
+        tenant: tenant.parse().unwrap(),
+        auth: Auth::Guest { name: user.clone() },
+        device: "test".parse().unwrap(),
+        limits: Limits {
+            backoff_base_ms: 20,
+            backoff_max_ms: 100,
+            ..Limits::default()
+        },
+    })
+    .unwrap()
+}
+
+/// Writes down what a client is shown. With `listener`, it must hear every event of each room, once.
+pub(crate) async fn follow(
+    mut events: Events,
+    ledger: Shared,
+    tenant: &'static str,
+    name: String,
+    listener: bool,
+) {
+    while let Some(event) = events.next().await {
+        let mut ledger = locked(&ledger);
+        match event {
+            Event::Timeline {
+                room,
+                position,
+                event,
+            } => {
+                let room = ROOMS.into_iter().find(|known| *known == room.as_str());
+                let place = Place {
+                    tenant,
+                    room: room.expect("there are no others"),
+                };
+                if listener {
+                    ledger.heard(&name, place, position, &event);
+                } else {
+                    ledger.saw(place, position, &event, &name);
+                }
+            }
+            Event::Disconnected {
+                why: Lost::Protocol(violation),
+                ..
+            } => ledger.wrong(format!("{name} in {tenant}: {violation}")),
+            broken @ (Event::Reset { .. } | Event::Removed { .. } | Event::Stopped { .. }) => {
+                ledger.wrong(format!("{name} in {tenant}: {broken:?}"));
+            }
+            Event::Connected { .. }
+            | Event::Disconnected { .. }
+            | Event::AuthenticationNeeded { .. }
+            | Event::Typing { .. }
+            | Event::Presence { .. }
+            | Event::Dropped { .. } => {}
+        }
+    }
+}
+
+/// An address that stays while hosts come and go on others.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    host: Arc<Mutex<Option<SocketAddr>>>,
+}
+
+impl Relay {
+    pub(crate) async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let host = Arc::new(Mutex::new(None));
+        let to = Arc::clone(&host);
+        tokio::spawn(async move {
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let to: Option<SocketAddr> = *to.lock().unwrap();
+                tokio::spawn(async move {
+                    // Without a host the client is hung up on, and tries again.
+                    if let Some(to) = to
+                        && let Ok(mut far) = TcpStream::connect(to).await
+                    {
+                        let _ = copy_bidirectional(&mut near, &mut far).await;
+                    }
+                });
+            }
+        });
+        Self { address, host }
+    }
+
+    pub(crate) fn lead_to(&self, host: Option<SocketAddr>) {
+        *self.host.lock().unwrap() = host;
+    }
+}
