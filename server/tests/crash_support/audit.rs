@@ -13,7 +13,8 @@ use super::{
 /// Longer than a slow machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-fn auditor() -> UserId {
+/// A member of every room who never writes.
+pub(crate) fn auditor() -> UserId {
     "auditor".parse().unwrap()
 }
 

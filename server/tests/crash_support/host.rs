@@ -75,7 +75,7 @@ impl Drop for Killed {
     }
 }
 
-/// A host that may not have come up yet.
+/// A host that may not have come up yet; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Launched {
     child: Killed,
@@ -95,13 +95,9 @@ impl Launched {
             child: self.child,
         }
     }
-
-    pub(crate) fn kill(self) {
-        drop(self);
-    }
 }
 
-/// A host that serves.
+/// A host that serves; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Serving {
     child: Killed,

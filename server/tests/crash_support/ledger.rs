@@ -46,8 +46,6 @@ pub(crate) struct Wish {
 /// What happened, for the report.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    pub(crate) kills: u64,
-    pub(crate) kills_in_recovery: u64,
     pub(crate) acks: u64,
     /// Sends that were unanswered when the host died, and were sent again.
     pub(crate) retried: u64,
@@ -88,10 +86,8 @@ impl Ledger {
         let number = self.numbers.entry((place, author.clone())).or_default();
         *number += 1;
         let number = *number;
-        let padding = match dice.below(20) {
-            0 => dice.below(PADDING_MAX),
-            _ => dice.below(200),
-        };
+        let padding_max = if dice.once_in(20) { PADDING_MAX } else { 200 };
+        let padding = dice.below(padding_max);
         let Place { tenant, room } = place;
         let text = format!(
             "{tenant} {room} {author} {number} {}",
@@ -197,6 +193,11 @@ impl Ledger {
         self.saw(place, at, event, who);
     }
 
+    /// A listener was let into a room: what comes next is the event after this one.
+    pub(crate) fn begins(&mut self, who: &str, place: Place, at: Position) {
+        self.heard.entry((who.to_owned(), place)).or_insert(at);
+    }
+
     /// Where a listener is.
     pub(crate) fn place_of(&self, who: &str, place: Place) -> Option<Position> {
         self.heard.get(&(who.to_owned(), place)).copied()
@@ -287,18 +288,14 @@ impl Ledger {
         self.counts.stored_unanswered += stored.count() as u64;
     }
 
-    /// How many wishes are acknowledged and how many of those the history holds: the same, or it fails.
+    /// Whether every wish is acknowledged, and was seen at the place its acknowledgement named.
     pub(crate) fn all_kept(&self) -> bool {
         self.wishes.iter().all(|wish| {
-            let seen = self.seen.get(&wish.place);
-            let kept = wish.acked.map(|sent| sent.position).and_then(|at| {
-                let (found, event) = seen?.get(&at.seq.0)?;
-                Some(
-                    (*found == at)
-                        && matches!(&event.body, EventBody::Message { text } if *text == wish.text),
-                )
+            let seen = wish.acked.and_then(|sent| {
+                let seen = self.seen.get(&wish.place)?.get(&sent.position.seq.0)?;
+                (seen.0 == sent.position).then_some(&seen.1.body)
             });
-            kept == Some(true)
+            matches!(seen, Some(EventBody::Message { text }) if *text == wish.text)
         })
     }
 }

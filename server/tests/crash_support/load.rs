@@ -118,11 +118,13 @@ impl Lasting {
         for tenant in TENANTS {
             let name = "lasting listener";
             let (client, events) = client(relay, tenant, &user(name));
-            let ledger = Arc::clone(ledger);
-            let following = follow(events, ledger, tenant, name.to_owned(), true);
+            let following = follow(events, Arc::clone(ledger), tenant, name.to_owned(), true);
             lasting.following.push(tokio::spawn(following));
             for room in ROOMS {
-                client.join(&room.parse().unwrap(), None).await.unwrap();
+                let place = Place { tenant, room };
+                let resume = locked(ledger).place_of(name, place);
+                let joined = client.join(&room.parse().unwrap(), resume).await;
+                locked(ledger).begins(name, place, joined.unwrap().position);
             }
             lasting.clients.push(client);
         }
@@ -162,6 +164,7 @@ async fn listen_again(
                         let what = format!("{name} in {tenant} {room}: {joined:?} for {resume:?}");
                         ledger.wrong(what);
                     }
+                    ledger.begins(name, Place { tenant, room }, joined.position);
                 }
                 Err(error) => ledger.wrong(format!("{name} in {tenant} {room}: {error}")),
             }
