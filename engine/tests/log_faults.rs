@@ -528,3 +528,36 @@ fn an_append_does_not_wait_for_a_checkpoint() {
     log.checkpoint().unwrap();
     assert_eq!(log.bounds().last, LogPosition(2));
 }
+
+#[test]
+fn a_failure_while_opening_is_remembered_too() {
+    for at in 0..40 {
+        let model = ModelDisk::default();
+        let disk = FaultyDisk::new(model.clone(), None);
+        let (log, report) = open(Arc::new(disk.clone()), options(1 << 20, false)).unwrap();
+        let mut promise = Promise::default();
+        // Killed between the write and its fsync.
+        disk.plan(Some(Plan {
+            at: disk.operations() + 1,
+            fault: Fault::Killed,
+            lasting: true,
+        }));
+        let commit = promise.commit(report.writer, vec![text(1, 100)]);
+        promise.append(&log, &commit).unwrap_err();
+        drop(log);
+        let plan = Plan {
+            at,
+            fault: Fault::Broken,
+            lasting: false,
+        };
+        let failing = FaultyDisk::new(model.clone(), Some(plan));
+        drop(open(Arc::new(failing), options(1 << 20, false)));
+        promise.hold(
+            &open(Arc::new(model.clone()), options(1 << 20, false))
+                .unwrap()
+                .0,
+        );
+        model.cut_power(&mut Dice(at));
+        promise.hold(&open(Arc::new(model), options(1 << 20, false)).unwrap().0);
+    }
+}

@@ -15,9 +15,9 @@ use crate::{
     command::{Answer, Command, Joined, MembersPage, Page, RequestError, Sent},
     driver::{Call, Driver},
     event::{Event, StopReason},
-    handshake::{InvalidUrl, Target},
     machine::{Counters, Limits, Machine, Settings},
     moment::Moment,
+    transport::{InvalidUrl, Target},
 };
 
 /// Calls that may wait for the client's task to look at them. It looks at once: this only has to

@@ -15,10 +15,9 @@ use tokio::{
 use crate::{
     command::{Command, Outcome},
     event::Event,
-    handshake::Target,
     machine::{Counters, Machine, State},
     moment::Moment,
-    transport::{self, Incoming, Outgoing, Reader, Writer},
+    transport::{self, Incoming, Outgoing, Reader, Target, Writer},
 };
 
 /// How long a server may take to take the goodbye of a client that ends.

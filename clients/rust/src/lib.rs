@@ -46,7 +46,6 @@ mod client;
 mod command;
 mod driver;
 mod event;
-mod handshake;
 pub mod machine;
 mod moment;
 mod requests;
@@ -56,10 +55,10 @@ mod transport;
 pub use client::{Client, ConnectError, Events, Options};
 pub use command::{Answer, Command, Joined, MembersPage, Outcome, Page, RequestError, Sent};
 pub use event::{Event, Lost, Removal, StopReason, Violation};
-pub use handshake::InvalidUrl;
 pub use homeroom_protocol::{
     Auth, DeviceId, DeviceState, Direction, ErrorCode, EventBody, IdempotencyKey, Position,
     Presence, ResetReason, RoomId, Seq, TenantName, TimelineEvent, Timestamp, UserId,
 };
 pub use machine::{Counters, Limits};
 pub use moment::Moment;
+pub use transport::InvalidUrl;

@@ -14,8 +14,8 @@ use homeroom_server::{HostConfig, REQUEST_BYTES_MAX, Terms};
 use socket2::SockRef;
 
 use crate::support::{
-    Client, Got, Server, client_frame, client_header, config, encode, hello, message, send,
-    upgrade_request,
+    Client, Got, PATIENCE, Server, client_frame, client_header, config, encode, hello, message,
+    send, upgrade_request,
 };
 
 /// Short enough to wait for, long enough not to hit anyone who is only slow.
@@ -86,6 +86,23 @@ fn whoever_breaks_the_rules_is_told_and_closed_and_nobody_else_notices() {
     }
     let position = ada.send(room, "all quiet");
     assert_eq!(ada.heard(), (position.seq, "all quiet".to_owned()));
+    server.stop();
+}
+
+#[test]
+fn whoever_is_still_talking_hears_why_it_is_over() {
+    let server = Server::start(
+        Config::default(),
+        with_terms(|terms| terms.hang_up_within = PATIENCE),
+    );
+    let mut mallory = Client::enter(server.address(), "mallory");
+    mallory.write(&client_frame(0x81, b"hello"));
+    // A socket that was closed over unread bytes would answer these with a reset.
+    for _ in 0..1_000 {
+        mallory.write(&[0; 4_000]);
+    }
+    assert_eq!(mallory.end(), (Some(4200), 4200));
+    drop(mallory);
     server.stop();
 }
 

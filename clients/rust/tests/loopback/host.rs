@@ -15,6 +15,8 @@ use tokio::{
 };
 
 const EPOCH: u64 = 5;
+/// What the ping behind the upgrade carries.
+const EARLY: &[u8; 5] = b"early";
 
 pub(crate) struct Host {
     listener: TcpListener,
@@ -108,8 +110,8 @@ impl Host {
             "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-protocol: homeroom.v1.msgpack\r\nsec-websocket-accept: {digest}\r\n\r\n"
         );
-        // A WebSocket pong follows in the same packet: bytes behind the upgrade must not get lost.
-        let answer = [answer.as_bytes(), &[0x8a, 0x00]].concat();
+        // A WebSocket ping is in the same packet: what follows the upgrade must not get lost.
+        let answer = [answer.as_bytes(), &[0x89, 5], EARLY].concat();
         stream.write_all(&answer).await.unwrap();
         Link {
             socket: WebSocket::after_handshake(stream, Role::Server),
@@ -140,6 +142,7 @@ impl Link {
             Said::Frame(ClientFrame::Hello(hello)) => hello,
             other => panic!("no hello: {other:?}"),
         };
+        assert_eq!(self.hear().await, Said::Pong(EARLY.to_vec()));
         self.say(&[ServerFrame::Welcome(Welcome {
             version: 1,
             capabilities: Vec::new(),

@@ -20,7 +20,7 @@ use tokio::{
     net::tcp::{OwnedReadHalf, OwnedWriteHalf},
 };
 
-use crate::handshake::Upgraded;
+use super::handshake::Upgraded;
 
 /// What a read brings.
 #[derive(Debug)]
