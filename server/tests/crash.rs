@@ -29,15 +29,13 @@ use crash_support::{
     from_env,
     host::Home,
     ledger::Ledger,
-    load::{Lasting, Load, settle},
+    load::{Lasting, Load, life, settle},
 };
 use relay::Relay;
 use tokio::time::sleep;
 
 /// Kills under load in a plain `cargo test`.
 const ROUNDS: u64 = 6;
-/// The longest life under load, in ms.
-const LIFE_MS_MAX: u64 = 500;
 /// About twice as long as a host needs to come up, in ms.
 const RECOVERY_MS_MAX: u64 = 80;
 
@@ -66,7 +64,7 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged_or_seen() {
     for _ in 0..rounds {
         audit(host.address, &ledger).await;
         let load = Load::start(host.address, &ledger, &mut dice);
-        sleep(Duration::from_millis(dice.below(LIFE_MS_MAX))).await;
+        sleep(life(&mut dice)).await;
         relay.lead_to(None);
         host.kill();
         load.end().await;

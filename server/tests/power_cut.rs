@@ -27,7 +27,6 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use crash_support::{
@@ -37,7 +36,7 @@ use crash_support::{
     from_env,
     host::{Home, Serving},
     ledger::{Ledger, Place},
-    load::{Lasting, Load, settle},
+    load::{Lasting, Load, life, settle},
 };
 use device::Disk;
 use rustix::process::Signal;
@@ -45,8 +44,6 @@ use tokio::time::sleep;
 
 /// Cuts of each kind in a plain `cargo test`.
 const CUTS: u64 = 4;
-/// The longest life under load, in ms.
-const LIFE_MS_MAX: u64 = 400;
 
 /// A host on a disk whose power can be cut.
 struct Machine {
@@ -104,7 +101,7 @@ impl Machine {
     /// Runs a load for a random time; the host is then stopped or killed by `signal`.
     async fn work_until(&mut self, host: &Serving, signal: Signal) -> Load {
         let load = Load::start(host.address, &self.ledger, &mut self.dice);
-        sleep(Duration::from_millis(self.dice.below(LIFE_MS_MAX))).await;
+        sleep(life(&mut self.dice)).await;
         host.signal(signal);
         load
     }

@@ -10,6 +10,18 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// So small that segments are closed, snapshots written and keys read from the index in every life of a
+/// second or two, and a kill can fall into any of it. The keys are many more than are in flight, so that no
+/// look-up is overtaken: that send would be refused for a second, and those behind it stored first.
+const SMALL: [&str; 6] = [
+    "--segment-bytes",
+    "100000",
+    "--snapshot-every",
+    "50",
+    "--keys-in-memory",
+    "400",
+];
+
 /// Where a host keeps its data, and where what it says goes.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
@@ -51,6 +63,7 @@ impl Home {
     /// Starts a host and does not wait for it.
     pub(crate) fn launch(&self) -> Launched {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.args(SMALL);
         let child = command.stdout(Stdio::piped()).stderr(self.ear());
         Launched {
             child: Killed(child.spawn().unwrap()),

@@ -34,6 +34,13 @@ const WINDOW_MAX: u64 = 12;
 /// For answers that were on their way when the host died.
 const AFTERGLOW: Duration = Duration::from_millis(30);
 
+/// How long a host lives under load: mostly a moment, sometimes long enough for the work that is done
+/// once a second (marks, snapshots, the index).
+pub(crate) fn life(dice: &mut Dice) -> Duration {
+    let ms_max = if dice.once_in(4) { 2_500 } else { 500 };
+    Duration::from_millis(dice.below(ms_max))
+}
+
 /// The clients of one life of the host.
 #[derive(Debug)]
 pub(crate) struct Load {
