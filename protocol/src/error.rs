@@ -102,7 +102,6 @@ code_table! {
         4002 Idle "Nothing was heard from this client for too long.",
         4003 TooSlow "This client drained no byte for too long.",
         4004 Overloaded "The server takes no more connections at the moment.",
-        4005 Replaced "A newer connection of this session took over.",
         4100 HelloTimeout "No hello came in time.",
         4101 Unauthenticated "The hello carried no identity that is accepted here.",
         4102 SessionExpired "The session has expired.",
@@ -111,6 +110,7 @@ code_table! {
         4202 Revoked "The session was revoked.",
         4203 TenantNotFound "There is no such tenant.",
         4204 UnsupportedVersion "No version of the protocol is spoken by both sides.",
+        4205 Replaced "A newer connection of this session took over.",
     }
 }
 

@@ -308,7 +308,7 @@ pub enum ServerFrame {
     Bye {
         /// A [`CloseCode`](crate::CloseCode) by number.
         code: u16,
-        /// How long to wait before reconnecting; `None`: do not reconnect.
+        /// How long to wait before reconnecting, where the code's range says to; `None`: no time is named.
         reconnect_after_ms: Option<u64>,
         /// For the developer.
         explanation: String,

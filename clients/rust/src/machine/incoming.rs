@@ -201,10 +201,7 @@ impl<T> Machine<T> {
     fn bye(&mut self, now: Moment, code: u16, after_ms: Option<u64>, explanation: String) {
         let retry = match after_ms {
             Some(ms) => Next::AfterMs(self.backoff.spread_ms(ms)),
-            None => Next::Stop(StopReason::Refused {
-                code,
-                explanation: explanation.clone(),
-            }),
+            None => Next::Backoff,
         };
         let next = after_close(code, &explanation, retry);
         self.disconnect(now, Lost::Closed { code, explanation }, next);

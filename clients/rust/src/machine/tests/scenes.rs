@@ -339,10 +339,12 @@ fn every_close_code_is_acted_on_by_its_range() {
         script.machine.closed(script.now, code, "x".into());
         assert_eq!(script.machine.state(), State::Waiting);
     }
-    // A bye that names no time means it.
+    // A bye that names no time changes nothing of that.
     let mut script = Script::live();
-    script.server(&[bye(CloseCode::Replaced, None)]);
-    assert_eq!(script.machine.state(), State::Stopped);
+    script.server(&[bye(CloseCode::TooSlow, None)]);
+    assert_eq!(script.machine.state(), State::Waiting);
+    script.pass_to_deadline();
+    assert_eq!(script.machine.state(), State::Connecting);
 }
 
 #[test]
