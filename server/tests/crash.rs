@@ -27,17 +27,16 @@ use crash_support::{
     clients::{Shared, locked},
     dice::Dice,
     from_env,
-    host::Home,
+    host::{COMING_UP_MS_MAX, Home},
     ledger::Ledger,
     load::{Lasting, Load, life, settle},
 };
 use relay::Relay;
+use rustix::process::Signal;
 use tokio::time::sleep;
 
 /// Kills under load in a plain `cargo test`.
 const ROUNDS: u64 = 6;
-/// About twice as long as a host needs to come up, in ms.
-const RECOVERY_MS_MAX: u64 = 80;
 
 #[tokio::test]
 async fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged_or_seen() {
@@ -70,7 +69,8 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged_or_seen() {
         load.end().await;
         while dice.once_in(3) {
             let launched = home.launch();
-            sleep(Duration::from_millis(dice.below(RECOVERY_MS_MAX))).await;
+            sleep(Duration::from_millis(dice.below(COMING_UP_MS_MAX))).await;
+            launched.signal(Signal::KILL);
             drop(launched);
             kills_in_recovery += 1;
         }
@@ -94,4 +94,27 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged_or_seen() {
     );
     assert_eq!(ledger.unanswered_total(), 0);
     assert!(ledger.all_kept());
+}
+
+#[tokio::test]
+async fn kill_9_while_a_data_folder_is_made_leaves_one_that_opens() {
+    let seed = from_env("HOMEROOM_CRASH_SEED", getrandom::u64().unwrap());
+    println!("HOMEROOM_CRASH_SEED={seed}");
+    let mut dice = Dice::new(seed);
+    for _ in 0..from_env("HOMEROOM_CRASH_ROUNDS", ROUNDS) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home {
+            data: folder.path().join("data"),
+            said: folder.path().join("said"),
+        };
+        let launched = home.launch();
+        sleep(Duration::from_millis(dice.below(COMING_UP_MS_MAX))).await;
+        launched.signal(Signal::KILL);
+        drop(launched);
+        let host = home.start();
+        home.run(&["tenant", "create", "north"]);
+        make_rooms(host.address).await;
+        host.kill();
+        home.check();
+    }
 }

@@ -27,6 +27,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use crash_support::{
@@ -34,7 +35,7 @@ use crash_support::{
     clients::{Shared, client, locked},
     dice::Dice,
     from_env,
-    host::{Home, Serving},
+    host::{COMING_UP_MS_MAX, Home, Serving},
     ledger::{Ledger, Place},
     load::{Lasting, Load, life, settle},
 };
@@ -44,6 +45,18 @@ use tokio::time::sleep;
 
 /// Cuts of each kind in a plain `cargo test`.
 const CUTS: u64 = 4;
+
+/// `None`, with a reason for people, where there can be none.
+fn disk(folder: &Path) -> Option<Disk> {
+    match Disk::format(folder) {
+        Ok(disk) => Some(disk),
+        Err(missing) => {
+            // Past the capture of the test harness, which would hide it.
+            let _ = writeln!(io::stderr(), "power cuts skipped: {missing}");
+            None
+        }
+    }
+}
 
 /// A host on a disk whose power can be cut.
 struct Machine {
@@ -55,17 +68,10 @@ struct Machine {
 }
 
 impl Machine {
-    /// `None`, with a reason for people, where there can be none.
+    /// `None` where there is no disk.
     async fn build(folder: &Path) -> Option<Self> {
         let seed = from_env("HOMEROOM_CRASH_SEED", getrandom::u64().unwrap());
-        let disk = match Disk::format(folder) {
-            Ok(disk) => disk,
-            Err(missing) => {
-                // Past the capture of the test harness, which would hide it.
-                let _ = writeln!(io::stderr(), "power cuts skipped: {missing}");
-                return None;
-            }
-        };
+        let disk = disk(folder)?;
         println!("HOMEROOM_CRASH_SEED={seed}");
         let machine = Self {
             folder: folder.to_owned(),
@@ -211,6 +217,36 @@ async fn what_was_not_synced_before_kill_9_is_synced_before_it_is_shown() {
     let audited = locked(&machine.ledger).counts.events_audited - audited;
     assert_eq!(audited, 2 * shown);
     host.kill();
+}
+
+#[tokio::test]
+async fn a_power_cut_while_a_data_folder_is_made_leaves_one_that_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut disk) = disk(folder.path()) else {
+        return;
+    };
+    let seed = from_env("HOMEROOM_CRASH_SEED", getrandom::u64().unwrap());
+    println!("HOMEROOM_CRASH_SEED={seed}");
+    let mut dice = Dice::new(seed);
+    let home = Home {
+        data: disk.mounted_at().join("data"),
+        said: folder.path().join("said"),
+    };
+    for _ in 0..from_env("HOMEROOM_POWER_CUTS", CUTS) {
+        let launched = home.launch();
+        sleep(Duration::from_millis(dice.below(COMING_UP_MS_MAX))).await;
+        launched.signal(Signal::STOP);
+        let held = disk.what_it_holds();
+        drop(launched);
+        disk = disk.replaced_by(&held);
+
+        let host = home.start();
+        home.run(&["tenant", "create", "north"]);
+        make_rooms(host.address).await;
+        host.kill();
+        home.check();
+        fs::remove_dir_all(&home.data).unwrap();
+    }
 }
 
 /// Lets a twin store one more message; the text, without its padding.

@@ -22,6 +22,9 @@ const SMALL: [&str; 6] = [
     "400",
 ];
 
+/// About twice as long as a host needs to come up, in ms.
+pub(crate) const COMING_UP_MS_MAX: u64 = 80;
+
 /// Where a host keeps its data, and where what it says goes.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
@@ -81,6 +84,12 @@ impl Home {
 #[derive(Debug)]
 struct Killed(Child);
 
+impl Killed {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+}
+
 impl Drop for Killed {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -96,6 +105,11 @@ pub(crate) struct Launched {
 }
 
 impl Launched {
+    /// After SIGSTOP it does nothing any more, and only SIGKILL ends it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.child.signal(signal);
+    }
+
     fn ready(mut self) -> Serving {
         let stdout = self.child.0.stdout.take().expect("piped");
         let mut line = String::new();
@@ -120,7 +134,7 @@ pub(crate) struct Serving {
 impl Serving {
     /// After SIGSTOP it does nothing any more, and only SIGKILL ends it.
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child.0), signal).unwrap();
+        self.child.signal(signal);
     }
 
     /// SIGKILL; returns when the process is gone.
