@@ -246,6 +246,8 @@ async fn a_power_cut_while_a_data_folder_is_made_leaves_one_that_opens() {
         host.kill();
         home.check();
         fs::remove_dir_all(&home.data).unwrap();
+        // Or the next cut brings it back.
+        disk.sync();
     }
 }
 
