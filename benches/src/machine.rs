@@ -24,6 +24,9 @@ pub struct Machine {
     pub system: String,
     /// Median of a 4 KiB write with its fsync in the folder that is measured, in ms.
     pub fsync_ms: f64,
+    /// Programs that wanted a core in the minute before, on average: above 0 others were at work too.
+    /// 0 where the system does not say.
+    pub load: f64,
     /// Whether the compiler optimised: figures of a debug build say nothing.
     pub optimised: bool,
 }
@@ -37,6 +40,8 @@ impl Machine {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let memory = proc_field("/proc/meminfo", "MemTotal");
         let kib = memory.split(' ').next().and_then(|kib| kib.parse().ok());
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().and_then(|load| load.parse().ok());
         Ok(Self {
             date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             cpu: proc_field("/proc/cpuinfo", "model name"),
@@ -44,6 +49,7 @@ impl Machine {
             memory_mib: kib.unwrap_or(0_u64) / 1024,
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             fsync_ms: fsync_ms(folder)?,
+            load: load.unwrap_or(0.0),
             optimised: !cfg!(debug_assertions),
         })
     }

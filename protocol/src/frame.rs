@@ -79,7 +79,8 @@ pub enum Request {
     Join {
         /// The room.
         room: RoomId,
-        /// The last position this client has; `None` to start with what happens next.
+        /// The last position this client has; `None` to start with what happens next. Only members
+        /// resume: others are refused with [`NotMember`](crate::ErrorCode::NotMember).
         resume: Option<Position>,
     },
     /// Ends the membership, on all of the user's connections. Reply: [`ServerFrame::Done`].

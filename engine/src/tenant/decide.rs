@@ -97,6 +97,7 @@ pub(super) fn create(
 pub(super) fn join(
     ground: Ground<'_>,
     id: &RoomId,
+    resume: Option<Position>,
     listening_to: impl FnOnce(RoomNumber) -> usize,
 ) -> Result<(RoomNumber, Option<Event>), Refusal> {
     ground.may_read()?;
@@ -108,6 +109,11 @@ pub(super) fn join(
     )?;
     if room.has(ground.user()) {
         return Ok((room.number, None));
+    }
+    // Whoever resumes was a member: a client that comes back by itself must not bring its user back
+    // into a room they left meanwhile.
+    if resume.is_some() {
+        return Err(Refusal::NotMember);
     }
     ground.may_write()?;
     check_count(

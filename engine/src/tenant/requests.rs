@@ -178,9 +178,9 @@ impl Tenant {
     ) -> Reply {
         let Asked { connection, id, .. } = *asked;
         let ground = self.ground(&asked.asker, asked.moment);
-        let (number, event) =
-            decide::join(ground, room, |room| self.listening_to(connection, room))?;
-        // Against the head before the asker's own event: nobody was ever given a seq above it.
+        let (number, event) = decide::join(ground, room, resume, |room| {
+            self.listening_to(connection, room)
+        })?;
         let reset = self.reset_reason(number, resume);
         if let Some(event) = event {
             self.commit(event, out);

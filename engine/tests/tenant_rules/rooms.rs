@@ -132,15 +132,16 @@ fn a_position_of_another_life_or_from_the_future_is_reset_to_the_head() {
         assert_eq!((position, reset), (head, Some(reason)));
     }
 
-    // Bob's own joining takes seq 2, which nobody had been given when he named it.
+    // A client that comes back by itself does not make its user a member again.
     let bob = world.connect("bob", "web");
-    let ServerFrame::Joined {
-        position, reset, ..
-    } = world.request(bob, join("math", Some(ahead)))
-    else {
-        panic!("not joined");
-    };
-    assert_eq!((position, reset), (ahead, Some(ResetReason::Ahead)));
+    for resume in [strange, ahead, head] {
+        let refused = world.request(bob, join("math", Some(resume)));
+        let ServerFrame::Error { code, .. } = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(code, ErrorCode::NotMember.number());
+    }
+    assert_eq!(world.tenant.rooms().next().unwrap().head(), head);
 }
 
 #[test]

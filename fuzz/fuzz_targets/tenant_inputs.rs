@@ -1,0 +1,322 @@
+//! Any list of inputs to one tenant, with clocks that jump, disks that fill and crashes in between.
+//! Nothing may panic, every room's `seq` is dense, time never goes back, and a replay of what is
+//! durable is what was lived. The hub in memory holds every delivery to its contract meanwhile.
+#![no_main]
+
+#[path = "../../engine/tests/tenant_rules/hub.rs"]
+#[allow(dead_code, reason = "the tests of the tenant use the rest")]
+mod hub;
+#[path = "../../engine/tests/tenant_rules/support.rs"]
+#[allow(dead_code, reason = "the tests of the tenant use the rest")]
+mod support;
+
+use std::collections::BTreeMap;
+
+use homeroom_engine::{
+    domain::{HistoryError, Storage},
+    hub::Generation,
+    identity::{Identity, Scopes},
+    log::LogPosition,
+    tenant::{Disconnection, Input, Whom},
+};
+use homeroom_fuzz::Choices;
+use homeroom_protocol::{
+    ClientFrame, ConnectionId, DeviceId, DeviceState, Direction, Position, Request, RoomId,
+    RoomNumber, Seq, Timestamp, decode_client_message, limit,
+};
+use libfuzzer_sys::fuzz_target;
+
+use support::{Waiting, World, durable_state, key, user};
+
+const USERS: [&str; 3] = ["ada", "bob", "eve"];
+const ROOMS: [&str; 3] = ["math", "physics", "art"];
+const DEVICES: [&str; 2] = ["phone", "desk"];
+/// Longest wait in ms: past the life of a key.
+const PASS_MS_MAX: u64 = 25 * 3_600_000;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut choices = Choices::new(bytes);
+    let mut run = Run::new(&mut choices);
+    while !choices.is_empty() {
+        run.step(&mut choices);
+    }
+    run.check();
+});
+
+struct Run {
+    world: World,
+    connections: Vec<ConnectionId>,
+    /// Its look-up is on its way while others go on.
+    slow: Option<Waiting>,
+}
+
+impl Run {
+    fn new(choices: &mut Choices<'_>) -> Self {
+        let (tight, keys) = (choices.flag(), [0, 2, 100][choices.below(3)]);
+        let mut world = World::with(|settings| {
+            settings.keys_in_memory_max = keys;
+            if tight {
+                settings.rooms_max = 2;
+                settings.members_per_room_max = 2;
+                settings.rooms_per_user_max = 2;
+                settings.rooms_per_connection_max = 1;
+                settings.connections_max = 4;
+                settings.lingering_devices_max = 1;
+            }
+        });
+        world.sync_at_once = choices.flag();
+        Self {
+            world,
+            connections: Vec::new(),
+            slow: None,
+        }
+    }
+
+    fn step(&mut self, choices: &mut Choices<'_>) {
+        match choices.below(16) {
+            0 | 1 => self.connect(choices),
+            2 => self.end(choices),
+            3..=8 => {
+                let request = self.request(choices);
+                self.post(choices, request);
+            }
+            9 => self.raw(choices),
+            10 => {
+                let request = self.request(choices);
+                self.ask_slow(choices, request);
+            }
+            11 => self.decide_slow(),
+            12 => {
+                // The hub asks for pages by itself; this one is nobody's, and must do no harm.
+                let input = Input::Page {
+                    connection: self.connection(choices),
+                    room: self.room(choices),
+                    generation: Generation(u64::MAX - choices.number()),
+                    from: Seq(choices.number()),
+                };
+                self.world.input(input);
+            }
+            13 => match choices.below(3) {
+                0 => self.world.pass(choices.number() % PASS_MS_MAX),
+                1 => self
+                    .world
+                    .pass(choices.number().saturating_mul(60_000) % PASS_MS_MAX),
+                _ => {
+                    let back = self.world.now.0.saturating_sub(choices.number());
+                    self.world.now = Timestamp(back);
+                }
+            },
+            14 => {
+                let most = choices.below(8);
+                self.world.sync_to(self.world.durable() + most);
+            }
+            _ => self.trouble(choices),
+        }
+    }
+
+    fn trouble(&mut self, choices: &mut Choices<'_>) {
+        match choices.below(6) {
+            0 => self.world.storage = Storage::Full,
+            1 => self.world.storage = Storage::Open,
+            2 => self.world.broken_history = Some(HistoryError::Unreadable),
+            3 => self.world.broken_history = Some(HistoryError::Trimmed),
+            4 => self.world.broken_history = None,
+            _ => {
+                self.slow = None;
+                self.connections.clear();
+                self.world.crash();
+                self.check();
+            }
+        }
+    }
+
+    fn connect(&mut self, choices: &mut Choices<'_>) {
+        let device = DeviceId::new(DEVICES[choices.below(2)]).expect("a valid device id");
+        let who = user(USERS[choices.below(3)]);
+        let scopes = [
+            Scopes::ALL,
+            Scopes::ALL,
+            Scopes::READ,
+            Scopes::WRITE,
+            Scopes::NONE,
+        ];
+        let mut identity = Identity::new(who, device).with_scopes(scopes[choices.below(5)]);
+        identity.expires = self.moment(choices);
+        self.connections.push(self.world.connect_as(identity));
+    }
+
+    /// Ways for sessions to end, or to go on for longer.
+    fn end(&mut self, choices: &mut Choices<'_>) {
+        let connection = self.connection(choices);
+        match choices.below(6) {
+            0 => self.world.disconnect(connection, Disconnection::Clean),
+            1 => self.world.disconnect(connection, Disconnection::Vanished),
+            2 | 3 => {
+                let expires = self.moment(choices);
+                self.world.input(Input::Renew {
+                    connection,
+                    expires,
+                });
+            }
+            which => {
+                let who = user(USERS[choices.below(3)]);
+                let device = DeviceId::new(DEVICES[choices.below(2)]).expect("a valid device id");
+                let whom = match (which, choices.flag()) {
+                    (4, _) => Whom::Connection(connection),
+                    (_, true) => Whom::User(who),
+                    (_, false) => Whom::Device { user: who, device },
+                };
+                self.world.input(Input::Revoke { whom });
+            }
+        }
+    }
+
+    fn request(&mut self, choices: &mut Choices<'_>) -> Request {
+        let room = self.room(choices);
+        let id = RoomId::new(ROOMS[choices.below(3)]).expect("a valid room id");
+        match choices.below(12) {
+            0 => Request::Create {
+                key: key(choices.number()),
+                room: id,
+                title: choices.flag().then(|| long(choices)),
+            },
+            1 | 2 => {
+                let resume = choices.flag().then(|| self.position(choices));
+                Request::Join { room: id, resume }
+            }
+            3 => Request::Leave { room },
+            4..=6 => Request::Send {
+                key: key(choices.number()),
+                room,
+                text: long(choices),
+            },
+            7 => Request::History {
+                room,
+                direction: if choices.flag() {
+                    Direction::After
+                } else {
+                    Direction::Before
+                },
+                anchor: Seq(choices.number()),
+                limit: u32::from(choices.byte()),
+            },
+            8 => Request::Typing {
+                room,
+                active: choices.flag(),
+            },
+            9 => Request::Presence {
+                state: if choices.flag() {
+                    DeviceState::Active
+                } else {
+                    DeviceState::Idle
+                },
+            },
+            10 => {
+                let few = choices.below(4);
+                let users = USERS.iter().cycle().take(few).map(|name| user(name));
+                Request::Watch {
+                    users: users.collect(),
+                }
+            }
+            _ => Request::Members {
+                room,
+                after: choices.flag().then(|| user(USERS[choices.below(3)])),
+                limit: u32::from(choices.byte()),
+            },
+        }
+    }
+
+    /// Whatever requests a client's bytes say.
+    fn raw(&mut self, choices: &mut Choices<'_>) {
+        let connection = self.connection(choices);
+        let message = choices.bytes();
+        let Ok(frames) = decode_client_message(message, limit::CLIENT_MESSAGE_BYTES_MAX) else {
+            return;
+        };
+        for frame in frames.flatten() {
+            if let ClientFrame::Request { request, .. } = frame {
+                self.world.post(connection, request);
+            }
+        }
+    }
+
+    fn post(&mut self, choices: &mut Choices<'_>, request: Request) {
+        let connection = self.connection(choices);
+        self.world.post(connection, request);
+        self.world.inbox(connection);
+    }
+
+    fn ask_slow(&mut self, choices: &mut Choices<'_>, request: Request) {
+        self.decide_slow();
+        let connection = self.connection(choices);
+        let input = self.world.input_of(connection, request);
+        self.slow = Some(self.world.ask(input));
+    }
+
+    fn decide_slow(&mut self) {
+        if let Some(waiting) = self.slow.take() {
+            self.world.decide(waiting);
+        }
+    }
+
+    /// One that is there, was there, or never was.
+    fn connection(&self, choices: &mut Choices<'_>) -> ConnectionId {
+        let index = choices.below(8);
+        let count = self.connections.len();
+        let recent = count.checked_sub(index + 1);
+        recent
+            .and_then(|index| self.connections.get(index).copied())
+            .unwrap_or(ConnectionId(u64::MAX))
+    }
+
+    fn room(&self, choices: &mut Choices<'_>) -> RoomNumber {
+        RoomNumber(u32::from(choices.byte()) % 5)
+    }
+
+    /// A place in a room as it is, or another.
+    fn position(&self, choices: &mut Choices<'_>) -> Position {
+        let seq = Seq(choices.number());
+        let room = self.world.tenant.rooms().nth(choices.below(3));
+        let epoch = room.map_or_else(
+            || homeroom_protocol::Epoch::from_random(7 << 20),
+            |room| room.head().epoch,
+        );
+        Position { epoch, seq }
+    }
+
+    fn moment(&self, choices: &mut Choices<'_>) -> Option<Timestamp> {
+        let soon = choices.number();
+        (soon > 0).then(|| self.world.now.plus_ms(soon))
+    }
+
+    fn check(&mut self) {
+        self.decide_slow();
+        let mut heads = BTreeMap::<RoomNumber, u64>::new();
+        let mut last = Timestamp(0);
+        for event in self.world.events() {
+            assert!(event.time >= last, "time went back");
+            last = event.time;
+            let head = heads.entry(event.room).or_default();
+            assert_eq!(event.position.seq.0, *head + 1, "seq is dense");
+            *head = event.position.seq.0;
+        }
+        self.world.sync();
+        self.world.tick();
+        self.world.sync();
+        let replayed = self.world.recovered(&BTreeMap::new(), LogPosition::START);
+        assert_eq!(
+            durable_state(&replayed),
+            durable_state(&self.world.tenant),
+            "replay is not what was lived"
+        );
+    }
+}
+
+/// A text of a few bytes, or past the limit.
+fn long(choices: &mut Choices<'_>) -> String {
+    "é".repeat(match choices.byte() {
+        255 => 16 * 1024,
+        254 => 1024,
+        few => usize::from(few % 4),
+    })
+}
