@@ -4,6 +4,9 @@
 //! what reached the device and nothing of what the page cache of that file system holds, so a copy of
 //! it, mounted again, is the machine after a power cut. The host goes on from that copy.
 //!
+//! ext4 brings a new name to the disk with the first sync of its file. What a stricter file system would
+//! lose when a folder is not synced is tried on a model of one, in `engine/tests/log_faults.rs`.
+//!
 //! Needs Linux, root, loop devices and `mkfs.ext4`; elsewhere it says what is missing and passes.
 //!
 //! ```sh
