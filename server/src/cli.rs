@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use homeroom_engine::Config;
 
 use crate::commands::{self, CommandError};
 
@@ -62,6 +63,23 @@ pub struct Serve {
     /// listening on loopback.
     #[arg(long)]
     pub allow_guests: bool,
+    #[command(flatten)]
+    pub(crate) sizes: Sizes,
+}
+
+/// Bounds of the engine that few operators ever change; tests make them small to meet their ends.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Sizes")]
+pub(crate) struct Sizes {
+    /// Length at which a log file is closed and the next one begun.
+    #[arg(long, value_name = "BYTES", default_value_t = Config::default().segment_bytes)]
+    pub(crate) segment_bytes: u64,
+    /// Log records between two snapshots of a tenant; fewer wake faster and write more.
+    #[arg(long, value_name = "RECORDS", default_value_t = Config::default().snapshot_every_records)]
+    pub(crate) snapshot_every: u64,
+    /// Idempotency keys of a tenant kept in memory; older ones are read from disk.
+    #[arg(long, value_name = "KEYS", default_value_t = Config::default().settings.keys_in_memory_max)]
+    pub(crate) keys_in_memory: usize,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use tokio::{
 use super::{CommandError, print};
 use crate::{
     admin::AdminSocket,
-    cli::Serve,
+    cli::{Serve, Sizes},
     host::{Host, HostConfig},
     identity::Guests,
     service::Terms,
@@ -32,7 +32,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     allow_many_files();
     let guests = guests(options.listen, options.allow_guests);
-    let engine = Engine::open(Config::in_folder(&options.data.folder)).await?;
+    let engine = Engine::open(config(&options)).await?;
     let default_tenant = TenantName::new(DEFAULT_TENANT).expect("a valid name");
     engine.tenant(&default_tenant).await?;
     let admin = AdminSocket::open(&options.data.folder, engine.clone()).map_err(|cause| {
@@ -41,7 +41,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), CommandError> {
             cause,
         }
     })?;
-    let config = HostConfig {
+    let host_config = HostConfig {
         listen: options.listen,
         terms: Terms {
             guests,
@@ -49,7 +49,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), CommandError> {
         },
         ..HostConfig::default()
     };
-    let host = Host::start(engine.clone(), config).await?;
+    let host = Host::start(engine.clone(), host_config).await?;
     print(&format!("ws://{}{PATH}", host.local_addr()))?;
 
     signals.next().await;
@@ -63,6 +63,19 @@ pub(crate) async fn run(options: Serve) -> Result<(), CommandError> {
     let in_time = timeout(SEAL_WITHIN, sealed).await;
     drop(admin);
     in_time.map_err(|_| CommandError::Overtime)
+}
+
+fn config(options: &Serve) -> Config {
+    let Sizes {
+        segment_bytes,
+        snapshot_every,
+        keys_in_memory,
+    } = options.sizes;
+    let mut config = Config::in_folder(&options.data.folder);
+    config.segment_bytes = segment_bytes;
+    config.snapshot_every_records = snapshot_every;
+    config.settings.keys_in_memory_max = keys_in_memory;
+    config
 }
 
 /// Guests come in where nobody else can: on loopback, or where the operator said so.
@@ -125,4 +138,41 @@ impl Signals {
 )]
 fn exit_at_once() -> ! {
     std::process::exit(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    fn config_of(arguments: &[&str]) -> Config {
+        config(&Line::parse_from([&["serve"], arguments].concat()).serve)
+    }
+
+    #[test]
+    fn sizes_are_the_engines_own_unless_named() {
+        let (ours, engines) = (config_of(&[]), Config::default());
+        assert_eq!(ours.segment_bytes, engines.segment_bytes);
+        assert_eq!(ours.snapshot_every_records, engines.snapshot_every_records);
+        assert_eq!(
+            ours.settings.keys_in_memory_max,
+            engines.settings.keys_in_memory_max
+        );
+
+        let named = [
+            "--segment-bytes=1",
+            "--snapshot-every=2",
+            "--keys-in-memory=3",
+        ];
+        let ours = config_of(&named);
+        let sizes = (ours.segment_bytes, ours.snapshot_every_records);
+        assert_eq!((sizes, ours.settings.keys_in_memory_max), ((1, 2), 3));
+    }
 }
