@@ -159,7 +159,8 @@ impl Service {
         let identity = identify(hello, self.terms.guests)
             .map_err(|refused| Bye::new(CloseCode::Unauthenticated).because(refused))?;
         let closed = |error| closed_tenant(hello, &error);
-        let tenant = self.engine.find_tenant(&hello.tenant).map_err(closed)?;
+        let found = self.engine.find_tenant(&hello.tenant).await;
+        let tenant = found.map_err(closed)?;
         let Some(tenant) = tenant else {
             return Err(Bye::new(CloseCode::TenantNotFound));
         };
