@@ -41,7 +41,7 @@ pub struct Config {
     pub settings: Settings,
     /// Hub shards, each a task. Default: one per core, as each can fill one.
     pub shards: usize,
-    /// Blocking storage calls under way at once. Default 8: enough to keep a disk's queue busy while
+    /// Blocking storage calls under way at once: so many commits, and so many others. Default 8: enough to keep a disk's queue busy while
     /// many tenants sync, few enough that a slow disk does not pile up threads.
     pub storage_calls_max: usize,
     /// How long nobody is connected before a tenant sleeps, in ms. Default 60,000: a page reload or a
