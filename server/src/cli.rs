@@ -60,7 +60,7 @@ pub struct Serve {
     /// The address to listen on; port 0 chooses a free one. [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Let anyone who reaches the address in, under any name. Without it guests come in only while
+    /// Let anyone who reaches the address into every tenant, under any name. Without it guests come in only while
     /// listening on loopback.
     #[arg(long)]
     pub allow_guests: bool,
