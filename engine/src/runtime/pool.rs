@@ -81,8 +81,8 @@ mod tests {
         let pool = Pool::new(2);
         type Run = fn(&Pool, mpsc::Receiver<()>) -> JoinHandle<()>;
         let lanes: [Run; 2] = [
-            |pool, hold| pool.run(move || drop(hold.recv())),
-            |pool, hold| pool.commit(move || drop(hold.recv())),
+            |pool, hold| pool.run(move || hold.recv().unwrap_or(())),
+            |pool, hold| pool.commit(move || hold.recv().unwrap_or(())),
         ];
         for (slow, quick) in [(lanes[0], lanes[1]), (lanes[1], lanes[0])] {
             let held: Vec<_> = (0..3)

@@ -293,3 +293,20 @@ impl Host<Tenant> for RoomHost {
         HubOutlet::new(self.shards.clone(), life)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_takes_as_many_tenants_as_a_folder() {
+        let host = RoomHost::open(&Config::default(), Shards::start(1, 1)).unwrap();
+        let make = |n: usize| host.create(&format!("t{n}").parse().unwrap());
+        for n in 0..TENANTS_MAX {
+            make(n).unwrap();
+        }
+        let full = make(TENANTS_MAX);
+        assert!(matches!(full, Err(FolderError::TooManyTenants)), "{full:?}");
+        assert_eq!(host.names().unwrap().len(), TENANTS_MAX);
+    }
+}
