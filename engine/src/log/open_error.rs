@@ -33,7 +33,7 @@ pub enum OpenError {
     },
     /// The folder holds no log any more.
     #[error(
-        "{folder} holds no log, but one that reached at least {mark_end} was there; stop the host and restore the folder from a copy; `homeroom check` shows the damage"
+        "{folder} holds no log, but one that reached at least {mark_end} was there; stop the host and restore the folder and its high-water mark from one copy; `homeroom check` shows the damage"
     )]
     Emptied {
         /// The log's folder.
@@ -44,7 +44,7 @@ pub enum OpenError {
     /// The log once reached further than what the folder holds: an older copy was put in its place, or
     /// files were cut.
     #[error(
-        "{folder} ends at {end}, but reached at least {mark_end}; records are lost: stop the host and restore the folder from a newer copy; `homeroom check` shows the damage"
+        "{folder} ends at {end}, but reached at least {mark_end}; records are lost: stop the host and restore the folder and its high-water mark from one copy; `homeroom check` shows the damage"
     )]
     Behind {
         /// The log's folder.
@@ -68,7 +68,7 @@ pub enum OpenError {
     },
     /// A file is of another life of this log.
     #[error(
-        "{place} is of log epoch {found:?}, not {expected:?}; stop the host and restore the whole folder from one copy; `homeroom check` shows the damage"
+        "{place} is of log epoch {found:?}, not {expected:?}; stop the host and restore the folder and its high-water mark from one copy; `homeroom check` shows the damage"
     )]
     WrongEpoch {
         /// The file.
@@ -80,7 +80,7 @@ pub enum OpenError {
     },
     /// Segments do not join.
     #[error(
-        "{folder} misses the records after {after}, up to {next}; stop the host and restore the folder from a copy; `homeroom check` shows the damage"
+        "{folder} misses the records after {after}, up to {next}; stop the host and restore the folder and its high-water mark from one copy; `homeroom check` shows the damage"
     )]
     Gap {
         /// The log's folder.
@@ -92,7 +92,7 @@ pub enum OpenError {
     },
     /// Bytes that were durable are damaged.
     #[error(
-        "{place} is damaged at position {at} ({damage}); stop the host and restore the folder from a copy; `homeroom check` shows the damage"
+        "{place} is damaged at position {at} ({damage}); stop the host and restore the folder and its high-water mark from one copy; `homeroom check` shows the damage"
     )]
     Corrupt {
         /// The file.
