@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use homeroom_protocol::{CloseCode, ConnectionId, Request, RequestId, ServerFrame, Timestamp};
+use homeroom_protocol::{
+    CloseCode, ConnectionId, Request, RequestId, ServerFrame, Timestamp, limit,
+};
 
 use crate::{
     hub::{Delivery, Gauge, Push, TenantLife},
@@ -118,13 +120,20 @@ impl Connection {
     }
 
     /// Ends it from this side: a bye, a close frame, the sink's close. `reconnect_after_ms` is for the
-    /// bye; `None` where the code says not to come back.
-    pub async fn close(mut self, code: CloseCode, reconnect_after_ms: Option<u64>) {
+    /// bye; `None` where the code says not to come back. `explanation` is for the developer, and cut
+    /// after [`limit::EXPLANATION_BYTES_MAX`] bytes.
+    pub async fn close(
+        mut self,
+        code: CloseCode,
+        reconnect_after_ms: Option<u64>,
+        explanation: &str,
+    ) {
         self.ended = true;
         self.deliver(Delivery::Close {
             connection: self.id,
             code,
             reconnect_after_ms,
+            explanation: Some(bounded(explanation).into()),
         })
         .await;
         self.leave(Disconnection::Vanished).await;
@@ -170,6 +179,13 @@ impl Connection {
     }
 }
 
+fn bounded(explanation: &str) -> &str {
+    let end = (0..=limit::EXPLANATION_BYTES_MAX.min(explanation.len()))
+        .rfind(|&end| explanation.is_char_boundary(end))
+        .expect("every text has a boundary at 0");
+    &explanation[..end]
+}
+
 impl Drop for Connection {
     /// Whoever dropped it could not wait; a task of its own does.
     fn drop(&mut self) {
@@ -189,5 +205,19 @@ impl Drop for Connection {
             };
             let _ = tenant.send(Command::Input(left)).await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_explanation_is_cut_between_characters_at_its_limit() {
+        assert_eq!(bounded("too long"), "too long");
+        let fits = "x".repeat(limit::EXPLANATION_BYTES_MAX);
+        assert_eq!(bounded(&fits), fits);
+        let over = format!("{}é", "x".repeat(limit::EXPLANATION_BYTES_MAX - 1));
+        assert_eq!(bounded(&over).len(), limit::EXPLANATION_BYTES_MAX - 1);
     }
 }

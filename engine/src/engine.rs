@@ -43,7 +43,7 @@ pub struct Config {
     pub settings: Settings,
     /// Hub shards, each a task. Default: one per core, as each can fill one.
     pub shards: usize,
-    /// Blocking storage calls under way at once. Default 8: enough to keep a disk's queue busy while
+    /// Blocking storage calls under way at once: so many commits, and so many others. Default 8: enough to keep a disk's queue busy while
     /// many tenants sync, few enough that a slow disk does not pile up threads.
     pub storage_calls_max: usize,
     /// How long nobody is connected before a tenant sleeps, in ms. Default 60,000: a page reload or a
@@ -102,6 +102,7 @@ struct Shared {
     host: Arc<RoomHost>,
     tenants: Directory<crate::tenant::Tenant, RoomHost>,
     shards: Shards,
+    pool: Pool,
     connections: AtomicU64,
     shut_down: OnceCell<()>,
     closed: AtomicBool,
@@ -155,11 +156,12 @@ impl Engine {
         let host_shards = shards.clone();
         let host = pool.run(move || RoomHost::open(&config, host_shards));
         let host = Arc::new(host.await.expect("opening a folder does not panic")?);
-        let tenants = Directory::new(Arc::clone(&host), pool, habits);
+        let tenants = Directory::new(Arc::clone(&host), pool.clone(), habits);
         let shared = Shared {
             host,
             tenants,
             shards,
+            pool,
             connections: AtomicU64::new(1),
             shut_down: OnceCell::new(),
             closed: AtomicBool::new(false),
@@ -182,7 +184,7 @@ impl Engine {
     /// # Errors
     /// [`TenantError`].
     pub async fn tenant(&self, name: &TenantName) -> Result<Tenant, TenantError> {
-        match self.find_tenant(name)? {
+        match self.find_tenant(name).await? {
             Some(tenant) => Ok(tenant),
             None => match self.create_tenant(name).await {
                 // Somebody else was quicker.
@@ -192,13 +194,20 @@ impl Engine {
         }
     }
 
-    /// The tenant of this name, if there is one.
+    /// The tenant of this name, if there is one. One that was found before is found again without a
+    /// look at its files: whether they can be used shows when it is entered.
     ///
     /// # Errors
     /// [`TenantError`].
-    pub fn find_tenant(&self, name: &TenantName) -> Result<Option<Tenant>, TenantError> {
+    pub async fn find_tenant(&self, name: &TenantName) -> Result<Option<Tenant>, TenantError> {
         self.check_open()?;
-        Ok(self.shared.host.exists(name)?.then(|| self.handle(name)))
+        if self.shared.host.knows(name) {
+            return Ok(Some(self.handle(name)));
+        }
+        let (host, wanted) = (Arc::clone(&self.shared.host), name.clone());
+        let exists = self.shared.pool.run(move || host.exists(&wanted)).await;
+        let exists = exists.expect("looking for a folder does not panic")?;
+        Ok(exists.then(|| self.handle(name)))
     }
 
     /// Makes a tenant.
@@ -208,7 +217,7 @@ impl Engine {
     pub async fn create_tenant(&self, name: &TenantName) -> Result<Tenant, TenantError> {
         self.check_open()?;
         let (host, wanted) = (Arc::clone(&self.shared.host), name.clone());
-        let made = tokio::task::spawn_blocking(move || host.create(&wanted));
+        let made = self.shared.pool.run(move || host.create(&wanted));
         made.await.expect("making a folder does not panic")?;
         Ok(self.handle(name))
     }
@@ -217,9 +226,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`TenantError`].
-    pub fn tenants(&self) -> Result<Vec<TenantSummary>, TenantError> {
+    pub async fn tenants(&self) -> Result<Vec<TenantSummary>, TenantError> {
         self.check_open()?;
-        let names = self.shared.host.names()?;
+        let host = Arc::clone(&self.shared.host);
+        let names = self.shared.pool.run(move || host.names()).await;
+        let names = names.expect("listing a folder does not panic")?;
         let awake = |name: &TenantName| self.shared.tenants.is_awake(name);
         Ok(names
             .into_iter()

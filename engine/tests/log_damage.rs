@@ -372,7 +372,9 @@ fn a_missing_segment_in_the_middle_is_a_gap() {
     let error = home.open(options(SMALL, false)).unwrap_err();
     assert!(matches!(error, OpenError::Gap { .. }), "{error}");
     assert!(
-        error.to_string().contains("homeroom repair"),
+        error
+            .to_string()
+            .contains("restore the folder and its high-water mark from one copy"),
         "the way out is named: {error}"
     );
 }

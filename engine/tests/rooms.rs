@@ -3,6 +3,12 @@
 
 mod engine_support;
 
+use std::{
+    pin::pin,
+    sync::mpsc,
+    task::{Context, Poll, Waker},
+};
+
 use engine_support::{Scene, event_seq, name, text, texts_until};
 use homeroom_engine::{
     Config, Engine, Event, FolderError, Identity, Scopes, TenantError, engine::expiry_in_ms,
@@ -443,4 +449,50 @@ async fn a_session_that_is_dropped_shows_as_left_at_once() {
             break;
         }
     }
+}
+
+#[test]
+fn looking_for_a_tenant_never_reads_files_on_an_async_worker() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let scene = Scene::on_disk().await;
+        scene.tenant().await;
+        // Whatever blocks has to wait from here on.
+        let (let_go, hold) = mpsc::channel::<()>();
+        let held = tokio::task::spawn_blocking(move || hold.recv());
+
+        let mut at_once = Context::from_waker(Waker::noop());
+        let (known, unknown) = (name("school"), name("elsewhere"));
+        let known = pin!(scene.engine.find_tenant(&known)).poll(&mut at_once);
+        assert!(matches!(known, Poll::Ready(Ok(Some(_)))), "no file is read");
+        let mut unknown = pin!(scene.engine.find_tenant(&unknown));
+        assert!(unknown.as_mut().poll(&mut at_once).is_pending());
+        let mut list = pin!(scene.engine.tenants());
+        assert!(list.as_mut().poll(&mut at_once).is_pending());
+
+        let_go.send(()).unwrap();
+        held.await.unwrap().unwrap();
+        assert!(unknown.await.unwrap().is_none());
+        assert_eq!(list.await.unwrap().len(), 1);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_at_once_get_the_same_new_tenant() {
+    let scene = Scene::on_disk().await;
+    for round in 0..5 {
+        let wanted = name(&format!("new-{round}"));
+        let get = |_| {
+            let (engine, wanted) = (scene.engine.clone(), wanted.clone());
+            tokio::spawn(async move { engine.tenant(&wanted).await.map(drop) })
+        };
+        for caller in (0..8).map(get).collect::<Vec<_>>() {
+            caller.await.unwrap().unwrap();
+        }
+    }
+    assert_eq!(scene.engine.tenants().await.unwrap().len(), 5);
 }

@@ -258,7 +258,7 @@ async fn opening_touches_no_tenant_and_waking_one_touches_no_other() {
         counted.stop().await;
 
         let counted = Counted::open(folder.path()).await;
-        assert_eq!(counted.engine.tenants().unwrap().len(), tenants);
+        assert_eq!(counted.engine.tenants().await.unwrap().len(), tenants);
         assert!(counted.disk.take().is_empty(), "nobody was visited");
         counted.connect("tenant-0", "ana").await;
         let calls = counted.disk.take();

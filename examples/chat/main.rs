@@ -201,15 +201,8 @@ impl Chat {
                 }
             }
             Event::Disconnected { why, retry_in_ms } => {
-                if self.connected {
-                    self.screen.notice(&format!("disconnected: {why}"));
-                }
-                self.connected = false;
-                if let Some(ms) = retry_in_ms {
-                    let (seconds, tenths) = (ms / 1000, ms % 1000 / 100);
-                    self.screen
-                        .notice(&format!("reconnecting in {seconds}.{tenths} s…"));
-                }
+                let was_connected = std::mem::take(&mut self.connected);
+                self.screen.lost(was_connected, &why, retry_in_ms);
             }
             Event::Timeline { event, .. } => match &mut self.held {
                 Some(held) if held.len() < HELD_MAX => held.push(event),

@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use homeroom_client::{EventBody, TimelineEvent, Timestamp, UserId};
+use homeroom_client::{EventBody, Lost, TimelineEvent, Timestamp, UserId};
 
 const DIM: &str = "2";
 /// Readable on light and dark alike.
@@ -71,6 +71,11 @@ impl Screen {
         drop(writeln!(io::stderr().lock(), "{line}"));
     }
 
+    /// There is no connection, and why, and when the next is tried.
+    pub(crate) fn lost(&self, was_connected: bool, why: &Lost, retry_in_ms: Option<u64>) {
+        self.notice(&lost_line(was_connected, why, retry_in_ms));
+    }
+
     /// Takes back the echo of a line that was typed: it comes again with its time, once it is stored.
     pub(crate) fn unecho(&self) {
         if self.echoes {
@@ -81,6 +86,14 @@ impl Screen {
     fn dim(&self, text: &str) -> String {
         paint(self.colours, DIM, text)
     }
+}
+
+fn lost_line(was_connected: bool, why: &Lost, retry_in_ms: Option<u64>) -> String {
+    let what = if was_connected { "disconnected: " } else { "" };
+    let next = retry_in_ms.map_or(String::new(), |ms| {
+        format!("; next try in {}.{} s…", ms / 1000, ms % 1000 / 100)
+    });
+    format!("{what}{why}{next}")
 }
 
 fn paint(colours: bool, code: &str, text: &str) -> String {
@@ -108,4 +121,22 @@ fn clock(time: Timestamp) -> String {
     let seconds = time.0 / 1000;
     let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
     format!("{hours:02}:{minutes:02}:{:02}", seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_a_host_sees_why_from_the_first_try_on() {
+        let refused = Lost::Socket("cannot connect: Connection refused".to_owned());
+        assert_eq!(
+            lost_line(false, &refused, Some(1_250)),
+            "cannot connect: Connection refused; next try in 1.2 s…"
+        );
+        assert_eq!(
+            lost_line(true, &Lost::Silent { after_ms: 5 }, None),
+            "disconnected: nothing heard for 5 ms"
+        );
+    }
 }

@@ -102,6 +102,7 @@ code_table! {
         4002 Idle "Nothing was heard from this client for too long.",
         4003 TooSlow "This client drained no byte for too long.",
         4004 Overloaded "The server takes no more connections at the moment.",
+        4006 TenantUnavailable "The tenant cannot be opened at the moment; an operator must look.",
         4100 HelloTimeout "No hello came in time.",
         4101 Unauthenticated "The hello carried no identity that is accepted here.",
         4102 SessionExpired "The session has expired.",

@@ -268,7 +268,7 @@ fn line(value: &impl Serialize) -> Vec<u8> {
 async fn carry_out(engine: &Engine, ask: Ask) -> Answer {
     let done = match ask {
         Ask::CreateTenant { name } => create(engine, &name).await,
-        Ask::ListTenants => list(engine),
+        Ask::ListTenants => list(engine).await,
         Ask::Check { name } => check(engine, name.as_deref()).await,
     };
     done.unwrap_or_else(refused)
@@ -298,8 +298,8 @@ async fn create(engine: &Engine, name: &str) -> Result<Answer, Refusal> {
     })
 }
 
-fn list(engine: &Engine) -> Result<Answer, Refusal> {
-    let listed = engine.tenants()?.into_iter().map(|tenant| Listed {
+async fn list(engine: &Engine) -> Result<Answer, Refusal> {
+    let listed = engine.tenants().await?.into_iter().map(|tenant| Listed {
         name: tenant.name.to_string(),
         awake: tenant.awake,
     });
@@ -311,13 +311,13 @@ fn list(engine: &Engine) -> Result<Answer, Refusal> {
 async fn check(engine: &Engine, name: Option<&str>) -> Result<Answer, Refusal> {
     let names = match name {
         Some(name) => vec![tenant_name(name)?],
-        None => (engine.tenants()?.into_iter())
+        None => (engine.tenants().await?.into_iter())
             .map(|tenant| tenant.name)
             .collect(),
     };
     let mut tenants = Vec::with_capacity(names.len());
     for name in names {
-        let found = match engine.find_tenant(&name) {
+        let found = match engine.find_tenant(&name).await {
             Ok(None) => return Err(Refusal::NotFound { name }),
             Ok(Some(_)) => engine.check_tenant(&name).await,
             Err(error) => Err(error),

@@ -1,20 +1,30 @@
 //! The command line of the `homeroom` binary.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand};
-use homeroom_engine::Config;
 
 use crate::commands::{self, CommandError};
 
 /// A realtime collaboration server. Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(name = "homeroom", version, args_conflicts_with_subcommands = true)]
+#[command(name = "homeroom", version)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     serve: Serve,
+    /// The data folder.
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "./homeroom-data",
+        global = true
+    )]
+    data: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -30,8 +40,6 @@ enum Command {
     Check {
         /// The tenant; without it, all.
         name: Option<String>,
-        #[command(flatten)]
-        data: Data,
     },
 }
 
@@ -41,25 +49,18 @@ enum TenantCommand {
     Create {
         /// Its name: a-z, 0-9 and inner -, at most 63 of them.
         name: String,
-        #[command(flatten)]
-        data: Data,
     },
     /// List all tenants.
-    List {
-        #[command(flatten)]
-        data: Data,
-    },
+    List,
 }
 
 /// How to serve.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Serve {
-    /// The address to listen on; port 0 chooses a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400")]
-    pub listen: SocketAddr,
-    #[command(flatten)]
-    pub(crate) data: Data,
-    /// Let anyone who reaches the address in, under any name. Without it guests come in only while
+    /// The address to listen on; port 0 chooses a free one. [default: 127.0.0.1:7400]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Let anyone who reaches the address into every tenant, under any name. Without it guests come in only while
     /// listening on loopback.
     #[arg(long)]
     pub allow_guests: bool,
@@ -68,29 +69,46 @@ pub struct Serve {
 }
 
 /// Bounds of the engine that few operators ever change; tests make them small to meet their ends.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Sizes")]
 pub(crate) struct Sizes {
     /// Length at which a log file is closed and the next one begun.
-    #[arg(long, value_name = "BYTES", default_value_t = Config::default().segment_bytes)]
-    pub(crate) segment_bytes: u64,
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) segment_bytes: Option<u64>,
     /// Log records between two snapshots of a tenant; fewer wake faster and write more.
-    #[arg(long, value_name = "RECORDS", default_value_t = Config::default().snapshot_every_records)]
-    pub(crate) snapshot_every: u64,
+    #[arg(long, value_name = "RECORDS")]
+    pub(crate) snapshot_every: Option<u64>,
     /// Idempotency keys of a tenant kept in memory; older ones are read from disk.
-    #[arg(long, value_name = "KEYS", default_value_t = Config::default().settings.keys_in_memory_max)]
-    pub(crate) keys_in_memory: usize,
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) keys_in_memory: Option<usize>,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Data {
-    /// The data folder.
-    #[arg(
-        long = "data",
-        value_name = "FOLDER",
-        default_value = "./homeroom-data"
-    )]
-    pub(crate) folder: PathBuf,
+impl Sizes {
+    fn or(self, before: Self) -> Self {
+        Self {
+            segment_bytes: self.segment_bytes.or(before.segment_bytes),
+            snapshot_every: self.snapshot_every.or(before.snapshot_every),
+            keys_in_memory: self.keys_in_memory.or(before.keys_in_memory),
+        }
+    }
+}
+
+/// Where it listens unless told otherwise: nobody else reaches it there.
+pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7400);
+
+impl Serve {
+    /// With what was said before the command, where nothing was said behind it.
+    fn or(self, before: &Self) -> Self {
+        Self {
+            listen: self.listen.or(before.listen),
+            allow_guests: self.allow_guests || before.allow_guests,
+            sizes: self.sizes.or(before.sizes),
+        }
+    }
+
+    fn is_given(&self) -> bool {
+        self.listen.is_some() || self.allow_guests || self.sizes != Sizes::default()
+    }
 }
 
 impl Cli {
@@ -99,21 +117,33 @@ impl Cli {
     /// # Errors
     /// [`CommandError`], whose text is for the person at the terminal.
     pub async fn run(self) -> Result<(), CommandError> {
-        match self.command.unwrap_or(Command::Serve(self.serve)) {
-            Command::Serve(serve) => commands::serve::run(serve).await,
+        let data = &self.data;
+        match self.command.unwrap_or_default() {
+            Command::Serve(serve) => commands::serve::run(serve.or(&self.serve), data).await,
+            Command::Tenant { .. } | Command::Check { .. } if self.serve.is_given() => {
+                Err(CommandError::NotServing)
+            }
             Command::Tenant {
-                command: TenantCommand::Create { name, data },
-            } => commands::tenant::create(&data.folder, name).await,
+                command: TenantCommand::Create { name },
+            } => commands::tenant::create(data, name).await,
             Command::Tenant {
-                command: TenantCommand::List { data },
-            } => commands::tenant::list(&data.folder).await,
-            Command::Check { name, data } => commands::check::run(&data.folder, name).await,
+                command: TenantCommand::List,
+            } => commands::tenant::list(data).await,
+            Command::Check { name } => commands::check::run(data, name).await,
         }
+    }
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Serve(Serve::default())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -127,7 +157,44 @@ mod tests {
     fn without_a_command_it_serves_on_loopback() {
         let cli = Cli::parse_from(["homeroom"]);
         assert!(cli.command.is_none());
-        assert!(cli.serve.listen.ip().is_loopback());
-        assert!(!cli.serve.allow_guests);
+        assert!(!cli.serve.is_given());
+        assert!(LISTEN.ip().is_loopback());
+    }
+
+    #[test]
+    fn the_folder_may_be_named_before_and_behind_the_command() {
+        for line in [
+            "homeroom --data north",
+            "homeroom --data north serve",
+            "homeroom serve --data north",
+            "homeroom --data north tenant list",
+            "homeroom tenant --data north list",
+            "homeroom tenant list --data north",
+            "homeroom --data north check",
+            "homeroom check school --data north",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' '));
+            let cli = cli.unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(cli.data, Path::new("north"), "{line}");
+        }
+    }
+
+    #[test]
+    fn options_of_serving_count_before_and_behind_it() {
+        for line in ["--listen 0.0.0.0:1 serve", "serve --listen 0.0.0.0:1"] {
+            let cli = Cli::parse_from(["homeroom"].into_iter().chain(line.split(' ')));
+            let Some(Command::Serve(serve)) = cli.command else {
+                panic!("{line}: not serving")
+            };
+            let listen = serve.or(&cli.serve).listen.expect(line);
+            assert_eq!(listen.port(), 1, "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn options_of_serving_are_not_dropped_silently() {
+        let cli = Cli::parse_from(["homeroom", "--allow-guests", "tenant", "list"]);
+        let refused = cli.run().await;
+        assert!(matches!(refused, Err(CommandError::NotServing)));
     }
 }

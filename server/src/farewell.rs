@@ -139,7 +139,8 @@ impl End {
             (Self::Refused(bye), Some(connection)) => {
                 let id = connection.id();
                 tracing::debug!(?id, code = bye.code.number(), why = %bye.explanation, "closed");
-                connection.close(bye.code, bye.reconnect_after_ms).await;
+                let close = connection.close(bye.code, bye.reconnect_after_ms, &bye.explanation);
+                close.await;
                 let closed = timeout(HUB_CLOSES_WITHIN, async {
                     while !socket.wish().closed {
                         socket.changed().await;

@@ -1,7 +1,7 @@
 //! The `homeroom` binary.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
     time::Duration,
 };
@@ -16,8 +16,11 @@ const LEFT_OVERS: Duration = Duration::from_millis(500);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // https://no-color.org: any value but an empty one.
+    let colours_refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal() && !colours_refused)
         .with_writer(io::stderr)
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread()

@@ -18,7 +18,7 @@ use crate::{
 
 /// The lowest version of the protocol that is spoken here.
 const VERSION_MIN: u32 = 1;
-/// A tenant that cannot be opened is no better a moment later.
+/// What an operator must mend is no better a moment later.
 const RETRY_BROKEN_TENANT_MS: u64 = 30_000;
 /// At the limit of connections somebody may leave at any moment, but rarely at once.
 const RETRY_FULL_MS: u64 = 5_000;
@@ -159,7 +159,8 @@ impl Service {
         let identity = identify(hello, self.terms.guests)
             .map_err(|refused| Bye::new(CloseCode::Unauthenticated).because(refused))?;
         let closed = |error| closed_tenant(hello, &error);
-        let tenant = self.engine.find_tenant(&hello.tenant).map_err(closed)?;
+        let found = self.engine.find_tenant(&hello.tenant).await;
+        let tenant = found.map_err(closed)?;
         let Some(tenant) = tenant else {
             return Err(Bye::new(CloseCode::TenantNotFound));
         };
@@ -184,9 +185,7 @@ fn closed_tenant(hello: &Hello, error: &TenantError) -> Bye {
         }
         error => {
             tracing::error!(tenant = %hello.tenant, %error, "a tenant cannot be entered");
-            Bye::new(CloseCode::TenantRestarted)
-                .because("the tenant cannot be opened; its operator was told")
-                .back_after_ms(RETRY_BROKEN_TENANT_MS)
+            Bye::new(CloseCode::TenantUnavailable).back_after_ms(RETRY_BROKEN_TENANT_MS)
         }
     }
 }

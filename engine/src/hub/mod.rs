@@ -130,6 +130,9 @@ pub enum Delivery {
         code: CloseCode,
         /// For the bye; `None` where the code says not to come back.
         reconnect_after_ms: Option<u64>,
+        /// Why exactly, at most [`limit::EXPLANATION_BYTES_MAX`](homeroom_protocol::limit) bytes;
+        /// `None`: what the code means.
+        explanation: Option<Box<str>>,
     },
     /// Ends every connection of this tenant life, like `Close`.
     CloseAll {

@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, io, sync::Arc};
 
-use homeroom_protocol::{CloseCode, RoomNumber, websocket::close_message};
+use homeroom_protocol::{CloseCode, RoomNumber, ServerFrame, websocket::close_message};
 
 use super::{
     Push, SessionRefusal, SessionSink, Sink, SocketSink,
@@ -300,7 +300,11 @@ impl Socket {
         }
         scratch.clear();
         scratch.extend_from_slice(bye.wire());
-        scratch.extend_from_slice(&close_message(code.number(), code.meaning()));
+        let why = match bye.frame() {
+            ServerFrame::Bye { explanation, .. } => explanation,
+            _ => code.meaning(),
+        };
+        scratch.extend_from_slice(&close_message(code.number(), why));
         // What does not fit is not said: the close code of the sink says it again.
         let _ = Self::write(self.sink.as_mut(), &mut self.blocked, &scratch);
     }

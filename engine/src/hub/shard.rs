@@ -162,17 +162,17 @@ impl Shard {
                 connection,
                 code,
                 reconnect_after_ms,
-            } => self.close(
-                tenant,
-                connection,
-                code,
-                &collect::bye(code, reconnect_after_ms),
-            ),
+                explanation,
+            } => {
+                let explanation = explanation.as_deref().unwrap_or(code.meaning());
+                let bye = collect::bye(code, reconnect_after_ms, explanation);
+                self.close(tenant, connection, code, &bye);
+            }
             Delivery::CloseAll {
                 code,
                 reconnect_after_ms,
             } => {
-                let bye = collect::bye(code, reconnect_after_ms);
+                let bye = collect::bye(code, reconnect_after_ms, code.meaning());
                 for connection in self.seating.connections_of(tenant) {
                     self.close(tenant, connection, code, &bye);
                 }

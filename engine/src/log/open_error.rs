@@ -13,7 +13,7 @@ pub enum OpenError {
     Disk(#[from] LogFailure),
     /// There are segments but no high-water mark: it was removed, or the folder is not this tenant's.
     #[error(
-        "{folder} holds a log, but its high-water mark {mark} is missing; restore a backup or run `homeroom repair`"
+        "{folder} holds a log, but its high-water mark {mark} is missing; stop the host and restore both from one copy"
     )]
     MarkMissing {
         /// The log's folder.
@@ -23,7 +23,7 @@ pub enum OpenError {
     },
     /// Neither copy in the mark's file can be read.
     #[error(
-        "the high-water mark {mark} of {folder} is damaged; restore a backup or run `homeroom repair`"
+        "the high-water mark {mark} of {folder} is damaged; stop the host and restore both from one copy"
     )]
     MarkDamaged {
         /// The log's folder.
@@ -33,7 +33,7 @@ pub enum OpenError {
     },
     /// The folder holds no log any more.
     #[error(
-        "{folder} holds no log, but one that reached at least {mark_end} was there; restore a backup or run `homeroom repair`"
+        "{folder} holds no log, but one that reached at least {mark_end} was there; stop the host and restore the folder and its high-water mark from one copy; `homeroom check` shows the damage"
     )]
     Emptied {
         /// The log's folder.
@@ -44,7 +44,7 @@ pub enum OpenError {
     /// The log once reached further than what the folder holds: an older copy was put in its place, or
     /// files were cut.
     #[error(
-        "{folder} ends at {end}, but reached at least {mark_end}; records are lost: restore a backup or run `homeroom repair`"
+        "{folder} ends at {end}, but reached at least {mark_end}; records are lost: stop the host and restore the folder and its high-water mark from one copy; `homeroom check` shows the damage"
     )]
     Behind {
         /// The log's folder.
@@ -68,7 +68,7 @@ pub enum OpenError {
     },
     /// A file is of another life of this log.
     #[error(
-        "{place} is of log epoch {found:?}, not {expected:?}; restore a backup whole or run `homeroom repair`"
+        "{place} is of log epoch {found:?}, not {expected:?}; stop the host and restore the folder and its high-water mark from one copy; `homeroom check` shows the damage"
     )]
     WrongEpoch {
         /// The file.
@@ -80,7 +80,7 @@ pub enum OpenError {
     },
     /// Segments do not join.
     #[error(
-        "{folder} misses the records after {after}, up to {next}; restore a backup or run `homeroom repair`"
+        "{folder} misses the records after {after}, up to {next}; stop the host and restore the folder and its high-water mark from one copy; `homeroom check` shows the damage"
     )]
     Gap {
         /// The log's folder.
@@ -92,7 +92,7 @@ pub enum OpenError {
     },
     /// Bytes that were durable are damaged.
     #[error(
-        "{place} is damaged at position {at} ({damage}); restore a backup or run `homeroom repair`"
+        "{place} is damaged at position {at} ({damage}); stop the host and restore the folder and its high-water mark from one copy; `homeroom check` shows the damage"
     )]
     Corrupt {
         /// The file.

@@ -14,6 +14,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use homeroom_protocol::{TenantName, Timestamp};
@@ -32,6 +33,9 @@ const FORMAT: u32 = 1;
 pub(crate) struct DataFolder {
     root: PathBuf,
     lock: File,
+    tenants_max: usize,
+    /// How many tenants there are, once somebody had to know. Held while one is made.
+    making: Mutex<Option<usize>>,
 }
 
 /// What never changes in a tenant's life.
@@ -130,6 +134,8 @@ impl DataFolder {
         Ok(Self {
             root: root.to_path_buf(),
             lock,
+            tenants_max: TENANTS_MAX,
+            making: Mutex::default(),
         })
     }
 
@@ -147,7 +153,7 @@ impl DataFolder {
             {
                 names.push(name);
             }
-            if names.len() > TENANTS_MAX {
+            if names.len() > self.tenants_max {
                 return Err(FolderError::TooManyTenants);
             }
         }
@@ -186,16 +192,37 @@ impl DataFolder {
         }
     }
 
-    /// Makes a tenant's folder: whole or not at all.
+    /// Makes a tenant's folder: whole or not at all, and one at a time.
     pub(crate) fn create(
         &self,
         name: &TenantName,
         now: Timestamp,
         entropy: [u128; 2],
     ) -> Result<TenantRecord, FolderError> {
+        // What a panic leaves behind is a folder aside, which the next one removes.
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if self.find(name)?.is_some() {
             return Err(FolderError::Exists { name: name.clone() });
         }
+        let count = match *making {
+            Some(count) => count,
+            None => self.tenants()?.len(),
+        };
+        if count >= self.tenants_max {
+            return Err(FolderError::TooManyTenants);
+        }
+        let record = self.write(name, now, entropy);
+        // A failure may come behind the rename: count anew.
+        *making = record.is_ok().then_some(count + 1);
+        record
+    }
+
+    fn write(
+        &self,
+        name: &TenantName,
+        now: Timestamp,
+        entropy: [u128; 2],
+    ) -> Result<TenantRecord, FolderError> {
         let record = new_record(now, entropy);
         // An upper-case letter is in no tenant name: what a crash leaves behind is never a tenant.
         let aside = self.root.join("tenants").join(format!("{name}.NEW"));
@@ -332,6 +359,48 @@ mod tests {
         folder.create(&name("north"), Timestamp(5), [1, 2]).unwrap();
         let again = folder.create(&name("north"), Timestamp(6), [3, 4]);
         assert!(matches!(again, Err(FolderError::Exists { .. })));
+    }
+
+    #[test]
+    fn callers_at_once_make_it_once_and_the_others_are_told() {
+        let (_root, folder) = folder();
+        for round in 0..20 {
+            let name = name(&format!("north-{round}"));
+            let start = std::sync::Barrier::new(4);
+            let make = || {
+                start.wait();
+                folder.create(&name, Timestamp(5), [1, 2])
+            };
+            let ends: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+                let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join().unwrap();
+                threads.into_iter().map(join).collect()
+            });
+            let told = |end: &Result<_, _>| matches!(end, Err(FolderError::Exists { .. }));
+            let made = ends.iter().filter(|end| end.is_ok()).count();
+            let late = ends.iter().filter(|end| told(end)).count();
+            assert_eq!((made, late), (1, 3), "{ends:?}");
+            assert!(folder.find(&name).unwrap().is_some());
+        }
+    }
+
+    #[test]
+    fn a_folder_takes_no_more_tenants_than_it_can_list() {
+        let (root, mut folder) = folder();
+        folder.tenants_max = 2;
+        let make = |text| folder.create(&name(text), Timestamp(5), [1, 2]);
+        make("north").unwrap();
+        make("south").unwrap();
+        assert!(matches!(make("west"), Err(FolderError::TooManyTenants)));
+        assert!(matches!(make("north"), Err(FolderError::Exists { .. })));
+        assert_eq!(folder.tenants().unwrap().len(), 2);
+
+        // Also those that were there before.
+        drop(folder);
+        let mut folder = DataFolder::open(root.path()).unwrap();
+        folder.tenants_max = 2;
+        let full = folder.create(&name("west"), Timestamp(5), [1, 2]);
+        assert!(matches!(full, Err(FolderError::TooManyTenants)));
     }
 
     #[test]

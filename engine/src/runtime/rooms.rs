@@ -10,7 +10,7 @@ use super::{
     clock::{self, SystemEnvironment},
     core::Environment,
     directory::Host,
-    folder::{DataFolder, FolderError, TenantRecord, new_record},
+    folder::{DataFolder, FolderError, TENANTS_MAX, TenantRecord, new_record},
     shards::{HubOutlet, Shards},
     wake::{self, WakeError},
     writer::{Awake, Stores},
@@ -53,6 +53,9 @@ enum Place {
 #[derive(Debug)]
 struct OnDisk {
     folder: DataFolder,
+    /// Tenants that were seen to exist. None ever goes while the folder is open, so nobody needs to
+    /// look again. As many as the folder may hold.
+    known: DashMap<TenantName, ()>,
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
     indexes: Arc<IndexCache>,
@@ -78,6 +81,7 @@ impl RoomHost {
             None => Place::Memory(DashMap::new()),
             Some(folder) => Place::Folder(OnDisk {
                 folder: DataFolder::open(folder)?,
+                known: DashMap::new(),
                 disk: Arc::clone(&config.disk),
                 segment_bytes: config.segment_bytes,
                 indexes: IndexCache::new(config.open_indexes_max),
@@ -91,15 +95,29 @@ impl RoomHost {
         })
     }
 
-    /// Whether there is such a tenant.
-    pub(crate) fn exists(&self, name: &TenantName) -> Result<bool, FolderError> {
+    /// Whether there is known to be such a tenant. Reads no file.
+    pub(crate) fn knows(&self, name: &TenantName) -> bool {
         match &self.place {
-            Place::Memory(tenants) => Ok(tenants.contains_key(name)),
-            Place::Folder(place) => place.folder.find(name).map(|found| found.is_some()),
+            Place::Memory(tenants) => tenants.contains_key(name),
+            Place::Folder(place) => place.known.contains_key(name),
         }
     }
 
-    /// All tenants, by name.
+    /// Whether there is such a tenant. Blocks.
+    pub(crate) fn exists(&self, name: &TenantName) -> Result<bool, FolderError> {
+        match &self.place {
+            Place::Memory(tenants) => Ok(tenants.contains_key(name)),
+            Place::Folder(place) => {
+                let exists = place.folder.find(name)?.is_some();
+                if exists {
+                    place.is_known(name);
+                }
+                Ok(exists)
+            }
+        }
+    }
+
+    /// All tenants, by name. Blocks.
     pub(crate) fn names(&self) -> Result<Vec<TenantName>, FolderError> {
         match &self.place {
             Place::Memory(tenants) => {
@@ -116,6 +134,10 @@ impl RoomHost {
         let mut env = SystemEnvironment::default();
         let (now, entropy) = (env.now(), [env.entropy(), env.entropy()]);
         match &self.place {
+            // Callers at once may pass it by their number.
+            Place::Memory(tenants) if tenants.len() >= TENANTS_MAX => {
+                Err(FolderError::TooManyTenants)
+            }
             Place::Memory(tenants) => match tenants.entry(name.clone()) {
                 dashmap::Entry::Occupied(_) => Err(FolderError::Exists { name: name.clone() }),
                 dashmap::Entry::Vacant(vacant) => {
@@ -127,7 +149,11 @@ impl RoomHost {
                     Ok(())
                 }
             },
-            Place::Folder(place) => place.folder.create(name, now, entropy).map(drop),
+            Place::Folder(place) => {
+                place.folder.create(name, now, entropy)?;
+                place.is_known(name);
+                Ok(())
+            }
         }
     }
 
@@ -156,6 +182,12 @@ impl RoomHost {
 }
 
 impl OnDisk {
+    fn is_known(&self, name: &TenantName) {
+        if self.known.len() < TENANTS_MAX {
+            self.known.insert(name.clone(), ());
+        }
+    }
+
     fn record(&self, name: &TenantName) -> Result<TenantRecord, WakeError> {
         let record = self.folder.find(name).map_err(Arc::new)?;
         record.ok_or_else(|| WakeError::NotFound(name.clone()))
@@ -259,5 +291,22 @@ impl Host<Tenant> for RoomHost {
 
     fn outlet(&self, life: TenantLife) -> HubOutlet {
         HubOutlet::new(self.shards.clone(), life)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_takes_as_many_tenants_as_a_folder() {
+        let host = RoomHost::open(&Config::default(), Shards::start(1, 1)).unwrap();
+        let make = |n: usize| host.create(&format!("t{n}").parse().unwrap());
+        for n in 0..TENANTS_MAX {
+            make(n).unwrap();
+        }
+        let full = make(TENANTS_MAX);
+        assert!(matches!(full, Err(FolderError::TooManyTenants)), "{full:?}");
+        assert_eq!(host.names().unwrap().len(), TENANTS_MAX);
     }
 }

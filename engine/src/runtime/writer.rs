@@ -18,7 +18,7 @@ use tracing::{debug, error};
 
 use super::{
     clock::{self, SystemEnvironment},
-    core::{Core, Ticket},
+    core::{Ask, Core, Ticket},
     pool::Pool,
     snapshotting::Snapshotting,
 };
@@ -106,6 +106,10 @@ pub(crate) struct Writer<D: Domain, O, B> {
     indexed: LogPosition,
     /// Inputs taken from the inbox for which there was no room yet; at most one turn's.
     taken: VecDeque<Command<D>>,
+    /// Asked, and not yet looked up: at most the core's bound of questions.
+    questions: VecDeque<Ask<D>>,
+    /// At most one, and none while indexing: the others would wait for the index in places on the
+    /// pool that other tenants need.
     answers: JoinSet<(Ticket, Result<D::Fact, HistoryError>)>,
     snapshotting: Snapshotting,
     marked: LogPosition,
@@ -142,6 +146,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             indexing: None,
             indexed: durable,
             taken: VecDeque::new(),
+            questions: VecDeque::new(),
             answers: JoinSet::new(),
             idle_since: None,
             closing: false,
@@ -247,7 +252,11 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         {
             self.start_append(commit);
         }
-        for ask in self.core.take_questions() {
+        self.questions.extend(self.core.take_questions());
+        if self.answers.is_empty()
+            && self.indexing.is_none()
+            && let Some(ask) = self.questions.pop_front()
+        {
             let (index, log) = (Arc::clone(&self.stores.index), Arc::clone(&self.stores.log));
             let answer = self
                 .pool
@@ -263,7 +272,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
 
     fn start_append(&mut self, commit: Commit) {
         let log = Arc::clone(&self.stores.log);
-        self.append = Some(self.pool.run(move || log.append(&commit)));
+        self.append = Some(self.pool.commit(move || log.append(&commit)));
     }
 
     fn appended(&mut self, result: Result<Appended, AppendError>) -> Result<(), AppendError> {
@@ -299,9 +308,10 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         if self.checkpoint.is_none() && (durable > self.marked || self.core.is_short_of_space()) {
             let log = Arc::clone(&self.stores.log);
             self.marked = durable;
-            self.checkpoint = Some(self.pool.run(move || log.checkpoint()));
+            self.checkpoint = Some(self.pool.commit(move || log.checkpoint()));
         }
-        if self.indexing.is_none() && durable.0.saturating_sub(self.indexed.0) > INDEX_LAG_MAX {
+        let uses_index = self.indexing.is_some() || !self.answers.is_empty();
+        if !uses_index && durable.0.saturating_sub(self.indexed.0) > INDEX_LAG_MAX {
             let (index, log) = (Arc::clone(&self.stores.index), Arc::clone(&self.stores.log));
             // A failure is logged there, and met again by the first question.
             self.indexing = Some(

@@ -71,5 +71,6 @@ pub(super) const fn close(
         connection,
         code,
         reconnect_after_ms,
+        explanation: None,
     }
 }

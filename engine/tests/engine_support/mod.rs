@@ -82,6 +82,7 @@ impl Scene {
         while self
             .engine
             .tenants()
+            .await
             .unwrap()
             .iter()
             .any(|tenant| tenant.awake)

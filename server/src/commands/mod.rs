@@ -22,6 +22,11 @@ pub enum CommandError {
     /// The data folder.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// Options of `serve` were given to another command.
+    #[error(
+        "--listen and --allow-guests say how to serve, and nothing is served here; leave them out"
+    )]
+    NotServing,
     /// There is no data folder.
     #[error("there is no data folder {}; name it with --data", folder.display())]
     NoFolder {

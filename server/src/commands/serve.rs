@@ -1,6 +1,6 @@
 //! `homeroom serve`: from the lock on the data folder to the last bye.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use homeroom_engine::{Config, Engine};
 use homeroom_protocol::{CloseCode, TenantName};
@@ -13,7 +13,7 @@ use tokio::{
 use super::{CommandError, print};
 use crate::{
     admin::AdminSocket,
-    cli::{Serve, Sizes},
+    cli::{LISTEN, Serve, Sizes},
     host::{Host, HostConfig},
     identity::Guests,
     service::Terms,
@@ -28,21 +28,20 @@ const SEAL_WITHIN: Duration = Duration::from_secs(4);
 /// For clients whose bye the host could not give.
 const RECONNECT_AFTER_MS: u64 = 1_000;
 
-pub(crate) async fn run(options: Serve) -> Result<(), CommandError> {
+pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     allow_many_files();
-    let guests = guests(options.listen, options.allow_guests);
-    let engine = Engine::open(config(&options)).await?;
+    let listen = options.listen.unwrap_or(LISTEN);
+    let guests = guests(listen, options.allow_guests);
+    let engine = Engine::open(config(folder, options.sizes)).await?;
     let default_tenant = TenantName::new(DEFAULT_TENANT).expect("a valid name");
     engine.tenant(&default_tenant).await?;
-    let admin = AdminSocket::open(&options.data.folder, engine.clone()).map_err(|cause| {
-        CommandError::Io {
-            action: "open the admin socket in the data folder",
-            cause,
-        }
+    let admin = AdminSocket::open(folder, engine.clone()).map_err(|cause| CommandError::Io {
+        action: "open the admin socket in the data folder",
+        cause,
     })?;
     let host_config = HostConfig {
-        listen: options.listen,
+        listen,
         terms: Terms {
             guests,
             ..Terms::default()
@@ -65,16 +64,17 @@ pub(crate) async fn run(options: Serve) -> Result<(), CommandError> {
     in_time.map_err(|_| CommandError::Overtime)
 }
 
-fn config(options: &Serve) -> Config {
-    let Sizes {
-        segment_bytes,
-        snapshot_every,
-        keys_in_memory,
-    } = options.sizes;
-    let mut config = Config::in_folder(&options.data.folder);
-    config.segment_bytes = segment_bytes;
-    config.snapshot_every_records = snapshot_every;
-    config.settings.keys_in_memory_max = keys_in_memory;
+fn config(folder: &Path, sizes: Sizes) -> Config {
+    let mut config = Config::in_folder(folder);
+    if let Some(bytes) = sizes.segment_bytes {
+        config.segment_bytes = bytes;
+    }
+    if let Some(records) = sizes.snapshot_every {
+        config.snapshot_every_records = records;
+    }
+    if let Some(keys) = sizes.keys_in_memory {
+        config.settings.keys_in_memory_max = keys;
+    }
     config
 }
 
@@ -153,7 +153,8 @@ mod tests {
     }
 
     fn config_of(arguments: &[&str]) -> Config {
-        config(&Line::parse_from([&["serve"], arguments].concat()).serve)
+        let line = Line::parse_from([&["serve"], arguments].concat());
+        config(Path::new("data"), line.serve.sizes)
     }
 
     #[test]

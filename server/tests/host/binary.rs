@@ -149,6 +149,12 @@ fn a_folder_serves_one_host_and_commands_go_through_it() {
     let mut ada = Client::enter_tenant(host.address, "south", "ada");
     ada.is_served();
     let listed = done(folder.path(), &["tenant", "list"]);
+    let mut before = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+    before
+        .arg("--data")
+        .arg(folder.path())
+        .args(["tenant", "list"]);
+    assert_eq!(before.output().unwrap().stdout, listed.as_bytes());
     assert_eq!(listed, "default\tasleep\nnorth\tasleep\nsouth\tawake\n");
     let again = run(folder.path(), &["tenant", "create", "south"]);
     assert!(complaint(&again).contains("tenant south exists already"));
@@ -237,6 +243,10 @@ fn beyond_loopback_guests_need_to_be_allowed() {
     let (code, said) = host.end();
     assert_eq!(code, Some(0));
     assert!(said.contains("--allow-guests"), "{said}");
+    assert!(
+        !said.contains('\x1b'),
+        "a file or a pipe gets no colours: {said}"
+    );
 
     let arguments = ["--listen", "0.0.0.0:0", "--allow-guests"];
     let host = Running::start_with(folder.path(), &arguments);

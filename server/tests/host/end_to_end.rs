@@ -159,3 +159,23 @@ fn bytes_may_come_early_one_by_one_and_in_fragments() {
     ada.until(|frame| matches!(frame, ServerFrame::Pong { nonce: 5, .. }).then_some(()));
     server.stop();
 }
+
+#[test]
+fn a_tenant_that_cannot_be_opened_says_so_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::in_folder(folder.path());
+    Client::enter(server.address(), "ada").create("class-7b");
+    server.make_tenant("north");
+    server.stop();
+    let log = folder.path().join("tenants/default/log");
+    std::fs::remove_dir_all(&log).unwrap();
+
+    let server = Server::in_folder(folder.path());
+    let mut ada = Client::connect(server.address());
+    ada.say(&ClientFrame::Hello(hello("default", "ada")));
+    let why = "The tenant cannot be opened at the moment; an operator must look.";
+    assert_eq!(ada.bye(), (4006, Some(30_000), why.to_owned()));
+    assert_eq!(ada.end(), (None, 4006));
+    Client::enter_tenant(server.address(), "north", "ada").is_served();
+    server.stop();
+}

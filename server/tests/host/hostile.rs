@@ -90,6 +90,40 @@ fn whoever_breaks_the_rules_is_told_and_closed_and_nobody_else_notices() {
 }
 
 #[test]
+fn a_developer_hears_what_exactly_was_wrong_before_the_welcome_and_after() {
+    let server = Server::in_memory();
+    for (bytes, why) in [
+        (
+            client_frame(0x81, b"hello"),
+            "text messages are not spoken here, only binary ones",
+        ),
+        (message(&[0xc1]), "the byte 0xc1 at 0 is not MessagePack"),
+        (
+            message(&[0x92, 0x02]),
+            "the value at byte 2 is longer than the message",
+        ),
+        (
+            message(&[0x91; 100]),
+            "the container at byte 8 is nested deeper than 8",
+        ),
+    ] {
+        for mut mallory in [
+            Client::connect(server.address()),
+            Client::enter(server.address(), "mallory"),
+        ] {
+            mallory.write(&bytes);
+            assert_eq!(mallory.bye(), (4200, None, why.to_owned()));
+        }
+    }
+    let mut mallory = Client::enter(server.address(), "mallory");
+    mallory.write(&client_header(0x82, limit::CLIENT_MESSAGE_BYTES_MAX + 1));
+    let (code, _, why) = mallory.bye();
+    assert_eq!(code, 4201);
+    assert!(why.contains("65537 bytes, the limit is 65536"), "{why}");
+    server.stop();
+}
+
+#[test]
 fn whoever_is_still_talking_hears_why_it_is_over() {
     let server = Server::start(
         Config::default(),

@@ -275,6 +275,18 @@ impl Client {
         }
     }
 
+    /// What the server's bye says: its code, when to come back, and why.
+    pub(crate) fn bye(&mut self) -> (u16, Option<u64>, String) {
+        self.until(|frame| match frame {
+            ServerFrame::Bye {
+                code,
+                reconnect_after_ms,
+                explanation,
+            } => Some((*code, *reconnect_after_ms, explanation.clone())),
+            _ => None,
+        })
+    }
+
     /// How the server ends it: the bye's code, if there was one, and the close frame's; then no more.
     pub(crate) fn end(&mut self) -> (Option<u16>, u16) {
         let mut bye = None;

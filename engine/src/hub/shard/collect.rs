@@ -151,10 +151,14 @@ impl Shard {
 }
 
 /// The last frame of a connection.
-pub(super) fn bye(code: CloseCode, reconnect_after_ms: Option<u64>) -> Arc<Push> {
+pub(super) fn bye(
+    code: CloseCode,
+    reconnect_after_ms: Option<u64>,
+    explanation: &str,
+) -> Arc<Push> {
     Arc::new(Push::new(ServerFrame::Bye {
         code: code.number(),
         reconnect_after_ms,
-        explanation: code.meaning().to_owned(),
+        explanation: explanation.to_owned(),
     }))
 }

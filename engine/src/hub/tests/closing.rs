@@ -36,6 +36,31 @@ fn a_close_says_bye_then_closes_and_writes_nothing_else() {
 }
 
 #[test]
+fn bye_and_close_frame_say_exactly_why() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, OPEN);
+    let why = "the byte 0xc1 at 7 is not MessagePack";
+    stage.deliver(Delivery::Close {
+        connection: ConnectionId(1),
+        code: CloseCode::Protocol,
+        reconnect_after_ms: None,
+        explanation: Some(why.into()),
+    });
+    stage.settle();
+    let far = ada.far();
+    let bye = ServerFrame::Bye {
+        code: CloseCode::Protocol.number(),
+        reconnect_after_ms: None,
+        explanation: why.to_owned(),
+    };
+    assert_eq!(decoded(&far.bytes).frames, [bye]);
+    assert!(
+        far.bytes.ends_with(why.as_bytes()),
+        "the close frame is last"
+    );
+}
+
+#[test]
 fn a_half_written_frame_is_finished_before_the_bye() {
     let mut stage = Stage::new();
     let (ada, _) = stage.socket(1, 5);

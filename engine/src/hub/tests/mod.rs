@@ -320,6 +320,7 @@ impl Stage {
             connection: ConnectionId(id),
             code,
             reconnect_after_ms: Some(5),
+            explanation: None,
         });
     }
 

@@ -64,12 +64,14 @@ impl Bed for Asleep {
     fn fall_ill(&mut self) {}
 }
 
-/// A log in memory whose appends wait for the test, or fail.
+/// A log in memory whose appends wait for the test, or fail, and whose reads wait when told to.
 #[derive(Debug)]
 struct Gate {
     log: MemoryLog,
     commits: Mutex<Vec<usize>>,
     waiting: Mutex<std::sync::mpsc::Receiver<Result<(), AppendError>>>,
+    /// Reads wait until the other end is dropped.
+    reading: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 
 impl Log for Gate {
@@ -84,6 +86,10 @@ impl Log for Gate {
     }
 
     fn read(&self, from: LogPosition, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+        if let Some(held) = &*self.reading.lock().unwrap() {
+            // Its only message is its end.
+            let _ = held.recv();
+        }
         self.log.read(from, bytes_max)
     }
 
@@ -110,6 +116,7 @@ impl Log for Gate {
 
 struct Scene {
     log: Arc<Gate>,
+    pool: Pool,
     let_go: std::sync::mpsc::Sender<Result<(), AppendError>>,
     inbox: mpsc::Sender<Command<Tally>>,
     urgent: mpsc::Sender<Command<Tally>>,
@@ -127,6 +134,7 @@ impl Scene {
             log,
             commits: Mutex::default(),
             waiting: Mutex::new(waiting),
+            reading: Mutex::default(),
         });
         let stores = Stores {
             log: Arc::clone(&log) as Arc<dyn Log>,
@@ -144,11 +152,13 @@ impl Scene {
             snapshot_every: u64::MAX,
         };
         let (inbox, commands) = mpsc::channel(INBOX_MAX);
-        let writer = Writer::new(awake, ears, bed, habits, Pool::new(2));
+        let pool = Pool::new(2);
+        let writer = Writer::new(awake, ears, bed, habits, pool.clone());
         let (urgent, urgents) = mpsc::channel(URGENT_MAX);
         let writer = tokio::spawn(writer.run(commands, urgents));
         Self {
             log,
+            pool,
             let_go,
             inbox,
             urgent,
@@ -277,6 +287,42 @@ async fn the_history_is_complete_up_to_what_was_answered() {
             number: Some(number * 10),
         };
         assert_eq!(scene.hear_but_signals().await, nth);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_questions_wait_for_its_index_the_pool_has_room_for_others() {
+    let mut scene = Scene::new(Awake, NEVER);
+    scene.add(7).await;
+    scene.let_go.send(Ok(())).unwrap();
+    scene.hear_but_signals().await;
+    let (read_on, held) = std::sync::mpsc::channel();
+    *scene.log.reading.lock().unwrap() = Some(held);
+    for who in 2..=9 {
+        scene.tell(Input::Nth { who, position: 1 }).await;
+    }
+    // When this is heard, all before it was decided, and what could be started was.
+    scene.add(8).await;
+    assert_eq!(scene.hear().await, Effect::Signal { who: 1 });
+
+    let others = scene.pool.run(|| ());
+    let others = tokio::time::timeout(Duration::from_secs(20), others).await;
+    drop(read_on);
+    others
+        .expect("one tenant takes one place on the pool")
+        .unwrap();
+
+    scene.let_go.send(Ok(())).unwrap();
+    let mut answers = Vec::new();
+    while answers.len() < 9 {
+        answers.push(scene.hear_but_signals().await);
+    }
+    for who in 2..=9 {
+        let number = Some(7);
+        assert!(
+            answers.contains(&Effect::Nth { who, number }),
+            "{answers:?}"
+        );
     }
 }
 
