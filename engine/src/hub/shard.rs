@@ -206,7 +206,7 @@ impl Shard {
         while budget > 0 {
             if let Some(goodbye) = self.closing.pop_front() {
                 budget -= 1;
-                self.say_goodbye(&goodbye);
+                self.say_goodbye(&goodbye, now);
             } else if let Some(connection) = self.turn.direct.pop_front() {
                 budget -= 1;
                 self.send_direct(connection, now);

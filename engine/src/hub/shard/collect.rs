@@ -7,6 +7,7 @@ use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, ServerF
 use super::{
     super::{
         Audience, Push, SignalKind, TenantLife,
+        connection::Parting,
         roster::{Cursor, CursorState},
         turn::Batch,
     },
@@ -140,7 +141,7 @@ impl Shard {
         };
         self.unseat(slot);
         if let Some(found) = self.seating.connections.get_mut(slot) {
-            found.prepare_close();
+            found.prepare_close(Parting::of(code));
         }
         self.closing.push_back(Goodbye {
             connection,

@@ -135,11 +135,16 @@ impl Shard {
         }
     }
 
-    pub(super) fn say_goodbye(&mut self, goodbye: &Goodbye) {
+    pub(super) fn say_goodbye(&mut self, goodbye: &Goodbye, now: Timestamp) {
         if let Some(slot) = self.seating.slot(goodbye.connection)
             && (self.seating.connections.get(slot)).is_some_and(|connection| connection.closing)
             && let Some(mut connection) = self.seating.remove(slot)
         {
+            // Empty unless the parting is graceful. A sink that fails here is closed all the same.
+            if connection.send_collected(&mut self.scratch, now).is_err() {
+                connection.pipe.close(goodbye.code);
+                return;
+            }
             connection.pipe.close_with(&goodbye.bye, goodbye.code);
         }
     }
