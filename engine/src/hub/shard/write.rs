@@ -16,7 +16,10 @@ use super::{
 
 impl Shard {
     pub(super) fn begin_turn(&mut self) {
+        // The turn before is written to its end, and its lists keep their room.
+        debug_assert!(self.turn.is_empty() && self.job.is_none());
         mem::swap(&mut self.inbox, &mut self.turn);
+        self.inbox.weight = 0;
         for batch in &self.turn.batches {
             if let Some(roster) = self.seating.rosters.get_mut(batch.roster) {
                 roster.batch = None;
