@@ -1,5 +1,7 @@
 //! Every number a connection can hit in the hub, in one place, with what happens there.
 
+use homeroom_protocol::limit;
+
 /// Listeners served by one call of [`Shard::end_turn`](super::Shard::end_turn); then it says `more`,
 /// so that the worker can look after others in between.
 pub const LISTENERS_PER_CALL: usize = 256;
@@ -22,12 +24,26 @@ pub const JOINED_EVENTS_MAX: usize = 1024;
 pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 
 /// Reply bytes in an outbox from which on its connection's reader should stop reading.
-pub const REPLY_LANE_BYTES: usize = 256 * 1024;
+pub const REPLY_LANE_BYTES: usize = 64 * 1024;
+
+/// History requests of one connection that may be unanswered; at so many its reader should stop
+/// reading too, because nobody knows the bytes of an answer before it is there. A client that asks for
+/// one page after the other never gets there.
+pub const HISTORY_IN_FLIGHT_MAX: usize = 2;
 
 /// Reply bytes in an outbox at which its connection is closed. A reader that heeds
-/// [`REPLY_LANE_BYTES`] and the limit of requests in flight never gets there: it leaves room for as many
-/// full pages as may be in flight by default.
-pub const DIRECT_LANE_BYTES_MAX: usize = 12 * 1024 * 1024;
+/// [`Gauge::replies_are_full`](super::Gauge::replies_are_full) and the default limit of requests in
+/// flight never gets there: at most it has just under [`REPLY_LANE_BYTES`] when it reads on,
+/// [`HISTORY_IN_FLIGHT_MAX`] pages come in, and lists of users for the other requests. A client that
+/// reads nothing and only asks for history so costs about 600 KiB.
+pub const DIRECT_LANE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+const _: () = {
+    let list = limit::MEMBERS_PAGE_MAX * (limit::USER_ID_BYTES_MAX + 16);
+    let pages = HISTORY_IN_FLIGHT_MAX * limit::SERVER_MESSAGE_BYTES_MAX;
+    assert!(REPLY_LANE_BYTES + pages + 32 * list <= DIRECT_LANE_BYTES_MAX);
+    assert!(limit::WATCHED_USERS_MAX <= limit::MEMBERS_PAGE_MAX);
+};
 
 /// Pages of the past that one connection may be waiting for at once; its other rooms wait their turn.
 pub const PAGES_PER_CONNECTION_MAX: u8 = 4;

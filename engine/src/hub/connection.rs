@@ -115,9 +115,9 @@ impl Connection {
     ) -> Result<(), Broken> {
         let pushes = mem::take(&mut self.direct);
         let sent = self.watched(now, |pipe| pipe.send(&pushes, scratch));
-        let replies = pushes.iter().filter(|push| push.is_reply()).count();
-        if replies > 0 {
-            self.gauge.take_unanswered(replies);
+        let mut answered = pushes.iter().filter_map(|push| push.answered()).peekable();
+        if answered.peek().is_some() {
+            self.gauge.take_unanswered(answered);
             self.pipe.gauge_changed();
         }
         sent

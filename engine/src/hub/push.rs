@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use homeroom_protocol::{
-    EventBody, ServerFrame, TimelineEvent, UserId, limit,
+    EventBody, RequestId, ServerFrame, TimelineEvent, UserId, limit,
     websocket::{WireMessage, wire_message},
 };
 
@@ -39,17 +39,22 @@ impl Push {
     /// Whether it is the one reply to a request.
     #[must_use]
     pub const fn is_reply(&self) -> bool {
+        self.answered().is_some()
+    }
+
+    /// The request it is the reply to, if it is one.
+    #[must_use]
+    pub const fn answered(&self) -> Option<RequestId> {
         match &self.frame {
-            ServerFrame::Done { .. }
-            | ServerFrame::Error { id: Some(_), .. }
-            | ServerFrame::Created { .. }
-            | ServerFrame::Joined { .. }
-            | ServerFrame::Sent { .. }
-            | ServerFrame::Page { .. }
-            | ServerFrame::Watching { .. }
-            | ServerFrame::Members { .. } => true,
-            ServerFrame::Error { id: None, .. }
-            | ServerFrame::Welcome(_)
+            ServerFrame::Error { id, .. } => *id,
+            ServerFrame::Done { id }
+            | ServerFrame::Created { id, .. }
+            | ServerFrame::Joined { id, .. }
+            | ServerFrame::Sent { id, .. }
+            | ServerFrame::Page { id, .. }
+            | ServerFrame::Watching { id, .. }
+            | ServerFrame::Members { id, .. } => Some(*id),
+            ServerFrame::Welcome(_)
             | ServerFrame::Pong { .. }
             | ServerFrame::Event { .. }
             | ServerFrame::Typing { .. }
@@ -57,7 +62,7 @@ impl Push {
             | ServerFrame::Reset { .. }
             | ServerFrame::Removed { .. }
             | ServerFrame::Dropped { .. }
-            | ServerFrame::Bye { .. } => false,
+            | ServerFrame::Bye { .. } => None,
         }
     }
 
