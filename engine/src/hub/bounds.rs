@@ -9,8 +9,9 @@ pub const LISTENERS_PER_CALL: usize = 256;
 /// Bytes a shard has collected for its next turn (by [`Push::weight`](super::Push::weight)) from which
 /// on it [takes no more](super::Shard::is_full) until that turn begins. As much is being written at
 /// the same time: a shard holds at most twice this, twice what its driver hands it in one go, and
-/// what is queued for its connections.
-pub const COLLECTED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// what is queued for its connections. It is small because whoever leaves, or is revoked, while a shard
+/// cannot keep up waits for that turn: a turn of so many bytes is a few joined buffers.
+pub const COLLECTED_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of one room's pushes that are joined into one buffer; what is beyond goes into the next one.
 /// A single larger push is a buffer of its own.
