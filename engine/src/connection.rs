@@ -72,7 +72,7 @@ impl Connection {
     /// # Errors
     /// [`Gone`].
     pub async fn request(&self, id: RequestId, request: Request) -> Result<(), Gone> {
-        self.gauge.add_unanswered();
+        self.gauge.add_request(id, &request);
         self.tell(Input::Request {
             connection: self.id,
             id,

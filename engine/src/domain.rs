@@ -123,6 +123,12 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
     /// loaded section already holds.
     fn apply(&mut self, at: LogPosition, event: &Self::Event);
 
+    /// About how many bytes of memory an effect takes: what waits for the log is bounded by it.
+    #[must_use]
+    fn weight(_: &Self::Effect) -> usize {
+        size_of::<Self::Effect>()
+    }
+
     /// The stored form: a type, a version, the fields.
     fn encode(event: &Self::Event) -> Bytes;
 

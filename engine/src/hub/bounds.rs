@@ -1,8 +1,17 @@
 //! Every number a connection can hit in the hub, in one place, with what happens there.
 
+use homeroom_protocol::limit;
+
 /// Listeners served by one call of [`Shard::end_turn`](super::Shard::end_turn); then it says `more`,
 /// so that the worker can look after others in between.
 pub const LISTENERS_PER_CALL: usize = 256;
+
+/// Bytes a shard has collected for its next turn (by [`Push::weight`](super::Push::weight)) from which
+/// on it [takes no more](super::Shard::is_full) until that turn begins. As much is being written at
+/// the same time: a shard holds at most twice this, twice what its driver hands it in one go, and
+/// what is queued for its connections. It is small because whoever leaves, or is revoked, while a shard
+/// cannot keep up waits for that turn: a turn of so many bytes is a few joined buffers.
+pub const COLLECTED_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of one room's pushes that are joined into one buffer; what is beyond goes into the next one.
 /// A single larger push is a buffer of its own.
@@ -16,12 +25,26 @@ pub const JOINED_EVENTS_MAX: usize = 1024;
 pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 
 /// Reply bytes in an outbox from which on its connection's reader should stop reading.
-pub const REPLY_LANE_BYTES: usize = 256 * 1024;
+pub const REPLY_LANE_BYTES: usize = 64 * 1024;
+
+/// History requests of one connection that may be unanswered; at so many its reader should stop
+/// reading too, because nobody knows the bytes of an answer before it is there. A client that asks for
+/// one page after the other never gets there.
+pub const HISTORY_IN_FLIGHT_MAX: usize = 2;
 
 /// Reply bytes in an outbox at which its connection is closed. A reader that heeds
-/// [`REPLY_LANE_BYTES`] and the limit of requests in flight never gets there: it leaves room for as many
-/// full pages as may be in flight by default.
-pub const DIRECT_LANE_BYTES_MAX: usize = 12 * 1024 * 1024;
+/// [`Gauge::replies_are_full`](super::Gauge::replies_are_full) and the default limit of requests in
+/// flight never gets there: at most it has just under [`REPLY_LANE_BYTES`] when it reads on,
+/// [`HISTORY_IN_FLIGHT_MAX`] pages come in, and lists of users for the other requests. A client that
+/// reads nothing and only asks for history so costs about 600 KiB.
+pub const DIRECT_LANE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+const _: () = {
+    let list = limit::MEMBERS_PAGE_MAX * (limit::USER_ID_BYTES_MAX + 16);
+    let pages = HISTORY_IN_FLIGHT_MAX * limit::SERVER_MESSAGE_BYTES_MAX;
+    assert!(REPLY_LANE_BYTES + pages + 32 * list <= DIRECT_LANE_BYTES_MAX);
+    assert!(limit::WATCHED_USERS_MAX <= limit::MEMBERS_PAGE_MAX);
+};
 
 /// Pages of the past that one connection may be waiting for at once; its other rooms wait their turn.
 pub const PAGES_PER_CONNECTION_MAX: u8 = 4;

@@ -3,7 +3,7 @@
 
 use std::{mem, sync::Arc};
 
-use homeroom_protocol::{ConnectionId, RoomNumber, ServerFrame, Timestamp};
+use homeroom_protocol::{CloseCode, ConnectionId, RoomNumber, ServerFrame, Timestamp};
 
 use super::{
     Gauge, Push, Sink, TenantLife,
@@ -19,6 +19,37 @@ pub(super) struct Seat {
     pub(super) roster: u32,
     /// The place in its list of listeners.
     pub(super) index: u32,
+}
+
+/// What becomes of what was already said to a connection that is told to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// The server goes, not the client's rights: replies that were collected, and what is queued, are
+    /// written before the bye as far as the sink takes them.
+    Graceful,
+    /// Dropped: the client must not hear it any more, or would not.
+    AtOnce,
+}
+
+impl Parting {
+    /// How a close with this code parts.
+    pub(super) const fn of(code: CloseCode) -> Self {
+        match code {
+            CloseCode::ShuttingDown | CloseCode::TenantRestarted => Self::Graceful,
+            CloseCode::Idle
+            | CloseCode::TooSlow
+            | CloseCode::Overloaded
+            | CloseCode::HelloTimeout
+            | CloseCode::Unauthenticated
+            | CloseCode::SessionExpired
+            | CloseCode::Protocol
+            | CloseCode::MessageTooBig
+            | CloseCode::Revoked
+            | CloseCode::TenantNotFound
+            | CloseCode::UnsupportedVersion
+            | CloseCode::Replaced => Self::AtOnce,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -84,9 +115,9 @@ impl Connection {
     ) -> Result<(), Broken> {
         let pushes = mem::take(&mut self.direct);
         let sent = self.watched(now, |pipe| pipe.send(&pushes, scratch));
-        let replies = pushes.iter().filter(|push| push.is_reply()).count();
-        if replies > 0 {
-            self.gauge.take_unanswered(replies);
+        let mut answered = pushes.iter().filter_map(|push| push.answered()).peekable();
+        if answered.peek().is_some() {
+            self.gauge.take_unanswered(answered);
             self.pipe.gauge_changed();
         }
         sent
@@ -131,13 +162,18 @@ impl Connection {
         }
     }
 
-    /// Nothing more will be queued, and all that is queued is dropped except the rest of a
-    /// half-written frame.
-    pub(super) fn prepare_close(&mut self) {
+    /// Nothing more will be queued. Unless it may hear what was said already, all that is queued is
+    /// dropped except the rest of a half-written frame.
+    pub(super) fn prepare_close(&mut self, parting: Parting) {
         self.closing = true;
-        self.direct = Vec::new();
-        self.pipe.keep_half_written();
-        self.show_queued();
+        match parting {
+            Parting::Graceful => {}
+            Parting::AtOnce => {
+                self.direct = Vec::new();
+                self.pipe.keep_half_written();
+                self.show_queued();
+            }
+        }
     }
 
     /// Whether something has been queued for too long without a byte taken.

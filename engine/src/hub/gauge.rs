@@ -1,8 +1,13 @@
 //! What others may know of a connection without asking its shard.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
 
-use super::bounds::REPLY_LANE_BYTES;
+use homeroom_protocol::{Request, RequestId};
+
+use super::bounds::{HISTORY_IN_FLIGHT_MAX, REPLY_LANE_BYTES};
 
 /// Shared between a shard, which writes it, and a connection's reader or an embedder, who look. The
 /// numbers are each true on their own, not together: none guards memory, so relaxed order is enough.
@@ -13,6 +18,9 @@ pub struct Gauge {
     dropped_signals: AtomicU64,
     behind: AtomicBool,
     unanswered: AtomicUsize,
+    /// How many unanswered requests may bring a page of history, and which.
+    pages_unanswered: AtomicUsize,
+    page_requests: Mutex<Vec<RequestId>>,
 }
 
 impl Gauge {
@@ -28,10 +36,12 @@ impl Gauge {
         self.reply_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether the connection's reader should stop reading until its replies have drained.
+    /// Whether the connection's reader should stop reading until its replies have drained: because of
+    /// their bytes, or because of the pages of history that are still to come.
     #[must_use]
     pub fn replies_are_full(&self) -> bool {
         self.reply_bytes() >= REPLY_LANE_BYTES
+            || self.pages_unanswered.load(Ordering::Relaxed) >= HISTORY_IN_FLIGHT_MAX
     }
 
     /// Requests that were passed on and whose reply has not been counted among the
@@ -58,8 +68,27 @@ impl Gauge {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// This request was passed on.
+    pub(crate) fn add_request(&self, id: RequestId, request: &Request) {
+        self.add_unanswered();
+        if let Request::History { .. } = request {
+            self.with_page_requests(|requests| requests.push(id));
+        }
+    }
+
     /// Requests were answered, and the bytes of the answers are counted.
-    pub(super) fn take_unanswered(&self, answers: usize) {
+    pub(super) fn take_unanswered(&self, answered: impl Iterator<Item = RequestId>) {
+        let mut answers = 0;
+        for id in answered {
+            answers += 1;
+            if self.pages_unanswered.load(Ordering::Relaxed) > 0 {
+                self.with_page_requests(|requests| {
+                    if let Some(at) = requests.iter().position(|&request| request == id) {
+                        requests.swap_remove(at);
+                    }
+                });
+            }
+        }
         let fewer = |unanswered: usize| Some(unanswered.saturating_sub(answers));
         let result = (self.unanswered).fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
         result.expect("the closure always gives a number");
@@ -76,5 +105,16 @@ impl Gauge {
 
     pub(super) fn add_dropped(&self, signals: u64) {
         self.dropped_signals.fetch_add(signals, Ordering::Relaxed);
+    }
+
+    /// At most as many as may be in flight; an idle connection keeps no memory for them.
+    fn with_page_requests(&self, change: impl FnOnce(&mut Vec<RequestId>)) {
+        let mut requests = (self.page_requests.lock()).unwrap_or_else(PoisonError::into_inner);
+        change(&mut requests);
+        if requests.is_empty() {
+            *requests = Vec::new();
+        }
+        self.pages_unanswered
+            .store(requests.len(), Ordering::Relaxed);
     }
 }

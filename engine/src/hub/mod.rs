@@ -6,7 +6,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, UserId};
+use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, UserId, limit};
 
 mod bounds;
 mod connection;
@@ -24,8 +24,9 @@ mod tests;
 mod turn;
 
 pub use bounds::{
-    DIRECT_LANE_BYTES_MAX, JOINED_BYTES_MAX, JOINED_EVENTS_MAX, LISTENERS_PER_CALL,
-    OUTBOX_BYTES_MAX, PAGES_PER_CONNECTION_MAX, REPLY_LANE_BYTES, STALL_MS, TAIL_EVENTS_MAX,
+    COLLECTED_BYTES_MAX, DIRECT_LANE_BYTES_MAX, HISTORY_IN_FLIGHT_MAX, JOINED_BYTES_MAX,
+    JOINED_EVENTS_MAX, LISTENERS_PER_CALL, OUTBOX_BYTES_MAX, PAGES_PER_CONNECTION_MAX,
+    REPLY_LANE_BYTES, STALL_MS, TAIL_EVENTS_MAX,
 };
 pub use gauge::Gauge;
 pub use push::Push;
@@ -150,6 +151,27 @@ pub enum SignalKind {
     Typing,
     /// The state of a user.
     Presence,
+}
+
+impl Delivery {
+    /// About how many bytes of memory it takes; for bounds, so rather too many.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let content = match self {
+            Self::Direct { push, .. } | Self::Event { push, .. } | Self::Signal { push, .. } => {
+                push.weight()
+            }
+            Self::Page { events, .. } => events.iter().map(|(_, push)| push.weight()).sum(),
+            Self::Watch { users, .. } => {
+                users.len() * (size_of::<UserId>() + limit::USER_ID_BYTES_MAX)
+            }
+            Self::Listen { .. }
+            | Self::Unlisten { .. }
+            | Self::Close { .. }
+            | Self::CloseAll { .. } => 0,
+        };
+        size_of::<Self>() + content
+    }
 }
 
 /// What a shard asks of the runtime.

@@ -4,9 +4,14 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use homeroom_protocol::{
-    ServerFrame,
+    EventBody, RequestId, ServerFrame, TimelineEvent, UserId, limit,
     websocket::{WireMessage, wire_message},
 };
+
+/// What any push weighs: the frame's fixed part and its ids, in both forms, and what refers to it.
+const WEIGHT_MIN: usize = 512;
+/// What one user in a list weighs.
+const USER_WEIGHT: usize = size_of::<UserId>() + limit::USER_ID_BYTES_MAX;
 
 /// A frame, and its bytes as soon as the first socket needs them.
 #[derive(Debug)]
@@ -34,17 +39,22 @@ impl Push {
     /// Whether it is the one reply to a request.
     #[must_use]
     pub const fn is_reply(&self) -> bool {
+        self.answered().is_some()
+    }
+
+    /// The request it is the reply to, if it is one.
+    #[must_use]
+    pub const fn answered(&self) -> Option<RequestId> {
         match &self.frame {
-            ServerFrame::Done { .. }
-            | ServerFrame::Error { id: Some(_), .. }
-            | ServerFrame::Created { .. }
-            | ServerFrame::Joined { .. }
-            | ServerFrame::Sent { .. }
-            | ServerFrame::Page { .. }
-            | ServerFrame::Watching { .. }
-            | ServerFrame::Members { .. } => true,
-            ServerFrame::Error { id: None, .. }
-            | ServerFrame::Welcome(_)
+            ServerFrame::Error { id, .. } => *id,
+            ServerFrame::Done { id }
+            | ServerFrame::Created { id, .. }
+            | ServerFrame::Joined { id, .. }
+            | ServerFrame::Sent { id, .. }
+            | ServerFrame::Page { id, .. }
+            | ServerFrame::Watching { id, .. }
+            | ServerFrame::Members { id, .. } => Some(*id),
+            ServerFrame::Welcome(_)
             | ServerFrame::Pong { .. }
             | ServerFrame::Event { .. }
             | ServerFrame::Typing { .. }
@@ -52,8 +62,14 @@ impl Push {
             | ServerFrame::Reset { .. }
             | ServerFrame::Removed { .. }
             | ServerFrame::Dropped { .. }
-            | ServerFrame::Bye { .. } => false,
+            | ServerFrame::Bye { .. } => None,
         }
+    }
+
+    /// About how many bytes of memory it takes, both forms together; for bounds, so rather too many.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        WEIGHT_MIN + 2 * content_bytes(&self.frame)
     }
 
     /// The complete WebSocket frame, header and payload. Encoded by the first call.
@@ -70,5 +86,42 @@ impl Push {
 
     fn encoded(&self) -> &WireMessage {
         self.wire.get_or_init(|| wire_message(&self.frame))
+    }
+}
+
+/// The bytes of what has no fixed size.
+fn content_bytes(frame: &ServerFrame) -> usize {
+    match frame {
+        ServerFrame::Event { event, .. } => event_bytes(event),
+        ServerFrame::Page { events, .. } => {
+            let each = |event| size_of::<TimelineEvent>() + USER_WEIGHT + event_bytes(event);
+            events.iter().map(each).sum()
+        }
+        ServerFrame::Watching { users, .. } | ServerFrame::Presence { users } => {
+            users.len() * USER_WEIGHT
+        }
+        ServerFrame::Members { users, .. } | ServerFrame::Typing { users, .. } => {
+            users.len() * USER_WEIGHT
+        }
+        ServerFrame::Error { explanation, .. } | ServerFrame::Bye { explanation, .. } => {
+            explanation.len()
+        }
+        ServerFrame::Welcome(_)
+        | ServerFrame::Pong { .. }
+        | ServerFrame::Done { .. }
+        | ServerFrame::Created { .. }
+        | ServerFrame::Joined { .. }
+        | ServerFrame::Sent { .. }
+        | ServerFrame::Reset { .. }
+        | ServerFrame::Removed { .. }
+        | ServerFrame::Dropped { .. } => 0,
+    }
+}
+
+fn event_bytes(event: &TimelineEvent) -> usize {
+    match &event.body {
+        EventBody::RoomCreated { title } => title.as_ref().map_or(0, String::len),
+        EventBody::Message { text } => text.len(),
+        EventBody::MemberJoined | EventBody::MemberLeft | EventBody::Unknown { .. } => 0,
     }
 }

@@ -16,7 +16,7 @@ use homeroom_protocol::{CloseCode, ConnectionId, Timestamp};
 
 use super::{
     Delivery, Gauge, Need, Push, Sink, TenantLife,
-    bounds::{LISTENERS_PER_CALL, PAGES_PER_CONNECTION_MAX},
+    bounds::{COLLECTED_BYTES_MAX, LISTENERS_PER_CALL, PAGES_PER_CONNECTION_MAX},
     connection::Connection,
     roster::{Cursor, CursorState, Stamp},
     seating::Seating,
@@ -151,7 +151,7 @@ impl Shard {
                 room,
                 generation,
                 events,
-            } => self.inbox.pages.push_back(PageRead {
+            } => self.page(PageRead {
                 tenant,
                 connection,
                 room,
@@ -180,6 +180,13 @@ impl Shard {
         }
     }
 
+    /// Whether so much has been collected that its driver should write before it delivers more. When it
+    /// is, there is something to write.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.inbox.weight >= COLLECTED_BYTES_MAX
+    }
+
     /// A socket or session that was blocked takes more: writes what is queued for it. End a turn
     /// afterwards: the connection may need pages, or may have ended.
     pub fn writable(&mut self, connection: ConnectionId, now: Timestamp) {
@@ -206,7 +213,7 @@ impl Shard {
         while budget > 0 {
             if let Some(goodbye) = self.closing.pop_front() {
                 budget -= 1;
-                self.say_goodbye(&goodbye);
+                self.say_goodbye(&goodbye, now);
             } else if let Some(connection) = self.turn.direct.pop_front() {
                 budget -= 1;
                 self.send_direct(connection, now);

@@ -18,6 +18,9 @@ pub(super) struct Work {
     pub(super) direct: VecDeque<ConnectionId>,
     pub(super) pages: VecDeque<PageRead>,
     pub(super) batches: VecDeque<Batch>,
+    /// What all that was collected weighs. Nothing is subtracted while it is written: it is the whole
+    /// turn's.
+    pub(super) weight: usize,
 }
 
 impl Work {

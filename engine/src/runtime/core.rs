@@ -6,7 +6,7 @@
 //! wants done ([`next_commit`](Core::next_commit), [`take_questions`](Core::take_questions),
 //! [`take_effects`](Core::take_effects)).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use homeroom_protocol::Timestamp;
 
@@ -28,8 +28,12 @@ pub trait Environment {
     fn entropy(&mut self) -> u128;
 }
 
-/// Questions under way at which no further input is taken.
+/// Questions asked and not answered at which no further input is taken.
 pub const QUESTIONS_MAX: usize = 256;
+/// Questions being looked up at once, each of which may bring a page of
+/// [`PAGE_BYTES_MAX`](homeroom_protocol::limit::PAGE_BYTES_MAX); the others wait, small, for their turn,
+/// as all do while as many effects as may be are held.
+pub const UNDER_WAY_MAX: usize = 8;
 
 /// Names a question until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,7 +61,8 @@ pub struct Core<D: Domain> {
     tickets: u64,
     storage: Storage,
     effects: Vec<D::Effect>,
-    questions: Vec<Ask<D>>,
+    /// Not yet handed out.
+    questions: VecDeque<Ask<D>>,
 }
 
 impl<D: Domain> Core<D> {
@@ -72,7 +77,7 @@ impl<D: Domain> Core<D> {
             tickets: 0,
             storage: storage_of(space),
             effects: Vec::new(),
-            questions: Vec::new(),
+            questions: VecDeque::new(),
         }
     }
 
@@ -142,9 +147,16 @@ impl<D: Domain> Core<D> {
         self.commits.in_flight()
     }
 
-    /// What must be looked up.
+    /// What must be looked up now. Ask again when an answer or a commit came in.
     pub fn take_questions(&mut self) -> Vec<Ask<D>> {
-        std::mem::take(&mut self.questions)
+        if self.held.is_full() {
+            return Vec::new();
+        }
+        let under_way = self.asked.len() - self.questions.len();
+        let count = UNDER_WAY_MAX
+            .saturating_sub(under_way)
+            .min(self.questions.len());
+        self.questions.drain(..count).collect()
     }
 
     /// What leaves, in order.
@@ -214,7 +226,7 @@ impl<D: Domain> Core<D> {
         let ticket = Ticket(self.tickets);
         self.lanes.block(lane);
         self.asked.insert(ticket, (lane, input));
-        self.questions.push(Ask {
+        self.questions.push_back(Ask {
             ticket,
             question,
             upto: self.commits.durable(),
@@ -241,7 +253,7 @@ impl<D: Domain> Core<D> {
         self.effects.extend(out.now);
         let tail = self.commits.tail();
         for effect in out.held {
-            self.held.push(tail, effect);
+            self.held.push(tail, D::weight(&effect), effect);
         }
         self.held.release(self.commits.durable(), &mut self.effects);
     }

@@ -1,4 +1,7 @@
-//! The tasks around the hub's shards: one per worker, each with a bounded inbox.
+//! The tasks around the hub's shards: one per worker, each with an inbox that is bounded in inputs and
+//! in bytes. A shard that has collected enough writes before it receives on, so that one that is slower
+//! than its tenants slows them down; it holds at most twice `COLLECTED_BYTES_MAX` and three times
+//! `INBOX_BYTES_MAX`, by weight, that it has not yet written: 5 MiB, or a few releases larger than that.
 //!
 //! A shard waits for nobody: what it wants from a tenant goes by `try_send` and is kept for the next
 //! turn when that tenant's inbox is full, so that a tenant waiting for room here never waits for itself.
@@ -11,7 +14,10 @@ use std::{
 
 use homeroom_protocol::{CloseCode, ConnectionId};
 use tokio::{
-    sync::mpsc::{self, error::TrySendError},
+    sync::{
+        OwnedSemaphorePermit, Semaphore,
+        mpsc::{self, error::TrySendError},
+    },
     time::MissedTickBehavior,
 };
 
@@ -26,6 +32,9 @@ use crate::{
 
 /// Inputs a shard's inbox holds before its senders wait.
 const INBOX_MAX: usize = 1024;
+/// Bytes of deliveries in a shard's inbox, by their weight, before their senders wait; a single larger
+/// release waits until it is alone.
+const INBOX_BYTES_MAX: u32 = 1024 * 1024;
 /// Inputs taken in one turn.
 const INPUTS_PER_TURN: usize = 256;
 /// How often stalled sockets are looked for.
@@ -55,6 +64,12 @@ pub(crate) enum ShardInput {
         life: TenantLife,
         deliveries: Vec<Delivery>,
     },
+    /// The same, with its share of the inbox's bytes.
+    Release {
+        life: TenantLife,
+        deliveries: Vec<Delivery>,
+        share: OwnedSemaphorePermit,
+    },
 }
 
 /// A new connection.
@@ -70,7 +85,13 @@ pub(crate) struct Attach {
 /// All shards of an engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Shards {
-    inboxes: Arc<[mpsc::Sender<ShardInput>]>,
+    inboxes: Arc<[ShardInbox]>,
+}
+
+#[derive(Debug)]
+struct ShardInbox {
+    inputs: mpsc::Sender<ShardInput>,
+    bytes: Arc<Semaphore>,
 }
 
 impl Shards {
@@ -78,9 +99,12 @@ impl Shards {
     pub(crate) fn start(count: usize, outbox_bytes_max: usize) -> Self {
         let inboxes = (0..count.max(1))
             .map(|_| {
-                let (inbox, inputs) = mpsc::channel(INBOX_MAX);
+                let (sender, inputs) = mpsc::channel(INBOX_MAX);
                 tokio::spawn(ShardTask::new(outbox_bytes_max).run(inputs));
-                inbox
+                ShardInbox {
+                    inputs: sender,
+                    bytes: Arc::new(Semaphore::new(INBOX_BYTES_MAX as usize)),
+                }
             })
             .collect();
         Self { inboxes }
@@ -108,7 +132,7 @@ impl Shards {
     }
 
     fn inbox_of(&self, connection: ConnectionId) -> &mpsc::Sender<ShardInput> {
-        &self.inboxes[self.index_of(connection)]
+        &self.inboxes[self.index_of(connection)].inputs
     }
 
     fn index_of(&self, connection: ConnectionId) -> usize {
@@ -130,13 +154,22 @@ impl HubOutlet {
     }
 
     async fn send(&self, shard: usize, deliveries: Vec<Delivery>) {
-        if !deliveries.is_empty() {
-            let input = ShardInput::Deliver {
-                life: self.life,
-                deliveries,
-            };
-            let _ = self.shards.inboxes[shard].send(input).await;
+        if deliveries.is_empty() {
+            return;
         }
+        let inbox = &self.shards.inboxes[shard];
+        let weight: usize = deliveries.iter().map(Delivery::weight).sum();
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let share = Arc::clone(&inbox.bytes)
+            .acquire_many_owned(weight.min(INBOX_BYTES_MAX))
+            .await
+            .expect("the semaphore is never closed");
+        let input = ShardInput::Release {
+            life: self.life,
+            deliveries,
+            share,
+        };
+        let _ = inbox.inputs.send(input).await;
     }
 }
 
@@ -214,7 +247,7 @@ impl ShardTask {
                     self.shard.tick(clock::now(), &mut self.needs);
                     self.tenants.retain(|_, inbox| inbox.upgrade().is_some_and(|inbox| !inbox.is_closed()));
                 }
-                count = inbox.recv_many(&mut inputs, INPUTS_PER_TURN) => {
+                count = inbox.recv_many(&mut inputs, INPUTS_PER_TURN), if !self.shard.is_full() => {
                     if count == 0 {
                         return;
                     }
@@ -251,6 +284,16 @@ impl ShardTask {
                 for delivery in deliveries {
                     self.shard.deliver(life, delivery);
                 }
+            }
+            ShardInput::Release {
+                life,
+                deliveries,
+                share,
+            } => {
+                for delivery in deliveries {
+                    self.shard.deliver(life, delivery);
+                }
+                drop(share);
             }
         }
     }
@@ -295,5 +338,138 @@ fn input_of(need: Need) -> (TenantLife, Input) {
                 how: Disconnection::Vanished,
             },
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use homeroom_protocol::{
+        Epoch, EventBody, RoomNumber, Seq, ServerFrame, TimelineEvent, Timestamp, UserId,
+    };
+
+    use super::*;
+    use crate::hub::{COLLECTED_BYTES_MAX, Generation, Push, SocketSink};
+
+    const LIFE: TenantLife = TenantLife(1);
+    const ROOM: RoomNumber = RoomNumber(1);
+    const TEXT_BYTES: usize = 10_000;
+
+    #[derive(Debug, Clone, Default)]
+    struct Eats(Arc<AtomicUsize>);
+
+    impl SocketSink for Eats {
+        fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.fetch_add(bytes.len(), Ordering::Relaxed);
+            Ok(bytes.len())
+        }
+
+        fn close(&mut self, _: CloseCode) {}
+    }
+
+    fn event(seq: u64) -> Delivery {
+        let event = TimelineEvent {
+            seq: Seq(seq),
+            time: Timestamp(0),
+            author: UserId::new("ada").unwrap(),
+            body: EventBody::Message {
+                text: "x".repeat(TEXT_BYTES),
+            },
+        };
+        let epoch = Epoch::new(5).unwrap();
+        Delivery::Event {
+            room: ROOM,
+            seq: Seq(seq),
+            push: Arc::new(Push::new(ServerFrame::Event {
+                room: ROOM,
+                epoch,
+                event,
+            })),
+        }
+    }
+
+    /// A shard with so many listeners that one call cannot serve them all, driven by hand.
+    fn crowd(task: &mut ShardTask, eaten: &Eats, listeners: u64) {
+        for n in 1..=listeners {
+            let sink = Sink::Socket(Box::new(eaten.clone()));
+            task.shard
+                .attach(LIFE, ConnectionId(n), sink, Arc::default());
+            let listen = Delivery::Listen {
+                connection: ConnectionId(n),
+                room: ROOM,
+                epoch: Epoch::new(5).unwrap(),
+                next: Seq(1),
+                head: Seq(0),
+                generation: Generation(n),
+            };
+            task.shard.deliver(LIFE, listen);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shard_that_cannot_keep_up_makes_its_tenants_wait() {
+        const LISTENERS: usize = 3_000;
+        const EVENTS: usize = 2_000;
+        let eaten = Eats::default();
+        let mut task = ShardTask::new(256 * 1024);
+        crowd(&mut task, &eaten, LISTENERS as u64);
+        let (sender, inputs) = mpsc::channel(INBOX_MAX);
+        let bytes = Arc::new(Semaphore::new(INBOX_BYTES_MAX as usize));
+        let inbox = ShardInbox {
+            inputs: sender,
+            bytes,
+        };
+        let shards = Shards {
+            inboxes: Arc::new([inbox]),
+        };
+        let _open = shards.clone();
+        let released = Arc::new(AtomicUsize::new(0));
+        let tenant = tokio::spawn({
+            let (mut outlet, released) = (HubOutlet::new(shards, LIFE), Arc::clone(&released));
+            async move {
+                for seq in 1..=EVENTS as u64 {
+                    outlet.deliver(vec![event(seq)]).await;
+                    released.fetch_add(TEXT_BYTES, Ordering::Relaxed);
+                }
+            }
+        });
+        let watch = {
+            let (eaten, released) = (eaten.clone(), Arc::clone(&released));
+            async move {
+                let mut most = 0;
+                while eaten.0.load(Ordering::Relaxed) < EVENTS * LISTENERS * TEXT_BYTES {
+                    let written = eaten.0.load(Ordering::Relaxed) / LISTENERS;
+                    most = most.max(released.load(Ordering::Relaxed).saturating_sub(written));
+                    tokio::task::yield_now().await;
+                }
+                most
+            }
+        };
+        let most = tokio::select! {
+            () = task.run(inputs) => panic!("the outlet is gone before all is written"),
+            most = watch => most,
+        };
+        tenant.await.unwrap();
+        // A text weighs twice its bytes. What is collected and what is being written may each have been
+        // just below the bound when a whole inbox was received; another waits in the inbox.
+        let bound = (2 * COLLECTED_BYTES_MAX + 3 * INBOX_BYTES_MAX as usize) / 2;
+        assert!(most <= bound + TEXT_BYTES, "{most} bytes are kept");
+        assert!(most > bound / 4, "{most}: the bound is reached");
+    }
+
+    #[tokio::test]
+    async fn a_release_larger_than_an_inbox_goes_through() {
+        let shards = Shards::start(1, 256 * 1024);
+        let mut outlet = HubOutlet::new(shards, LIFE);
+        let events = INBOX_BYTES_MAX as usize / TEXT_BYTES;
+        for _ in 0..3 {
+            outlet
+                .deliver((1..=events as u64).map(event).collect())
+                .await;
+        }
     }
 }

@@ -145,7 +145,8 @@ impl Tenant {
             })
     }
 
-    /// A page for a listener that is behind; when its past is gone, its stream starts anew at the head.
+    /// A page for a listener that is behind. When its past is gone, its stream starts anew at the head;
+    /// when it cannot be read at the moment, the page is empty, and the hub asks again in a while.
     pub(super) fn page(
         &mut self,
         connection: ConnectionId,
@@ -161,24 +162,22 @@ impl Tenant {
         else {
             return;
         };
-        let reason = match answer {
-            Ok(Fact::Timeline { events, .. }) => match without_gap(events, from) {
-                Some(events) => {
-                    let push =
-                        |event: TimelineEvent| (event.seq, effects::event_push(room, epoch, event));
-                    out.now.push(Delivery::Page {
-                        connection,
-                        room,
-                        generation,
-                        events: events.into_iter().map(push).collect(),
-                    });
-                    return;
-                }
-                None => ResetReason::Trimmed,
-            },
-            Ok(Fact::Key { .. }) | Err(HistoryError::Unreadable) => ResetReason::Unreadable,
-            Err(HistoryError::Trimmed) => ResetReason::Trimmed,
+        let page = match answer {
+            Ok(Fact::Timeline { events, .. }) => without_gap(events, from),
+            Ok(Fact::Key { .. }) | Err(HistoryError::Unreadable) => Some(Vec::new()),
+            Err(HistoryError::Trimmed) => None,
         };
+        if let Some(events) = page {
+            let push = |event: TimelineEvent| (event.seq, effects::event_push(room, epoch, event));
+            out.now.push(Delivery::Page {
+                connection,
+                room,
+                generation,
+                events: events.into_iter().map(push).collect(),
+            });
+            return;
+        }
+        let reason = ResetReason::Trimmed;
         let position = Position { epoch, seq: head };
         let reset = ServerFrame::Reset {
             room,

@@ -63,7 +63,8 @@ impl People {
             .collect()
     }
 
-    /// A connection is there. A new device is active; one that is back goes on as it was.
+    /// A connection is there: its device is active, also one that was idle when it vanished, until it
+    /// says otherwise.
     pub(super) fn arrive(
         &mut self,
         user: &UserId,
@@ -81,6 +82,7 @@ impl People {
             self.lingering -= 1;
             deadlines.clear(at, Due::Grace(user.clone(), device.clone()));
         }
+        found.state = DeviceState::Active;
         found.connections.insert(connection);
     }
 

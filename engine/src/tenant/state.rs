@@ -271,6 +271,10 @@ impl Domain for Tenant {
         self.recovered_to(at);
     }
 
+    fn weight(effect: &Delivery) -> usize {
+        effect.weight()
+    }
+
     fn encode(event: &Event) -> Bytes {
         stored::encode(event)
     }

@@ -53,18 +53,12 @@ fn a_vanished_device_shows_after_its_grace() {
 fn a_reconnect_inside_the_grace_shows_nothing() {
     let (mut world, watcher) = watched_bob();
     let phone = world.connect("bob", "phone");
-    world.request(
-        phone,
-        Request::Presence {
-            state: DeviceState::Idle,
-        },
-    );
     world.told(watcher);
     world.disconnect(phone, Disconnection::Vanished);
     world.pass(9_000);
     let phone = world.connect("bob", "phone");
     world.pass(60_000);
-    assert_eq!(world.told(watcher), [], "also not that it was idle before");
+    assert_eq!(world.told(watcher), []);
 
     // The new socket is there before the old one is found to be dead.
     let second = world.connect("bob", "phone");
@@ -73,6 +67,27 @@ fn a_reconnect_inside_the_grace_shows_nothing() {
     assert_eq!(world.told(watcher), []);
     world.disconnect(second, Disconnection::Clean);
     assert_eq!(world.told(watcher), [Presence::Offline]);
+}
+
+#[test]
+fn a_welcome_makes_an_idle_device_active_and_shows_nothing_else() {
+    for vanishes_first in [true, false] {
+        let (mut world, watcher) = watched_bob();
+        let phone = world.connect("bob", "phone");
+        let state = DeviceState::Idle;
+        world.request(phone, Request::Presence { state });
+        world.told(watcher);
+        if vanishes_first {
+            world.disconnect(phone, Disconnection::Vanished);
+            world.pass(1_000);
+            world.connect("bob", "phone");
+        } else {
+            world.connect("bob", "phone");
+            world.disconnect(phone, Disconnection::Vanished);
+        }
+        world.pass(60_000);
+        assert_eq!(world.told(watcher), [Presence::Active]);
+    }
 }
 
 #[test]

@@ -7,8 +7,9 @@ use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, ServerF
 use super::{
     super::{
         Audience, Push, SignalKind, TenantLife,
+        connection::Parting,
         roster::{Cursor, CursorState},
-        turn::Batch,
+        turn::{Batch, PageRead},
     },
     Goodbye, Shard,
 };
@@ -17,9 +18,11 @@ impl Shard {
     pub(super) fn direct(&mut self, tenant: TenantLife, connection: ConnectionId, push: Arc<Push>) {
         if let Some(slot) = self.seating.open_slot(tenant, connection)
             && let Some(found) = self.seating.connections.get_mut(slot)
-            && found.collect(push)
         {
-            self.inbox.direct.push_back(connection);
+            self.inbox.weight += push.weight();
+            if found.collect(push) {
+                self.inbox.direct.push_back(connection);
+            }
         }
     }
 
@@ -40,8 +43,10 @@ impl Shard {
             return;
         }
         roster.head = seq;
+        let weight = push.weight();
         if let Some(batch) = self.batch(slot) {
             batch.events.push_back((seq, push));
+            self.inbox.weight += weight;
         }
     }
 
@@ -52,10 +57,12 @@ impl Shard {
         kind: SignalKind,
         push: Arc<Push>,
     ) {
+        let weight = push.weight();
         if let Some(slot) = self.seating.roster(tenant, audience)
             && let Some(batch) = self.batch(slot)
         {
             batch.signal(kind, push);
+            self.inbox.weight += weight;
         }
     }
 
@@ -71,6 +78,12 @@ impl Shard {
             self.inbox.batches.len() - 1
         });
         self.inbox.batches.get_mut(index)
+    }
+
+    pub(super) fn page(&mut self, page: PageRead) {
+        let weights = page.events.iter().map(|(_, push)| push.weight());
+        self.inbox.weight += weights.sum::<usize>();
+        self.inbox.pages.push_back(page);
     }
 
     pub(super) fn listen(
@@ -140,7 +153,7 @@ impl Shard {
         };
         self.unseat(slot);
         if let Some(found) = self.seating.connections.get_mut(slot) {
-            found.prepare_close();
+            found.prepare_close(Parting::of(code));
         }
         self.closing.push_back(Goodbye {
             connection,

@@ -16,7 +16,10 @@ use super::{
 
 impl Shard {
     pub(super) fn begin_turn(&mut self) {
+        // The turn before is written to its end, and its lists keep their room.
+        debug_assert!(self.turn.is_empty() && self.job.is_none());
         mem::swap(&mut self.inbox, &mut self.turn);
+        self.inbox.weight = 0;
         for batch in &self.turn.batches {
             if let Some(roster) = self.seating.rosters.get_mut(batch.roster) {
                 roster.batch = None;
@@ -135,11 +138,16 @@ impl Shard {
         }
     }
 
-    pub(super) fn say_goodbye(&mut self, goodbye: &Goodbye) {
+    pub(super) fn say_goodbye(&mut self, goodbye: &Goodbye, now: Timestamp) {
         if let Some(slot) = self.seating.slot(goodbye.connection)
             && (self.seating.connections.get(slot)).is_some_and(|connection| connection.closing)
             && let Some(mut connection) = self.seating.remove(slot)
         {
+            // Empty unless the parting is graceful. A sink that fails here is closed all the same.
+            if connection.send_collected(&mut self.scratch, now).is_err() {
+                connection.pipe.close(goodbye.code);
+                return;
+            }
             connection.pipe.close_with(&goodbye.bye, goodbye.code);
         }
     }

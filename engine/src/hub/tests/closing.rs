@@ -61,6 +61,50 @@ fn bye_and_close_frame_say_exactly_why() {
 }
 
 #[test]
+fn a_graceful_close_writes_the_replies_collected_before_it_and_then_the_bye() {
+    for (code, is_heard) in [
+        (CloseCode::ShuttingDown, true),
+        (CloseCode::TenantRestarted, true),
+        (CloseCode::Revoked, false),
+    ] {
+        for all in [false, true] {
+            let mut stage = Stage::new();
+            let (ada, _) = stage.socket(1, 3);
+            let (ben, _) = stage.session(2, OPEN);
+            stage.direct(1, pong(1));
+            stage.settle();
+            stage.direct(1, pong(2));
+            stage.direct(2, pong(2));
+            if all {
+                stage.deliver(Delivery::CloseAll {
+                    code,
+                    reconnect_after_ms: None,
+                });
+            } else {
+                stage.close(1, code);
+                stage.close(2, code);
+            }
+            stage.direct(1, pong(3));
+            stage.direct(2, pong(3));
+            ada.far().credit = OPEN;
+            stage.settle();
+            let said = decoded(&ada.far().bytes);
+            let before = said.frames.len() - 1;
+            let pongs = [pong(1).frame().clone(), pong(2).frame().clone()];
+            // What was half written is finished even before a revocation.
+            assert_eq!(said.frames[..before], pongs[..1 + usize::from(is_heard)]);
+            assert!(matches!(said.frames[before], ServerFrame::Bye { .. }));
+            assert_eq!((said.torn, said.close), (0, Some(code.number())));
+            let session = ben.far().frames.clone();
+            assert_eq!(session.len(), 1 + usize::from(is_heard), "{session:?}");
+            assert_eq!(session[0] == pongs[1], is_heard);
+            assert_eq!(ben.far().closed, Some(code));
+            assert!(stage.needs.is_empty());
+        }
+    }
+}
+
+#[test]
 fn a_half_written_frame_is_finished_before_the_bye() {
     let mut stage = Stage::new();
     let (ada, _) = stage.socket(1, 5);

@@ -1,5 +1,7 @@
 //! Slow readers: bounded, told what they missed, and nobody else's concern.
 
+use homeroom_protocol::{Direction, Request, limit};
+
 use super::*;
 
 fn wire_length(seq: u64) -> usize {
@@ -157,6 +159,95 @@ fn replies_are_never_dropped_and_show_when_to_stop_reading() {
         .filter(|frame| matches!(frame, ServerFrame::Event { room, .. } if room.0 == 1))
         .count();
     assert_eq!(replies, 40);
+}
+
+/// What a reader passes on that heeds its gauge, of a client that asks for nothing but history.
+fn read_on(gauge: &Gauge, asked: &mut Vec<u64>, count: &mut u64) {
+    while !gauge.replies_are_full() && gauge.unanswered() < 32 {
+        *count += 1;
+        let request = Request::History {
+            room: ROOM,
+            direction: Direction::Before,
+            anchor: Seq(1),
+            limit: 100,
+        };
+        gauge.add_request(RequestId(*count), &request);
+        asked.push(*count);
+    }
+}
+
+fn full_page(id: u64) -> Arc<Push> {
+    let event = |seq| {
+        let push = event_of(ROOM, seq, limit::MESSAGE_TEXT_BYTES_MAX);
+        match push.frame() {
+            ServerFrame::Event { event, .. } => event.clone(),
+            other => panic!("no event: {other:?}"),
+        }
+    };
+    Arc::new(Push::new(ServerFrame::Page {
+        id: RequestId(id),
+        room: ROOM,
+        epoch: epoch(),
+        events: (1..=16).map(event).collect(),
+        more: false,
+    }))
+}
+
+#[test]
+fn a_reader_of_nothing_that_asks_for_history_holds_few_pages() {
+    let mut stage = Stage::new();
+    let (ada, gauge) = stage.socket(1, 10);
+    let (mut asked, mut count) = (Vec::new(), 0);
+    let page = full_page(1).wire().len();
+    assert!(page > limit::PAGE_BYTES_MAX);
+    for _ in 0..100 {
+        read_on(&gauge, &mut asked, &mut count);
+        assert!(asked.len() <= HISTORY_IN_FLIGHT_MAX);
+        for id in asked.drain(..) {
+            stage.direct(1, full_page(id));
+        }
+        stage.settle();
+        assert!(gauge.reply_bytes() <= REPLY_LANE_BYTES + HISTORY_IN_FLIGHT_MAX * page);
+    }
+    assert!(gauge.reply_bytes() > page, "the bound is reached");
+    assert!(gauge.reply_bytes() < 640 * 1024);
+    assert_eq!(count, HISTORY_IN_FLIGHT_MAX as u64);
+    // With almost nothing left it reads on, and then has the most.
+    stage.allow(1, &ada, gauge.reply_bytes() - REPLY_LANE_BYTES + 1);
+    read_on(&gauge, &mut asked, &mut count);
+    assert_eq!(asked.len(), HISTORY_IN_FLIGHT_MAX);
+    for id in asked.drain(..) {
+        stage.direct(1, full_page(id));
+    }
+    stage.settle();
+    assert!(gauge.reply_bytes() < REPLY_LANE_BYTES + HISTORY_IN_FLIGHT_MAX * page);
+    stage.allow(1, &ada, OPEN);
+    stage.settle();
+    assert!(!gauge.replies_are_full());
+    assert_eq!(ada.frames().len(), 2 * HISTORY_IN_FLIGHT_MAX);
+    assert!(stage.needs.is_empty());
+}
+
+#[test]
+fn a_history_request_that_was_refused_is_answered_too() {
+    let mut stage = Stage::new();
+    let (_ada, gauge) = stage.socket(1, OPEN);
+    let (mut asked, mut count) = (Vec::new(), 0);
+    read_on(&gauge, &mut asked, &mut count);
+    assert!(gauge.replies_are_full());
+    stage.direct(1, joined_at(ROOM, 1));
+    stage.direct(
+        1,
+        Arc::new(Push::new(ServerFrame::Error {
+            id: Some(RequestId(2)),
+            code: 1100,
+            retry_after_ms: None,
+            explanation: String::new(),
+        })),
+    );
+    stage.settle();
+    assert!(!gauge.replies_are_full());
+    assert_eq!(gauge.unanswered(), 0);
 }
 
 #[test]

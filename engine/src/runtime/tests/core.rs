@@ -6,7 +6,10 @@ use super::tally::{Effect, Input, Tally};
 use crate::{
     domain::{Domain, HistoryError},
     log::{Appended, Commit, LogPosition, Space, WriterEpoch},
-    runtime::core::{Core, Environment, QUESTIONS_MAX},
+    runtime::{
+        core::{Core, Environment, QUESTIONS_MAX, UNDER_WAY_MAX},
+        held::HELD_BYTES_MAX,
+    },
 };
 
 #[derive(Default)]
@@ -212,6 +215,35 @@ fn questions_under_way_are_bounded() {
     assert!(!scene.core.takes_input());
     scene.answer(Ok(1));
     assert!(scene.core.takes_input());
+}
+
+#[test]
+fn few_questions_are_looked_up_at_once_and_none_while_too_much_is_held() {
+    let mut scene = Scene::new();
+    scene.add(0, 5);
+    let commit = scene.commit();
+    for who in 1..=2 * UNDER_WAY_MAX as u64 {
+        scene.input(Input::Nth { who, position: 1 });
+    }
+    let mut asked = scene.core.take_questions();
+    assert_eq!(asked.len(), UNDER_WAY_MAX);
+    assert!(scene.core.take_questions().is_empty());
+    let first = asked.remove(0);
+    scene.core.answered(&mut scene.script, first.ticket, Ok(1));
+    assert!(scene.core.takes_input());
+    asked.append(&mut scene.core.take_questions());
+    assert_eq!(asked.len(), UNDER_WAY_MAX, "one came, one goes");
+
+    let page = HELD_BYTES_MAX as u64 / 2;
+    for ask in asked {
+        scene.core.answered(&mut scene.script, ask.ticket, Ok(page));
+    }
+    assert!(!scene.core.takes_input());
+    assert!(scene.core.take_questions().is_empty(), "the log is behind");
+    scene.durable(&commit, Space::Reserved);
+    assert_eq!(scene.said().len(), 3 + UNDER_WAY_MAX);
+    assert!(scene.core.takes_input());
+    assert_eq!(scene.core.take_questions().len(), UNDER_WAY_MAX - 1);
 }
 
 #[test]

@@ -131,6 +131,19 @@ impl Domain for Tally {
         }
     }
 
+    /// A looked up number weighs what it says.
+    fn weight(effect: &Effect) -> usize {
+        match effect {
+            Effect::Nth { number, .. } => {
+                number.map_or(0, |number| usize::try_from(number).unwrap())
+            }
+            Effect::Added { .. }
+            | Effect::Total { .. }
+            | Effect::Refused { .. }
+            | Effect::Signal { .. } => 1,
+        }
+    }
+
     fn encode(event: &Added) -> Bytes {
         Bytes::copy_from_slice(&event.0.to_le_bytes())
     }
