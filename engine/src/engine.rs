@@ -11,6 +11,8 @@ use std::{
 
 use homeroom_protocol::{CloseCode, ConnectionId, TenantName, Timestamp};
 
+use tokio::sync::OnceCell;
+
 use crate::{
     connection::Connection,
     hub::{Gauge, Sink, SocketSink},
@@ -20,7 +22,7 @@ use crate::{
         disk::{Disk, RealDisk},
     },
     runtime::{
-        directory::Directory,
+        directory::{Directory, VisitError},
         folder::FolderError,
         pool::Pool,
         rooms::RoomHost,
@@ -102,6 +104,7 @@ struct Shared {
     shards: Shards,
     pool: Pool,
     connections: AtomicU64,
+    shut_down: OnceCell<()>,
     closed: AtomicBool,
 }
 
@@ -128,6 +131,15 @@ pub struct TenantSummary {
     pub awake: bool,
 }
 
+impl From<VisitError<WakeError>> for TenantError {
+    fn from(error: VisitError<WakeError>) -> Self {
+        match error {
+            VisitError::Closed => Self::ShutDown,
+            VisitError::Asleep(error) => Self::Wake(error),
+        }
+    }
+}
+
 impl Engine {
     /// Opens an engine. Must be called in a tokio runtime, which then runs the engine's tasks.
     ///
@@ -151,6 +163,7 @@ impl Engine {
             shards,
             pool,
             connections: AtomicU64::new(1),
+            shut_down: OnceCell::new(),
             closed: AtomicBool::new(false),
         };
         Ok(Self {
@@ -261,13 +274,18 @@ impl Engine {
     /// every connection gets a bye. Afterwards everything refuses.
     pub async fn shut_down(&self, code: CloseCode, reconnect_after_ms: Option<u64>) {
         self.shared.closed.store(true, Ordering::SeqCst);
-        for life in self.shared.tenants.close().await {
-            self.shared
-                .shards
-                .close_all(life, code, reconnect_after_ms)
-                .await;
-        }
-        self.shared.host.close();
+        let shared = &self.shared;
+        let end = async {
+            for life in shared.tenants.close().await {
+                shared
+                    .shards
+                    .close_all(life, code, reconnect_after_ms)
+                    .await;
+            }
+            shared.host.close();
+        };
+        // Whoever comes second waits for the first; should that one give up, it goes on from there.
+        shared.shut_down.get_or_init(|| end).await;
     }
 
     fn handle(&self, name: &TenantName) -> Tenant {
@@ -330,14 +348,11 @@ impl Tenant {
     /// [`TenantError`].
     pub async fn revoke(&self, whom: Whom) -> Result<(), TenantError> {
         self.engine.check_open()?;
-        let visit = self.engine.shared.tenants.visit(&self.name).await?;
-        let told = visit
-            .address()
-            .inbox
-            .send(Command::Input(Input::Revoke { whom }))
-            .await;
-        // A tenant that ends this instant closes all its connections.
-        drop(told);
+        // Who sleeps has no sessions. A tenant that ends this instant closes all its connections.
+        if let Some(tenant) = self.engine.shared.tenants.awake(&self.name).await {
+            let revoke = Command::Input(Input::Revoke { whom });
+            let _ = tenant.urgent.send(revoke).await;
+        }
         Ok(())
     }
 

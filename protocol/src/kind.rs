@@ -88,6 +88,11 @@ pub mod auth {
     pub const TOKEN: u64 = 2;
 }
 
+/// Whether the second element of a client's frame of this kind is a request id, known kind or not.
+pub(crate) const fn is_request(kind: u64) -> bool {
+    kind >= 16 && kind <= 63
+}
+
 /// Whether the second element of a reply of this kind is a request id, known kind or not.
 pub(crate) const fn is_reply(kind: u64) -> bool {
     kind >= 64 && kind <= 95

@@ -6,6 +6,8 @@ pub const CLIENT_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 pub const SERVER_MESSAGE_BYTES_MAX: usize = 512 * 1024;
 /// Largest frame a client may send before its hello is accepted, in bytes of payload.
 pub const HELLO_BYTES_MAX: usize = 4 * 1024;
+/// Most WebSocket frames one message may be cut into: empty ones would otherwise cost work for ever.
+pub const FRAGMENTS_PER_MESSAGE_MAX: u16 = 256;
 /// Most MessagePack values one WebSocket message may hold.
 pub const FRAMES_PER_MESSAGE_MAX: usize = 256;
 /// Deepest nesting of arrays and maps in one frame.

@@ -5,7 +5,7 @@
 mod arbitrary;
 
 use homeroom_protocol::{
-    ClientFrame, ScanError, ServerFrame, decode_client_message, decode_server_message,
+    ClientFrame, RequestId, ScanError, ServerFrame, decode_client_message, decode_server_message,
     encode_client_frame, encode_server_frame, limit, scan::scan, wire_message,
 };
 use proptest::{collection::vec, prelude::*};
@@ -152,5 +152,35 @@ proptest! {
                 prop_assert_eq!(read_server(&again), vec![frame]);
             }
         }
+    }
+}
+
+#[test]
+fn only_the_kinds_of_requests_get_an_id_back() {
+    for kind in 0..=u8::MAX {
+        // Two fields, and then nothing that any known kind but a ping would do with.
+        let bytes = [0x92, 0xcc, kind, 0x07];
+        let mut frames = decode_client_message(&bytes, CLIENT_MAX).unwrap();
+        let id = match frames.next().unwrap() {
+            Ok(ClientFrame::Ping { nonce: 7 }) => None,
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => error.id,
+        };
+        let expected = (16..=63).contains(&kind).then_some(RequestId(7));
+        assert_eq!(id, expected, "kind {kind}");
+    }
+}
+
+#[test]
+fn no_capabilities_may_be_said_in_three_ways_and_are_written_in_one() {
+    let hello = [
+        0x96, 1, 1, 0xa1, b't', 0x92, 1, 0xa1, b'u', 0xa1, b'd', 0x90,
+    ];
+    let mut nil = hello;
+    nil[11] = 0xc0;
+    let mut missing = hello;
+    missing[0] = 0x95;
+    for bytes in [&hello[..], &nil, &missing[..11]] {
+        assert_eq!(client_bytes(&read_client(bytes)), hello);
     }
 }

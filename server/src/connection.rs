@@ -44,7 +44,8 @@ pub(crate) struct Client {
     /// While greeting: when it came. Then: when it last said something, or could not because it was
     /// not listened to.
     heard: Instant,
-    /// Not listened to: too many of its requests or replies wait, or the host is leaving.
+    /// Not listened to: its welcome has not gone out, too many of its requests or replies wait, or the
+    /// host is leaving.
     paused: bool,
 }
 
@@ -178,7 +179,14 @@ impl Client {
         let in_flight_max = self.service.requests_in_flight_max();
         let gauge = self.attached.as_ref().map(Connection::gauge);
         gauge.is_some_and(|it| it.replies_are_full() || it.unanswered() >= in_flight_max)
+            || self.awaits_welcome()
             || self.leaving.borrow().is_some()
+    }
+
+    /// What came behind the hello is answered behind the welcome: pongs do not pass through the tenant,
+    /// so nothing else would hold them back.
+    fn awaits_welcome(&self) -> bool {
+        self.attached.is_some() && !self.socket.has_begun()
     }
 
     /// Waits until it is listened to again, in the middle of what was read.

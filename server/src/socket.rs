@@ -36,6 +36,8 @@ struct Writing {
     owed: Bytes,
     /// Some of `owed` is gone: nothing else may come before the rest.
     owed_begun: bool,
+    /// The hub has handed over its first message.
+    begun: bool,
     /// The kernel took less than it was given: the hub waits to be told of room.
     blocked: bool,
     /// The reader stopped, and asks to be woken when the gauge changes.
@@ -80,9 +82,15 @@ impl Socket {
         }
     }
 
-    /// Whether a change of the gauge shall wake the task.
+    /// Whether a change of the gauge, and the hub's first message, shall wake the task.
     pub(crate) fn set_paused(&self, paused: bool) {
         self.writing().paused = paused;
+    }
+
+    /// Whether the hub has handed over its first message, which is the welcome or a bye. Wakes the task
+    /// while it is [paused](Self::set_paused).
+    pub(crate) fn has_begun(&self) -> bool {
+        self.writing().begun
     }
 
     /// Resolves when [`wish`](Self::wish) may have changed. Cancel-safe.
@@ -175,6 +183,10 @@ impl SocketSink for Sink {
         };
         match &result {
             Ok(taken) => {
+                let first = !std::mem::replace(&mut writing.begun, true);
+                if first && writing.paused {
+                    socket.changed.notify_one();
+                }
                 writing.inside_frame = *taken < bytes.len();
                 writing.blocked = writing.inside_frame;
                 writing.write_owed(&socket.stream);

@@ -8,25 +8,25 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use dashmap::DashMap;
 use homeroom_protocol::TenantName;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
-use tracing::{Instrument, error, info_span};
+use tracing::{Instrument, info_span};
 
 use super::{
     pool::Pool,
-    writer::{Awake, Bed, Command, Ended, Habits, INBOX_MAX, Outlet, Writer},
+    writer::{Awake, Bed, Command, Habits, INBOX_MAX, Outlet, URGENT_MAX, Writer},
 };
 use crate::{domain::Domain, hub::TenantLife};
 
 /// Makes what a tenant of one kind needs to be awake.
 pub(crate) trait Host<D: Domain>: fmt::Debug + Send + Sync + 'static {
     /// Where its effects go.
-    type Outlet: Outlet<D> + Clone;
+    type Outlet: Outlet<D>;
     /// Why it cannot wake.
     type Error: Send + 'static;
 
@@ -43,20 +43,30 @@ pub(crate) trait Host<D: Domain>: fmt::Debug + Send + Sync + 'static {
 /// All tenants of one kind.
 #[derive(Debug)]
 pub(crate) struct Directory<D: Domain, H> {
+    shared: Arc<Shared<D, H>>,
+}
+
+#[derive(Debug)]
+struct Shared<D: Domain, H> {
     slots: DashMap<TenantName, Slot<D>>,
     host: Arc<H>,
     pool: Pool,
     habits: Habits,
     lives: AtomicU64,
+    closed: AtomicBool,
 }
 
+/// Locked by whoever wakes, visits or puts to bed; `None`, or an inbox that is closed: asleep.
 type Slot<D> = Arc<Mutex<Option<Address<D>>>>;
+type Locked<D> = OwnedMutexGuard<Option<Address<D>>>;
 
 /// Where an awake tenant is reached.
 #[derive(Debug)]
 pub(crate) struct Address<D: Domain> {
     pub(crate) life: TenantLife,
     pub(crate) inbox: mpsc::Sender<Command<D>>,
+    /// For what must not wait behind a slow disk: revocations, and the end.
+    pub(crate) urgent: mpsc::Sender<Command<D>>,
 }
 
 impl<D: Domain> Clone for Address<D> {
@@ -64,6 +74,7 @@ impl<D: Domain> Clone for Address<D> {
         Self {
             life: self.life,
             inbox: self.inbox.clone(),
+            urgent: self.urgent.clone(),
         }
     }
 }
@@ -71,7 +82,7 @@ impl<D: Domain> Clone for Address<D> {
 /// Holds a tenant awake: while it lives, the tenant does not fall asleep.
 #[derive(Debug)]
 pub(crate) struct Visit<D: Domain> {
-    slot: OwnedMutexGuard<Option<Address<D>>>,
+    slot: Locked<D>,
 }
 
 impl<D: Domain> Visit<D> {
@@ -80,102 +91,141 @@ impl<D: Domain> Visit<D> {
     }
 }
 
+/// Why a tenant cannot be visited.
+#[derive(Debug)]
+pub(crate) enum VisitError<E> {
+    /// The directory is closed.
+    Closed,
+    /// It does not wake.
+    Asleep(E),
+}
+
 impl<D: Domain, H: Host<D>> Directory<D, H> {
     pub(crate) fn new(host: Arc<H>, pool: Pool, habits: Habits) -> Self {
-        Self {
+        let shared = Shared {
             slots: DashMap::new(),
             host,
             pool,
             habits,
             lives: AtomicU64::new(1),
+            closed: AtomicBool::new(false),
+        };
+        Self {
+            shared: Arc::new(shared),
         }
     }
 
     /// Whether the tenant is awake at this moment.
     pub(crate) fn is_awake(&self, tenant: &TenantName) -> bool {
-        let Some(slot) = self.slots.get(tenant).map(|slot| Arc::clone(&slot)) else {
+        let Some(slot) = self.slot(tenant) else {
             return false;
         };
-        // Whoever holds the slot is waking it, or visiting it.
-        slot.try_lock().map_or(true, |slot| {
-            slot.as_ref()
-                .is_some_and(|address| !address.inbox.is_closed())
-        })
+        // Whoever holds the slot is waking it, visiting it, or putting it to bed.
+        slot.try_lock()
+            .map_or(true, |slot| slot.as_ref().is_some_and(is_up))
+    }
+
+    /// Where the tenant is reached, if it is awake.
+    pub(crate) async fn awake(&self, tenant: &TenantName) -> Option<Address<D>> {
+        let slot = self.slot(tenant)?;
+        let address = slot.lock().await.clone();
+        address.filter(is_up)
     }
 
     /// Visits a tenant, waking it first if it sleeps. One visit at a time: make it short.
-    pub(crate) async fn visit(&self, tenant: &TenantName) -> Result<Visit<D>, H::Error> {
-        let slot = Arc::clone(&self.slots.entry(tenant.clone()).or_default());
-        let mut guard = Arc::clone(&slot).lock_owned().await;
-        if guard
-            .as_ref()
-            .is_none_or(|address| address.inbox.is_closed())
-        {
-            *guard = None;
-            *guard = Some(self.wake(tenant, slot).await?);
+    pub(crate) async fn visit(
+        &self,
+        tenant: &TenantName,
+    ) -> Result<Visit<D>, VisitError<H::Error>> {
+        let slot = Arc::clone(&self.shared.slots.entry(tenant.clone()).or_default());
+        let slot = slot.lock_owned().await;
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Err(VisitError::Closed);
         }
-        Ok(Visit { slot: guard })
+        if slot.as_ref().is_some_and(is_up) {
+            return Ok(Visit { slot });
+        }
+        // In a task of its own, which holds the slot: should the visitor give up meanwhile, nobody
+        // else opens the same stores beside it.
+        let waking = Arc::clone(&self.shared).wake(tenant.clone(), slot);
+        match tokio::spawn(waking.in_current_span()).await {
+            Ok(woken) => woken.map(|slot| Visit { slot }).map_err(VisitError::Asleep),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
     }
 
-    async fn wake(&self, tenant: &TenantName, slot: Slot<D>) -> Result<Address<D>, H::Error> {
-        let life = TenantLife(self.lives.fetch_add(1, Ordering::Relaxed));
-        let (host, name) = (Arc::clone(&self.host), tenant.clone());
-        let awake = self
-            .pool
-            .run(move || host.wake(&name))
-            .await
-            .expect("waking does not panic")?;
-        let (inbox, commands) = mpsc::channel(INBOX_MAX);
-        let outlet = self.host.outlet(life);
-        let mut spare = outlet.clone();
-        let bed = SlotBed {
-            slot: Arc::downgrade(&slot),
-            taken: None,
-            host: Arc::clone(&self.host),
-            tenant: tenant.clone(),
-        };
-        let (host, name) = (Arc::clone(&self.host), tenant.clone());
-        let writer = Writer::new(awake, outlet, bed, self.habits, self.pool.clone());
-        let span = info_span!("tenant", tenant = %tenant);
-        tokio::spawn(
-            async move {
-                // A task of its own, so that a panic ends one life of one tenant and nothing else.
-                match tokio::spawn(writer.run(commands).in_current_span()).await {
-                    Ok(Ended::Closed | Ended::Failed) => {}
-                    Err(panicked) => {
-                        error!(%panicked, "the writer panicked; the tenant will be replayed");
-                        host.failed(&name);
-                        spare.abandon().await;
-                    }
-                }
-            }
-            .instrument(span),
-        );
-        Ok(Address { life, inbox })
-    }
-
-    /// Puts every awake tenant to bed: all that was taken is on disk and sealed afterwards. Returns
-    /// the lives that ended.
+    /// Puts every awake tenant to bed: all that was taken is on disk and sealed afterwards, and no
+    /// tenant wakes again. Returns the lives that ended. May be called again, and then waits as well.
     pub(crate) async fn close(&self) -> Vec<TenantLife> {
-        let slots: Vec<Slot<D>> = self.slots.iter().map(|slot| Arc::clone(&slot)).collect();
-        let mut ends = Vec::new();
+        self.shared.closed.store(true, Ordering::SeqCst);
+        let slots: Vec<Slot<D>> = self
+            .shared
+            .slots
+            .iter()
+            .map(|slot| Arc::clone(&slot))
+            .collect();
+        let mut ending = Vec::new();
         for slot in slots {
-            let address = slot.lock().await.take();
-            let Some(address) = address else { continue };
-            let (told, end) = oneshot::channel();
-            if address.inbox.send(Command::Close(told)).await.is_ok() {
-                ends.push((end, address));
+            let slot = slot.lock_owned().await;
+            if let Some(address) = slot.clone() {
+                let (told, end) = oneshot::channel();
+                // Refused when it has ended already.
+                let _ = address.urgent.send(Command::Close(told)).await;
+                ending.push((slot, address, end));
             }
         }
-        let mut lives = Vec::with_capacity(ends.len());
-        for (end, address) in ends {
-            // An error means the writer has ended already.
+        let mut lives = Vec::with_capacity(ending.len());
+        for (mut slot, address, end) in ending {
             let _ = end.await;
             address.inbox.closed().await;
+            *slot = None;
             lives.push(address.life);
         }
         lives
     }
+
+    fn slot(&self, tenant: &TenantName) -> Option<Slot<D>> {
+        self.shared.slots.get(tenant).map(|slot| Arc::clone(&slot))
+    }
+}
+
+impl<D: Domain, H: Host<D>> Shared<D, H> {
+    async fn wake(
+        self: Arc<Self>,
+        tenant: TenantName,
+        mut slot: Locked<D>,
+    ) -> Result<Locked<D>, H::Error> {
+        *slot = None;
+        let life = TenantLife(self.lives.fetch_add(1, Ordering::Relaxed));
+        let (host, name) = (Arc::clone(&self.host), tenant.clone());
+        let awake = self.pool.run(move || host.wake(&name)).await;
+        let awake = match awake {
+            Ok(awake) => awake?,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        let (inbox, inputs) = mpsc::channel(INBOX_MAX);
+        let (urgent, urgents) = mpsc::channel(URGENT_MAX);
+        let bed = SlotBed {
+            slot: Arc::downgrade(OwnedMutexGuard::mutex(&slot)),
+            taken: None,
+            host: Arc::clone(&self.host),
+            tenant: tenant.clone(),
+        };
+        let outlet = self.host.outlet(life);
+        let writer = Writer::new(awake, outlet, bed, self.habits, self.pool.clone());
+        let span = info_span!("tenant", tenant = %tenant);
+        tokio::spawn(writer.run(inputs, urgents).instrument(span));
+        *slot = Some(Address {
+            life,
+            inbox,
+            urgent,
+        });
+        Ok(slot)
+    }
+}
+
+fn is_up<D: Domain>(address: &Address<D>) -> bool {
+    !address.inbox.is_closed()
 }
 
 /// A writer's way to fall asleep: it takes its own slot, so that nobody can visit until its stores are
@@ -183,7 +233,7 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
 struct SlotBed<D: Domain, H> {
     /// Weak: the slot holds this writer's own address.
     slot: Weak<Mutex<Option<Address<D>>>>,
-    taken: Option<OwnedMutexGuard<Option<Address<D>>>>,
+    taken: Option<Locked<D>>,
     host: Arc<H>,
     tenant: TenantName,
 }

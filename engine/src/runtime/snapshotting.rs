@@ -37,15 +37,20 @@ enum Progress {
         saw: LogPosition,
         saved: Saved,
     },
-    /// The store comes back with the end of the write.
-    Writing(JoinHandle<SnapshotStore>),
+    /// The store comes back with the end of the write, and whether it was written.
+    Writing(LogPosition, JoinHandle<(SnapshotStore, bool)>),
 }
 
 /// Makes the snapshots of one awake tenant, one at a time.
 #[derive(Debug)]
 pub(crate) struct Snapshotting {
     store: Option<SnapshotStore>,
+    /// Where the newest complete one begins its replay.
     newest: LogPosition,
+    /// Where the last one was begun, complete or not.
+    tried: LogPosition,
+    /// The last one was not written: what it was to hold is in no file, so the next one holds all.
+    rewrite_all: bool,
     progress: Progress,
 }
 
@@ -55,13 +60,15 @@ impl Snapshotting {
         Self {
             store,
             newest,
+            tried: newest,
+            rewrite_all: false,
             progress: Progress::None,
         }
     }
 
-    /// How many records a wake would have to replay.
-    pub(crate) fn replay_length<D: Domain>(&self, core: &Core<D>) -> u64 {
-        core.tail().0.saturating_sub(self.newest.0)
+    /// Records since the last one was begun: when the next is due.
+    pub(crate) fn age<D: Domain>(&self, core: &Core<D>) -> u64 {
+        core.tail().0.saturating_sub(self.tried.0)
     }
 
     /// Starts one, unless one is under way.
@@ -69,14 +76,14 @@ impl Snapshotting {
         let (Progress::None, Some(store)) = (&self.progress, &self.store) else {
             return;
         };
-        let which = if store.needs_all() {
+        let which = if self.rewrite_all || store.needs_all() {
             Sections::All
         } else {
             Sections::Dirty
         };
         let from = core.tail();
         let left = core.sections_to_save(which);
-        self.newest = from;
+        self.tried = from;
         self.progress = Progress::Saving {
             from,
             left,
@@ -113,29 +120,45 @@ impl Snapshotting {
             && let Some(mut store) = self.store.take()
         {
             let (from, saved) = (*from, std::mem::take(saved));
-            self.progress = Progress::Writing(pool.run(move || {
-                if let Err(failure) = store.write(from, &saved) {
+            let write = pool.run(move || {
+                let written = store.write(from, &saved);
+                if let Err(failure) = &written {
                     warn!(%failure, "a snapshot was not written; the next wake replays more");
                 }
-                store
-            }));
+                (store, written.is_ok())
+            });
+            self.progress = Progress::Writing(from, write);
         }
     }
 
     /// Waits for the write under way; for ever when there is none. Safe to cancel.
     pub(crate) async fn written(&mut self) {
-        let Progress::Writing(write) = &mut self.progress else {
+        let Progress::Writing(from, write) = &mut self.progress else {
             return std::future::pending().await;
         };
         // A panic in the store, already reported by the runtime, costs this life its snapshots.
-        self.store = write.await.ok();
+        let (store, written) = write
+            .await
+            .map_or((None, false), |(store, ok)| (Some(store), ok));
+        self.store = store;
+        self.rewrite_all = !written;
+        if written {
+            self.newest = *from;
+        }
         self.progress = Progress::None;
+    }
+
+    /// Waits for the write under way, if there is one.
+    pub(crate) async fn quiet(&mut self) {
+        if matches!(self.progress, Progress::Writing(..)) {
+            self.written().await;
+        }
     }
 
     /// Brings a last snapshot to disk. Call when everything decided is durable.
     pub(crate) async fn finish<D: Domain>(&mut self, core: &mut Core<D>, pool: &Pool) {
         self.drain(core, pool).await;
-        if self.replay_length(core) > 0 {
+        if core.tail() > self.newest {
             self.begin(core);
             self.drain(core, pool).await;
         }
@@ -144,10 +167,9 @@ impl Snapshotting {
     async fn drain<D: Domain>(&mut self, core: &mut Core<D>, pool: &Pool) {
         while self.is_saving() {
             self.advance(core, pool);
+            tokio::task::yield_now().await;
         }
         self.advance(core, pool);
-        if matches!(self.progress, Progress::Writing(_)) {
-            self.written().await;
-        }
+        self.quiet().await;
     }
 }

@@ -113,7 +113,13 @@ fn replay<D: Domain>(
 ) -> Result<(), WakeError> {
     let mut applied = from;
     while applied < end {
-        for record in log.read(applied.next(), REPLAY_BYTES)? {
+        let records = log.read(applied.next(), REPLAY_BYTES)?;
+        if records.is_empty() {
+            let place = "the log, which ends before the position it names".to_owned();
+            let at = applied.next();
+            return Err(ReadError::Corrupt { at, place }.into());
+        }
+        for record in records {
             let at = record.position;
             let event = D::decode(&record.bytes).map_err(|cause| WakeError::Event { at, cause })?;
             domain.apply(at, &event);

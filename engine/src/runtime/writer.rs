@@ -1,6 +1,13 @@
 //! The single writer: one task per awake tenant, the only owner of its state.
 
-use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -24,6 +31,8 @@ use crate::{
 
 /// Inputs a tenant's queue holds before its senders wait.
 pub(crate) const INBOX_MAX: usize = 1024;
+/// The same for what goes out of turn: what must not wait behind a slow disk, and leads to no event.
+pub(crate) const URGENT_MAX: usize = 64;
 /// Inputs decided before the writer looks at everything else again.
 const INPUTS_PER_TURN: usize = 128;
 /// Once in this time the high-water mark, the index and the snapshot are looked at.
@@ -93,8 +102,10 @@ pub(crate) struct Writer<D: Domain, O, B> {
     append: Option<JoinHandle<Result<Appended, AppendError>>>,
     checkpoint: Option<JoinHandle<Result<Space, LogFailure>>>,
     indexing: Option<JoinHandle<LogPosition>>,
-    /// How far the index is known to have come.
+    /// How far the index has come, as far as this life has to see to it.
     indexed: LogPosition,
+    /// Inputs taken from the inbox for which there was no room yet; at most one turn's.
+    taken: VecDeque<Command<D>>,
     /// Asked, and not yet looked up: at most the core's bound of questions.
     questions: VecDeque<Ask<D>>,
     /// At most one, and none while indexing: the others would wait for the index in places on the
@@ -119,8 +130,9 @@ pub(crate) struct Awake<D: Domain> {
 
 impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
     pub(crate) fn new(awake: Awake<D>, outlet: O, bed: B, habits: Habits, pool: Pool) -> Self {
+        let durable = awake.core.durable();
         Self {
-            marked: awake.core.durable(),
+            marked: durable,
             snapshotting: Snapshotting::new(awake.snapshots, awake.newest_snapshot),
             core: awake.core,
             stores: awake.stores,
@@ -132,7 +144,8 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             append: None,
             checkpoint: None,
             indexing: None,
-            indexed: awake.newest_snapshot,
+            indexed: durable,
+            taken: VecDeque::new(),
             questions: VecDeque::new(),
             answers: JoinSet::new(),
             idle_since: None,
@@ -141,35 +154,42 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         }
     }
 
-    /// Works until told to close, asleep, or broken. When it returns, no call on its stores is under
-    /// way.
-    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command<D>>) -> Ended {
-        let ended = match self.work(&mut inbox).await {
-            Ok(()) => {
+    /// Works until told to close, asleep, or broken. When it returns, and with it drops its inbox, no
+    /// call on its stores is under way.
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Command<D>>,
+        mut urgent: mpsc::Receiver<Command<D>>,
+    ) -> Ended {
+        let work = Unwinding(Box::pin(self.work(&mut inbox, &mut urgent)));
+        let broken: String = match work.await {
+            Ok(Ok(())) => {
                 self.seal().await;
-                Ended::Closed
+                self.tell_the_end();
+                return Ended::Closed;
             }
-            Err(broken) => {
-                error!(%broken, "the tenant's state is dropped and will be replayed");
-                self.bed.fall_ill();
-                self.outlet.abandon().await;
-                self.quiet().await;
-                Ended::Failed
-            }
+            Ok(Err(broken)) => broken.to_string(),
+            Err(Panicked) => "the writer panicked".to_owned(),
         };
-        for told in self.told.drain(..) {
-            // Whoever asked may have gone; the end is the same.
-            let _ = told.send(());
-        }
-        ended
+        error!(broken, "the tenant's state is dropped and will be replayed");
+        self.bed.fall_ill();
+        self.outlet.abandon().await;
+        self.quiet().await;
+        self.tell_the_end();
+        Ended::Failed
     }
 
-    async fn work(&mut self, inbox: &mut mpsc::Receiver<Command<D>>) -> Result<(), AppendError> {
+    async fn work(
+        &mut self,
+        inbox: &mut mpsc::Receiver<Command<D>>,
+        urgent: &mut mpsc::Receiver<Command<D>>,
+    ) -> Result<(), AppendError> {
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline: Pin<Box<Sleep>> = Box::pin(sleep_until(Instant::now()));
-        let mut commands = Vec::with_capacity(INPUTS_PER_TURN);
+        let mut inputs = Vec::with_capacity(INPUTS_PER_TURN);
         loop {
+            self.decide();
             self.start_what_is_due().await;
             if self.may_end(inbox) {
                 return Ok(());
@@ -178,11 +198,13 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             if let Some(at) = wake_at {
                 deadline.as_mut().reset(Instant::now() + clock::until(at));
             }
-            // Told to close, it finishes what it took; what is left unread gets no answer and is sent again.
-            let takes_input = self.core.takes_input() && !self.closing;
+            // Told to close, it finishes what it took; what is left unread gets no answer and is sent
+            // again.
+            let takes_input = self.taken.is_empty() && self.core.takes_input() && !self.closing;
             let saving = self.snapshotting.is_saving();
             tokio::select! {
                 biased;
+                Some(command) = urgent.recv() => self.obey(command),
                 appended = finished(&mut self.append) => self.appended(appended)?,
                 Some(answer) = self.answers.join_next() => {
                     let (ticket, fact) = answer.expect("answering a question does not panic");
@@ -193,22 +215,34 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 () = self.snapshotting.written() => {}
                 indexed = finished(&mut self.indexing) => self.indexed = indexed,
                 _ = housekeeping.tick() => self.keep_house(),
-                count = inbox.recv_many(&mut commands, INPUTS_PER_TURN), if takes_input => {
+                count = inbox.recv_many(&mut inputs, INPUTS_PER_TURN), if takes_input => {
                     // Nobody holds its address any more.
                     self.closing |= count == 0;
-                    for command in commands.drain(..) {
-                        match command {
-                            Command::Input(input) => self.core.input(&mut self.env, input),
-                            Command::Close(told) => {
-                                self.closing = true;
-                                self.told.push(told);
-                            }
-                        }
-                    }
+                    self.taken.extend(inputs.drain(..));
                 }
                 () = std::future::ready(()), if saving => {}
             }
             self.snapshotting.advance(&self.core, &self.pool);
+        }
+    }
+
+    /// Decides what was taken, as far as there is room for what it may lead to.
+    fn decide(&mut self) {
+        while self.core.takes_input() {
+            let Some(command) = self.taken.pop_front() else {
+                return;
+            };
+            self.obey(command);
+        }
+    }
+
+    fn obey(&mut self, command: Command<D>) {
+        match command {
+            Command::Input(input) => self.core.input(&mut self.env, input),
+            Command::Close(told) => {
+                self.closing = true;
+                self.told.push(told);
+            }
         }
     }
 
@@ -242,6 +276,11 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
     }
 
     fn appended(&mut self, result: Result<Appended, AppendError>) -> Result<(), AppendError> {
+        if matches!(result, Err(AppendError::Full)) {
+            // Nothing was added, and nothing is lost: it is tried again with every housekeeping.
+            self.core.set_space(Space::Low);
+            return Ok(());
+        }
         if matches!(result, Err(AppendError::Unknown)) {
             let commit = self
                 .core
@@ -261,6 +300,11 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
     /// What is looked at once a second.
     fn keep_house(&mut self) {
         let durable = self.core.durable();
+        if self.append.is_none()
+            && let Some(refused) = self.core.commit_in_flight().cloned()
+        {
+            self.start_append(refused);
+        }
         if self.checkpoint.is_none() && (durable > self.marked || self.core.is_short_of_space()) {
             let log = Arc::clone(&self.stores.log);
             self.marked = durable;
@@ -275,13 +319,13 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                     .run(move || index.catch_up(&*log, durable).unwrap_or(durable)),
             );
         }
-        if self.snapshotting.replay_length(&self.core) >= self.habits.snapshot_every {
+        if self.snapshotting.age(&self.core) >= self.habits.snapshot_every {
             self.snapshotting.begin(&mut self.core);
         }
     }
 
     fn may_end(&mut self, inbox: &mpsc::Receiver<Command<D>>) -> bool {
-        if !self.core.is_settled() {
+        if !self.core.is_settled() || !self.taken.is_empty() {
             return false;
         }
         if self.closing {
@@ -328,6 +372,14 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             drop(indexing.await);
         }
         while self.answers.join_next().await.is_some() {}
+        self.snapshotting.quiet().await;
+    }
+
+    fn tell_the_end(&mut self) {
+        for told in self.told.drain(..) {
+            // Whoever asked may have gone; the end is the same.
+            let _ = told.send(());
+        }
     }
 }
 
@@ -339,4 +391,19 @@ async fn finished<T>(call: &mut Option<JoinHandle<T>>) -> T {
     let result = handle.await.expect("calls on the stores do not panic");
     *call = None;
     result
+}
+
+/// A future whose panic ends only itself, so that what it left under way can still be waited for.
+struct Unwinding<F>(Pin<Box<F>>);
+
+struct Panicked;
+
+impl<F: Future> Future for Unwinding<F> {
+    type Output = Result<F::Output, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // What it borrowed is dropped or only waited for afterwards, never decided with.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context)));
+        polled.map_or(Poll::Ready(Err(Panicked)), |poll| poll.map(Ok))
+    }
 }

@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod failing_disk;
+pub(crate) mod gated_disk;
 
 use std::path::Path;
 

@@ -15,7 +15,8 @@ pub(super) fn decode(frame: &[u8]) -> Result<ClientFrame, FrameError> {
     decode_with(frame, &mut id).map_err(|problem| FrameError { id, problem })
 }
 
-/// Leaves the request id in `id` as soon as it is known, so that an error can carry it.
+/// Leaves the request id in `id` as soon as it is known, so that an error can carry it. Outside the
+/// range of requests the second element is something else, and its echo could fail another request.
 fn decode_with(frame: &[u8], id: &mut Option<RequestId>) -> FieldResult<ClientFrame> {
     let mut tokens = Tokens::new(frame);
     let mut fields = Fields::of_frame(&mut tokens)?;
@@ -25,12 +26,12 @@ fn decode_with(frame: &[u8], id: &mut Option<RequestId>) -> FieldResult<ClientFr
         kind::PING => Ok(ClientFrame::Ping {
             nonce: fields.unsigned("nonce")?,
         }),
-        kind => {
+        kind if kind::is_request(kind) => {
             let read_id = fields.unsigned("id").map(RequestId);
             *id = read_id.ok();
-            let request = request(kind, read_id, &mut fields)?;
-            Ok(request)
+            request(kind, read_id, &mut fields)
         }
+        kind => Err(FrameProblem::UnknownKind { kind }),
     }
 }
 

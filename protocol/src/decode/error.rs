@@ -6,7 +6,8 @@ use crate::{ErrorCode, InvalidId, RequestId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct FrameError {
-    /// The request it was, where that could be read: the answer carries it back.
+    /// The request it was, where the kind is in the range of requests (of replies, for a client that
+    /// reads) and the id could be read: the answer carries it back.
     pub id: Option<RequestId>,
     /// What is wrong.
     pub problem: FrameProblem,

@@ -1,6 +1,6 @@
 //! Bytes that must be refused, and how.
 
-use homeroom_protocol::{ErrorCode, FrameError, ScanError, decode::FrameProblem, limit};
+use homeroom_protocol::{CloseCode, ErrorCode, FrameError, ScanError, decode::FrameProblem, limit};
 
 use super::render::{bytes, hex};
 
@@ -9,6 +9,11 @@ use super::render::{bytes, hex};
 pub(crate) enum Refusal {
     /// Nothing of the message is used; a server closes with this code.
     Message { close: u16 },
+    /// The hello is refused: a server closes with this code, for the field by index and name.
+    Hello {
+        close: u16,
+        field: (u32, &'static str),
+    },
     /// One frame is refused with this error; a field by index and name where one is at fault.
     Frame {
         error: u16,
@@ -22,6 +27,18 @@ impl Refusal {
         assert_eq!(error.error_code(), ErrorCode::Malformed);
         Self::Message {
             close: error.close_code().number(),
+        }
+    }
+
+    /// `close` is what a server does whatever the error is.
+    pub(crate) fn of_hello(error: &FrameError) -> Self {
+        let FrameProblem::Field { name, index, .. } = error.problem else {
+            panic!("no field is at fault: {error}");
+        };
+        assert_eq!(error.id, None);
+        Self::Hello {
+            close: CloseCode::Protocol.number(),
+            field: (index, name),
         }
     }
 
@@ -44,6 +61,10 @@ impl Refusal {
     pub(crate) fn lines(&self) -> String {
         match self {
             Self::Message { close } => format!("refused: message\nclose: {close}\n"),
+            Self::Hello { close, field } => {
+                let (index, name) = field;
+                format!("refused: hello\nclose: {close}\nfield: {index} {name}\n")
+            }
             Self::Frame { error, id, field } => {
                 let id = id.map_or_else(|| "none".to_owned(), |id| id.to_string());
                 let field = field.map_or_else(
@@ -81,6 +102,16 @@ fn field(
         id: id.into(),
         field: Some(field),
     };
+    (name, "client", about, bytes(hex), refusal)
+}
+
+fn hello(
+    name: &'static str,
+    about: &'static str,
+    hex: &str,
+    field: (u32, &'static str),
+) -> Invalid {
+    let refusal = Refusal::Hello { close: 4200, field };
     (name, "client", about, bytes(hex), refusal)
 }
 
@@ -187,12 +218,44 @@ fn kinds() -> Vec<Invalid> {
             None,
         ),
         kind(
-            "kind_of_server",
+            "kind_of_reply",
             "client",
-            "A client sends a reply.",
+            "A client sends a reply: what follows the kind is no request id.",
             "92 40 07",
             1001,
-            7,
+            None,
+        ),
+        kind(
+            "kind_of_bye",
+            "client",
+            "A client sends a bye: its code is no request id.",
+            "93 05 cd 0f a0 01",
+            1001,
+            None,
+        ),
+        kind(
+            "kind_of_push",
+            "client",
+            "A client sends a push: its room is no request id.",
+            "92 60 07",
+            1001,
+            None,
+        ),
+        kind(
+            "kind_out_of_range",
+            "client",
+            "A kind that is in no range.",
+            "92 cc c8 07",
+            1001,
+            None,
+        ),
+        kind(
+            "kind_below_requests",
+            "client",
+            "The last kind below the requests.",
+            "92 0f 07",
+            1001,
+            None,
         ),
         kind(
             "reply_unknown",
@@ -385,25 +448,22 @@ fn fields() -> Vec<Invalid> {
             15,
             (3, "limit"),
         ),
-        field(
+        hello(
             "hello_tenant_upper_case",
             "Tenant names are lower case.",
             "95 01 01 a1 54 92 01 a1 75 a1 64",
-            None,
             (2, "tenant"),
         ),
-        field(
+        hello(
             "hello_auth_unknown",
             "No such way to authenticate.",
             "95 01 01 a1 74 92 03 a1 75 a1 64",
-            None,
             (3, "auth.kind"),
         ),
-        field(
+        hello(
             "hello_name_too_long",
             "A guest name of 65 bytes.",
             &long_name,
-            None,
             (3, "auth.name"),
         ),
     ]

@@ -92,6 +92,7 @@ fn the_table_of_limits_has_the_numbers_of_the_code() {
         limit::HELLO_BYTES_MAX,
         limit::CLIENT_MESSAGE_BYTES_MAX,
         limit::SERVER_MESSAGE_BYTES_MAX,
+        usize::from(limit::FRAGMENTS_PER_MESSAGE_MAX),
         limit::FRAMES_PER_MESSAGE_MAX,
         limit::DEPTH_MAX,
         limit::ELEMENTS_MAX,

@@ -13,7 +13,7 @@ use tokio::{
 use super::{CommandError, print};
 use crate::{
     admin::AdminSocket,
-    cli::{LISTEN, Serve},
+    cli::{LISTEN, Serve, Sizes},
     host::{Host, HostConfig},
     identity::Guests,
     service::Terms,
@@ -33,14 +33,14 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
     allow_many_files();
     let listen = options.listen.unwrap_or(LISTEN);
     let guests = guests(listen, options.allow_guests);
-    let engine = Engine::open(Config::in_folder(folder)).await?;
+    let engine = Engine::open(config(options.sizes, folder)).await?;
     let default_tenant = TenantName::new(DEFAULT_TENANT).expect("a valid name");
     engine.tenant(&default_tenant).await?;
     let admin = AdminSocket::open(folder, engine.clone()).map_err(|cause| CommandError::Io {
         action: "open the admin socket in the data folder",
         cause,
     })?;
-    let config = HostConfig {
+    let host_config = HostConfig {
         listen,
         terms: Terms {
             guests,
@@ -48,7 +48,7 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
         },
         ..HostConfig::default()
     };
-    let host = Host::start(engine.clone(), config).await?;
+    let host = Host::start(engine.clone(), host_config).await?;
     print(&format!("ws://{}{PATH}", host.local_addr()))?;
 
     signals.next().await;
@@ -62,6 +62,20 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
     let in_time = timeout(SEAL_WITHIN, sealed).await;
     drop(admin);
     in_time.map_err(|_| CommandError::Overtime)
+}
+
+fn config(sizes: Sizes, folder: &Path) -> Config {
+    let mut config = Config::in_folder(folder);
+    let Sizes {
+        segment_bytes,
+        snapshot_every,
+        keys_in_memory,
+    } = sizes;
+    config.segment_bytes = segment_bytes.unwrap_or(config.segment_bytes);
+    config.snapshot_every_records = snapshot_every.unwrap_or(config.snapshot_every_records);
+    let keys_in_memory_max = &mut config.settings.keys_in_memory_max;
+    *keys_in_memory_max = keys_in_memory.unwrap_or(*keys_in_memory_max);
+    config
 }
 
 /// Guests come in where nobody else can: on loopback, or where the operator said so.
@@ -124,4 +138,42 @@ impl Signals {
 )]
 fn exit_at_once() -> ! {
     std::process::exit(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    fn config_of(arguments: &[&str]) -> Config {
+        let line = Line::parse_from([&["serve"], arguments].concat());
+        config(line.serve.sizes, Path::new("data"))
+    }
+
+    #[test]
+    fn sizes_are_the_engines_own_unless_named() {
+        let (ours, engines) = (config_of(&[]), Config::default());
+        assert_eq!(ours.segment_bytes, engines.segment_bytes);
+        assert_eq!(ours.snapshot_every_records, engines.snapshot_every_records);
+        assert_eq!(
+            ours.settings.keys_in_memory_max,
+            engines.settings.keys_in_memory_max
+        );
+
+        let named = [
+            "--segment-bytes=1",
+            "--snapshot-every=2",
+            "--keys-in-memory=3",
+        ];
+        let ours = config_of(&named);
+        let sizes = (ours.segment_bytes, ours.snapshot_every_records);
+        assert_eq!((sizes, ours.settings.keys_in_memory_max), ((1, 2), 3));
+    }
 }

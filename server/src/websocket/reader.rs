@@ -6,10 +6,10 @@
 
 use std::{borrow::Cow, mem};
 
+use homeroom_protocol::limit::FRAGMENTS_PER_MESSAGE_MAX as FRAGMENTS_MAX;
+
 use super::{Violation, unmask};
 
-/// Most frames one message may be cut into: empty fragments would otherwise cost work for ever.
-const FRAGMENTS_MAX: u16 = 256;
 const CONTROL_BYTES_MAX: u64 = 125;
 /// Flags and opcode, length, 64 bits of length, mask.
 const HEADER_BYTES_MAX: usize = 14;

@@ -28,7 +28,7 @@ pub enum Violation {
     #[error("a control frame was longer than 125 bytes")]
     LongControl,
     /// Lengths are written in their shortest form, below 2^63 (5.2).
-    #[error("a length was not written in its shortest form")]
+    #[error("a length was not written in its shortest form, or not below 2^63")]
     Length,
     /// A continuation of nothing (5.4).
     #[error("a continuation frame continued no message")]

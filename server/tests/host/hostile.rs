@@ -185,6 +185,30 @@ fn a_hello_is_needed_first_alone_and_acceptable() {
 }
 
 #[test]
+fn what_comes_behind_the_hello_is_answered_behind_the_welcome() {
+    let server = Server::in_memory();
+    let request = Request::Watch { users: vec![] };
+    let id = RequestId(1);
+    let said = [
+        ClientFrame::Hello(hello("default", "ada")),
+        ClientFrame::Ping { nonce: 7 },
+        ClientFrame::Hello(hello("default", "ada")),
+        ClientFrame::Request { id, request },
+    ];
+    let bytes: Vec<_> = said.iter().flat_map(|it| message(&encode(it))).collect();
+    // Who is first was a matter of chance: many tries make an early pong all but certain.
+    for _ in 0..50 {
+        let mut eager = Client::connect(server.address());
+        eager.write(&bytes);
+        eager.welcome();
+        eager.until(|frame| matches!(frame, ServerFrame::Pong { nonce: 7, .. }).then_some(()));
+        assert_eq!(refused(&mut eager), (None, 1003));
+        eager.until(|frame| matches!(frame, ServerFrame::Watching { .. }).then_some(()));
+    }
+    server.stop();
+}
+
+#[test]
 fn where_guests_are_refused_none_comes_in() {
     let server = Server::start(
         Config::default(),

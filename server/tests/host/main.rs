@@ -5,4 +5,5 @@
 mod binary;
 mod end_to_end;
 mod hostile;
+mod spec;
 mod support;

@@ -1,4 +1,5 @@
-//! The smallest domain with every part: numbers are added up; "what was the n-th?" needs the history.
+//! The smallest domain with every part: numbers are added up, even and odd ones in sections of their
+//! own; "what was the n-th?" needs the history.
 
 use bytes::Bytes;
 use homeroom_protocol::Timestamp;
@@ -13,9 +14,21 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    pub(super) total: u64,
     applied: LogPosition,
+    sums: [Sum; 2],
+}
+
+#[derive(Debug, Default)]
+struct Sum {
+    applied: LogPosition,
+    total: u64,
     dirty: bool,
+}
+
+impl Tally {
+    pub(super) fn total(&self) -> u64 {
+        self.sums.iter().map(|sum| sum.total).sum()
+    }
 }
 
 /// Each input says who asks; answers carry it back.
@@ -85,12 +98,12 @@ impl Domain for Tally {
                 out.now.push(Effect::Signal { who });
                 out.held.push(Effect::Added {
                     who,
-                    total: self.total,
+                    total: self.total(),
                 });
             }
             Input::Total { who } => out.held.push(Effect::Total {
                 who,
-                total: self.total,
+                total: self.total(),
             }),
             Input::Nth { who, .. } => {
                 let number = fact.expect("it was asked").ok();
@@ -110,10 +123,11 @@ impl Domain for Tally {
     }
 
     fn apply(&mut self, at: LogPosition, event: &Added) {
-        if at > self.applied {
-            self.applied = at;
-            self.total += event.0;
-            self.dirty = true;
+        self.applied = at;
+        let sum = &mut self.sums[usize::from(event.0 % 2 == 1)];
+        if at > sum.applied {
+            sum.total += event.0;
+            sum.dirty = true;
         }
     }
 
@@ -153,28 +167,33 @@ impl Domain for Tally {
     }
 
     fn sections(&self) -> Vec<SectionId> {
-        vec![SectionId(0)]
+        vec![SectionId(0), SectionId(1)]
     }
 
     fn take_dirty_sections(&mut self) -> Vec<SectionId> {
-        if std::mem::take(&mut self.dirty) {
-            self.sections()
-        } else {
-            Vec::new()
-        }
+        let taken = self
+            .sums
+            .iter_mut()
+            .map(|sum| std::mem::take(&mut sum.dirty));
+        let numbered = taken.zip(0..).filter(|(dirty, _)| *dirty);
+        numbered.map(|(_, number)| SectionId(number)).collect()
     }
 
-    fn save_section(&self, _: SectionId) -> Option<Vec<u8>> {
+    fn save_section(&self, section: SectionId) -> Option<Vec<u8>> {
+        let sum = self.sums.get(usize::try_from(section.0).ok()?)?;
         let mut bytes = self.applied.0.to_le_bytes().to_vec();
-        bytes.extend(self.total.to_le_bytes());
+        bytes.extend(sum.total.to_le_bytes());
         Some(bytes)
     }
 
-    fn load_section(&mut self, _: SectionId, bytes: &[u8]) -> Result<(), DecodeError> {
-        let malformed = DecodeError::Malformed { what: "tally" };
-        let (applied, total) = bytes.split_first_chunk().ok_or(malformed.clone())?;
-        self.applied = LogPosition(u64::from_le_bytes(*applied));
-        self.total = u64::from_le_bytes(total.try_into().map_err(|_| malformed)?);
+    fn load_section(&mut self, section: SectionId, bytes: &[u8]) -> Result<(), DecodeError> {
+        let malformed = || DecodeError::Malformed { what: "sum" };
+        let number = usize::try_from(section.0).map_err(|_| malformed())?;
+        let sum = self.sums.get_mut(number).ok_or_else(malformed)?;
+        let (applied, total) = bytes.split_first_chunk().ok_or_else(malformed)?;
+        sum.applied = LogPosition(u64::from_le_bytes(*applied));
+        sum.total = u64::from_le_bytes(total.try_into().map_err(|_| malformed())?);
+        self.applied = self.applied.max(sum.applied);
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     runtime::{
         pool::Pool,
         wake,
-        writer::{Bed, Command, Ended, Habits, INBOX_MAX, Outlet, Stores, Writer},
+        writer::{Bed, Command, Ended, Habits, INBOX_MAX, Outlet, Stores, URGENT_MAX, Writer},
     },
 };
 
@@ -119,6 +119,7 @@ struct Scene {
     pool: Pool,
     let_go: std::sync::mpsc::Sender<Result<(), AppendError>>,
     inbox: mpsc::Sender<Command<Tally>>,
+    urgent: mpsc::Sender<Command<Tally>>,
     heard: mpsc::UnboundedReceiver<Effect>,
     abandoned: Arc<AtomicBool>,
     writer: tokio::task::JoinHandle<Ended>,
@@ -153,12 +154,14 @@ impl Scene {
         let (inbox, commands) = mpsc::channel(INBOX_MAX);
         let pool = Pool::new(2);
         let writer = Writer::new(awake, ears, bed, habits, pool.clone());
-        let writer = tokio::spawn(writer.run(commands));
+        let (urgent, urgents) = mpsc::channel(URGENT_MAX);
+        let writer = tokio::spawn(writer.run(commands, urgents));
         Self {
             log,
             pool,
             let_go,
             inbox,
+            urgent,
             heard,
             abandoned,
             writer,
@@ -249,7 +252,7 @@ async fn told_to_close_it_answers_what_it_took_and_seals() {
     scene.add(1).await;
     assert_eq!(scene.hear().await, Effect::Signal { who: 1 });
     let (told, closed) = oneshot::channel();
-    scene.inbox.send(Command::Close(told)).await.unwrap();
+    scene.urgent.send(Command::Close(told)).await.unwrap();
     scene.let_go.send(Ok(())).unwrap();
     closed.await.unwrap();
     assert_eq!((&mut scene.writer).await.unwrap(), Ended::Closed);
