@@ -16,8 +16,6 @@ use crate::commands::{self, CommandError};
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    #[command(flatten)]
-    serve: Serve,
     /// The data folder.
     #[arg(
         long,
@@ -26,6 +24,8 @@ pub struct Cli {
         global = true
     )]
     data: PathBuf,
+    #[command(flatten)]
+    serve: Serve,
 }
 
 #[derive(Debug, Subcommand)]
