@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use homeroom_engine::Config;
 
 use crate::commands::{self, CommandError};
 
@@ -15,8 +16,6 @@ use crate::commands::{self, CommandError};
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    #[command(flatten)]
-    serve: Serve,
     /// The data folder.
     #[arg(
         long,
@@ -25,6 +24,8 @@ pub struct Cli {
         global = true
     )]
     data: PathBuf,
+    #[command(flatten)]
+    serve: Serve,
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,13 +56,13 @@ enum TenantCommand {
 }
 
 /// How to serve.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, PartialEq, Eq, Args)]
 pub struct Serve {
     /// The address to listen on; port 0 chooses a free one. [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Let anyone who reaches the address into every tenant, under any name. Without it guests come in only while
-    /// listening on loopback.
+    /// Let anyone who reaches the address into every tenant, under any name. Without it guests come
+    /// in only while listening on loopback.
     #[arg(long)]
     pub allow_guests: bool,
     #[command(flatten)]
@@ -69,28 +70,24 @@ pub struct Serve {
 }
 
 /// Bounds of the engine that few operators ever change; tests make them small to meet their ends.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Sizes")]
 pub(crate) struct Sizes {
-    /// Length at which a log file is closed and the next one begun.
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", help = format!(
+        "Length at which a log file is closed and the next one begun [default: {}]",
+        Config::default().segment_bytes
+    ))]
     pub(crate) segment_bytes: Option<u64>,
-    /// Log records between two snapshots of a tenant; fewer wake faster and write more.
-    #[arg(long, value_name = "RECORDS")]
+    #[arg(long, value_name = "RECORDS", help = format!(
+        "Log records between two snapshots of a tenant; fewer wake faster and write more [default: {}]",
+        Config::default().snapshot_every_records
+    ))]
     pub(crate) snapshot_every: Option<u64>,
-    /// Idempotency keys of a tenant kept in memory; older ones are read from disk.
-    #[arg(long, value_name = "KEYS")]
+    #[arg(long, value_name = "KEYS", help = format!(
+        "Idempotency keys of a tenant kept in memory; older ones are read from disk [default: {}]",
+        Config::default().settings.keys_in_memory_max
+    ))]
     pub(crate) keys_in_memory: Option<usize>,
-}
-
-impl Sizes {
-    fn or(self, before: Self) -> Self {
-        Self {
-            segment_bytes: self.segment_bytes.or(before.segment_bytes),
-            snapshot_every: self.snapshot_every.or(before.snapshot_every),
-            keys_in_memory: self.keys_in_memory.or(before.keys_in_memory),
-        }
-    }
 }
 
 /// Where it listens unless told otherwise: nobody else reaches it there.
@@ -102,12 +99,16 @@ impl Serve {
         Self {
             listen: self.listen.or(before.listen),
             allow_guests: self.allow_guests || before.allow_guests,
-            sizes: self.sizes.or(before.sizes),
+            sizes: Sizes {
+                segment_bytes: self.sizes.segment_bytes.or(before.sizes.segment_bytes),
+                snapshot_every: self.sizes.snapshot_every.or(before.sizes.snapshot_every),
+                keys_in_memory: self.sizes.keys_in_memory.or(before.sizes.keys_in_memory),
+            },
         }
     }
 
     fn is_given(&self) -> bool {
-        self.listen.is_some() || self.allow_guests || self.sizes != Sizes::default()
+        *self != Self::default()
     }
 }
 
@@ -181,13 +182,18 @@ mod tests {
 
     #[test]
     fn options_of_serving_count_before_and_behind_it() {
-        for line in ["--listen 0.0.0.0:1 serve", "serve --listen 0.0.0.0:1"] {
+        for line in [
+            "--listen 0.0.0.0:1 --snapshot-every 2 serve",
+            "--snapshot-every 2 serve --listen 0.0.0.0:1",
+            "serve --listen 0.0.0.0:1 --snapshot-every 2",
+        ] {
             let cli = Cli::parse_from(["homeroom"].into_iter().chain(line.split(' ')));
             let Some(Command::Serve(serve)) = cli.command else {
                 panic!("{line}: not serving")
             };
-            let listen = serve.or(&cli.serve).listen.expect(line);
-            assert_eq!(listen.port(), 1, "{line}");
+            let serve = serve.or(&cli.serve);
+            assert_eq!(serve.listen.expect(line).port(), 1, "{line}");
+            assert_eq!(serve.sizes.snapshot_every, Some(2), "{line}");
         }
     }
 

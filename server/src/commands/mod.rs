@@ -24,7 +24,7 @@ pub enum CommandError {
     Folder(#[from] FolderError),
     /// Options of `serve` were given to another command.
     #[error(
-        "--listen and --allow-guests say how to serve, and nothing is served here; leave them out"
+        "only --data may stand before this command: the other options say how to serve, and nothing is served here"
     )]
     NotServing,
     /// There is no data folder.

@@ -33,7 +33,7 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
     allow_many_files();
     let listen = options.listen.unwrap_or(LISTEN);
     let guests = guests(listen, options.allow_guests);
-    let engine = Engine::open(config(folder, options.sizes)).await?;
+    let engine = Engine::open(config(options.sizes, folder)).await?;
     let default_tenant = TenantName::new(DEFAULT_TENANT).expect("a valid name");
     engine.tenant(&default_tenant).await?;
     let admin = AdminSocket::open(folder, engine.clone()).map_err(|cause| CommandError::Io {
@@ -64,17 +64,17 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
     in_time.map_err(|_| CommandError::Overtime)
 }
 
-fn config(folder: &Path, sizes: Sizes) -> Config {
+fn config(sizes: Sizes, folder: &Path) -> Config {
     let mut config = Config::in_folder(folder);
-    if let Some(bytes) = sizes.segment_bytes {
-        config.segment_bytes = bytes;
-    }
-    if let Some(records) = sizes.snapshot_every {
-        config.snapshot_every_records = records;
-    }
-    if let Some(keys) = sizes.keys_in_memory {
-        config.settings.keys_in_memory_max = keys;
-    }
+    let Sizes {
+        segment_bytes,
+        snapshot_every,
+        keys_in_memory,
+    } = sizes;
+    config.segment_bytes = segment_bytes.unwrap_or(config.segment_bytes);
+    config.snapshot_every_records = snapshot_every.unwrap_or(config.snapshot_every_records);
+    let keys_in_memory_max = &mut config.settings.keys_in_memory_max;
+    *keys_in_memory_max = keys_in_memory.unwrap_or(*keys_in_memory_max);
     config
 }
 
@@ -154,7 +154,7 @@ mod tests {
 
     fn config_of(arguments: &[&str]) -> Config {
         let line = Line::parse_from([&["serve"], arguments].concat());
-        config(Path::new("data"), line.serve.sizes)
+        config(line.serve.sizes, Path::new("data"))
     }
 
     #[test]
