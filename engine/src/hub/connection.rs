@@ -37,6 +37,7 @@ impl Parting {
         match code {
             CloseCode::ShuttingDown | CloseCode::TenantRestarted => Self::Graceful,
             CloseCode::Idle
+            | CloseCode::TenantUnavailable
             | CloseCode::TooSlow
             | CloseCode::Overloaded
             | CloseCode::HelloTimeout
