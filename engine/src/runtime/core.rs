@@ -2,7 +2,8 @@
 //!
 //! The runtime drives a [`Core`] with real time, disk and sockets; a simulator drives the same code
 //! with virtual ones. A driver loops: give it what happened ([`input`](Core::input),
-//! [`answered`](Core::answered), [`appended`](Core::appended), [`tick`](Core::tick)), then take what it
+//! [`answered`](Core::answered), [`appended`](Core::appended), [`tick`](Core::tick)), lets it
+//! [`resume`](Core::resume), then takes what it
 //! wants done ([`next_commit`](Core::next_commit), [`take_questions`](Core::take_questions),
 //! [`take_effects`](Core::take_effects)).
 
@@ -58,6 +59,8 @@ pub struct Core<D: Domain> {
     held: Held<D::Effect>,
     lanes: Lanes<D::Input>,
     asked: HashMap<Ticket, (Option<Lane>, D::Input)>,
+    /// Lanes whose answer is in, while inputs that waited behind it are left.
+    freed: VecDeque<Lane>,
     tickets: u64,
     storage: Storage,
     effects: Vec<D::Effect>,
@@ -74,6 +77,7 @@ impl<D: Domain> Core<D> {
             held: Held::default(),
             lanes: Lanes::default(),
             asked: HashMap::new(),
+            freed: VecDeque::new(),
             tickets: 0,
             storage: storage_of(space),
             effects: Vec::new(),
@@ -89,7 +93,8 @@ impl<D: Domain> Core<D> {
         }
     }
 
-    /// The answer to a question; the inputs that waited behind it follow.
+    /// The answer to a question; the inputs that waited behind it follow with
+    /// [`resume`](Self::resume).
     pub fn answered(
         &mut self,
         env: &mut impl Environment,
@@ -100,9 +105,21 @@ impl<D: Domain> Core<D> {
             return;
         };
         self.handle(env, input, Some(fact));
-        while let Some(input) = self.lanes.next(lane) {
-            if self.begin(env, lane, input) == Begun::Waits {
-                break;
+        self.freed.extend(lane);
+        self.resume(env);
+    }
+
+    /// Decides what waited behind answers that are in, as far as there is room for what it leads to.
+    pub fn resume(&mut self, env: &mut impl Environment) {
+        while let Some(&lane) = self.freed.front()
+            && self.has_room()
+        {
+            let waits = match self.lanes.next(Some(lane)) {
+                Some(input) => self.begin(env, Some(lane), input) == Begun::Waits,
+                None => true,
+            };
+            if waits {
+                self.freed.pop_front();
             }
         }
     }
@@ -167,16 +184,20 @@ impl<D: Domain> Core<D> {
     /// Whether it takes further input; when not, the driver leaves it in its bounded queue.
     #[must_use]
     pub fn takes_input(&self) -> bool {
-        !self.commits.is_full()
-            && !self.held.is_full()
-            && !self.lanes.is_full()
-            && self.asked.len() < QUESTIONS_MAX
+        self.has_room() && !self.lanes.is_full() && self.asked.len() < QUESTIONS_MAX
+    }
+
+    fn has_room(&self) -> bool {
+        !self.commits.is_full() && !self.held.is_full()
     }
 
     /// Whether nothing is under way.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.commits.is_idle() && self.asked.is_empty() && self.held.is_empty()
+        self.commits.is_idle()
+            && self.asked.is_empty()
+            && self.freed.is_empty()
+            && self.held.is_empty()
     }
 
     /// Whether new events are refused for want of disk space.

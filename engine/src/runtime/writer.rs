@@ -228,6 +228,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
 
     /// Decides what was taken, as far as there is room for what it may lead to.
     fn decide(&mut self) {
+        self.core.resume(&mut self.env);
         while self.core.takes_input() {
             let Some(command) = self.taken.pop_front() else {
                 return;

@@ -8,7 +8,8 @@ use crate::{
     log::{Appended, Commit, LogPosition, Space, WriterEpoch},
     runtime::{
         core::{Core, Environment, QUESTIONS_MAX, UNDER_WAY_MAX},
-        held::HELD_BYTES_MAX,
+        held::{HELD_BYTES_MAX, HELD_MAX},
+        lanes::WAITING_MAX,
     },
 };
 
@@ -258,4 +259,31 @@ fn nothing_is_taken_for_durable_at_another_position() {
     };
     assert!(scene.core.appended(elsewhere).is_err());
     assert_eq!(scene.said(), [Effect::Signal { who: 1 }]);
+}
+
+#[test]
+fn what_waited_behind_an_answer_is_decided_only_as_fast_as_the_log_takes_it() {
+    let mut scene = Scene::new();
+    scene.input(Input::Nth {
+        who: 1,
+        position: 9,
+    });
+    let ask = scene.core.take_questions().pop().expect("it was asked");
+    for _ in 0..WAITING_MAX {
+        scene.add(1, 1);
+    }
+    for _ in 0..HELD_MAX {
+        scene.add(2, 1);
+    }
+    assert!(!scene.core.takes_input());
+    scene.core.answered(&mut scene.script, ask.ticket, Ok(1));
+    assert_eq!(scene.core.tail(), LogPosition(HELD_MAX as u64));
+    assert!(!scene.core.is_settled());
+    while !scene.core.is_settled() {
+        let commit = scene.commit();
+        scene.durable(&commit, Space::Reserved);
+        scene.core.resume(&mut scene.script);
+    }
+    let all = HELD_MAX + WAITING_MAX;
+    assert_eq!(scene.core.tail(), LogPosition(all as u64));
 }
