@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use homeroom_protocol::{CloseCode, ConnectionId, Request, RequestId, ServerFrame, Timestamp};
+use tokio::sync::mpsc;
 
 use crate::{
     hub::{Delivery, Gauge, Push, TenantLife},
@@ -10,7 +11,7 @@ use crate::{
         shards::{ShardInput, Shards, TenantInbox},
         writer::Command,
     },
-    tenant::{Disconnection, Input},
+    tenant::{Disconnection, Input, Tenant},
 };
 
 /// One attached socket or session. A socket's that is dropped without a word has vanished; a session's
@@ -30,6 +31,26 @@ pub struct Connection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the tenant was restarted; reconnect and resume")]
 pub struct Gone;
+
+/// A place in the tenant's queue.
+#[derive(Debug)]
+pub(crate) struct RequestTurn<'a> {
+    place: mpsc::Permit<'a, Command<Tenant>>,
+    connection: ConnectionId,
+    gauge: &'a Gauge,
+}
+
+impl RequestTurn<'_> {
+    /// Asks, at once.
+    pub(crate) fn ask(self, id: RequestId, request: Request) {
+        self.gauge.add_unanswered();
+        self.place.send(Command::Input(Input::Request {
+            connection: self.connection,
+            id,
+            request,
+        }));
+    }
+}
 
 impl Connection {
     pub(crate) const fn new(
@@ -70,13 +91,18 @@ impl Connection {
     /// # Errors
     /// [`Gone`].
     pub async fn request(&self, id: RequestId, request: Request) -> Result<(), Gone> {
-        self.gauge.add_unanswered();
-        self.tell(Input::Request {
+        self.turn().await?.ask(id, request);
+        Ok(())
+    }
+
+    /// Waits for a place in the tenant's queue. Until it is used, nothing was asked.
+    pub(crate) async fn turn(&self) -> Result<RequestTurn<'_>, Gone> {
+        let place = self.tenant.reserve().await.map_err(|_| Gone)?;
+        Ok(RequestTurn {
+            place,
             connection: self.id,
-            id,
-            request,
+            gauge: &self.gauge,
         })
-        .await
     }
 
     /// Moves the end of the session; `None`: it does not end by itself.

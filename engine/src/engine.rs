@@ -309,7 +309,8 @@ impl Tenant {
         identity: Identity,
         sink: Box<dyn SocketSink>,
     ) -> Result<Connection, TenantError> {
-        self.attach_sink(identity, Sink::Socket(sink)).await
+        self.attach_sink(identity, Sink::Socket(sink), Arc::default())
+            .await
     }
 
     /// Ends sessions by revocation: their sockets hear nothing more of any room, get a bye that says
@@ -334,6 +335,7 @@ impl Tenant {
         &self,
         identity: Identity,
         sink: Sink,
+        gauge: Arc<Gauge>,
     ) -> Result<Connection, TenantError> {
         self.engine.check_open()?;
         let when_dropped = match &sink {
@@ -344,7 +346,6 @@ impl Tenant {
         let visit = shared.tenants.visit(&self.name).await?;
         let address = visit.address().clone();
         let id = ConnectionId(shared.connections.fetch_add(1, Ordering::Relaxed));
-        let gauge = Arc::new(Gauge::default());
         let attach = Attach {
             life: address.life,
             tenant: address.inbox.clone(),

@@ -13,6 +13,7 @@ pub struct Gauge {
     dropped_signals: AtomicU64,
     behind: AtomicBool,
     unanswered: AtomicUsize,
+    waiting: AtomicUsize,
 }
 
 impl Gauge {
@@ -41,6 +42,12 @@ impl Gauge {
         self.unanswered.load(Ordering::Relaxed)
     }
 
+    /// Events in the queue of an in-process session, not yet read; always 0 for a socket.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Signals this connection was too slow for, since it was attached.
     #[must_use]
     pub fn dropped_signals(&self) -> u64 {
@@ -63,6 +70,10 @@ impl Gauge {
         let fewer = |unanswered: usize| Some(unanswered.saturating_sub(answers));
         let result = (self.unanswered).fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
         result.expect("the closure always gives a number");
+    }
+
+    pub(crate) fn set_waiting(&self, events: usize) {
+        self.waiting.store(events, Ordering::Relaxed);
     }
 
     pub(super) fn set_queued(&self, outbox_bytes: usize, reply_bytes: usize) {
