@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use homeroom_protocol::{CloseCode, ConnectionId, Request, RequestId, ServerFrame, Timestamp};
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 
 use crate::{
     hub::{Delivery, Gauge, Push, TenantLife},
@@ -24,6 +24,11 @@ pub struct Connection {
     shards: Shards,
     gauge: Arc<Gauge>,
     when_dropped: Disconnection,
+    /// Where the goodbye of a connection dropped on any thread is said; `None` when it was attached
+    /// outside of every runtime.
+    runtime: Option<Handle>,
+    /// The hub has been told to close it.
+    closing: bool,
     ended: bool,
 }
 
@@ -53,7 +58,7 @@ impl RequestTurn<'_> {
 }
 
 impl Connection {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         id: ConnectionId,
         life: TenantLife,
         tenant: TenantInbox,
@@ -68,6 +73,8 @@ impl Connection {
             shards,
             gauge,
             when_dropped,
+            runtime: Handle::try_current().ok(),
+            closing: false,
             ended: false,
         }
     }
@@ -146,19 +153,21 @@ impl Connection {
     /// Ends it from this side: a bye, a close frame, the sink's close. `reconnect_after_ms` is for the
     /// bye; `None` where the code says not to come back.
     pub async fn close(mut self, code: CloseCode, reconnect_after_ms: Option<u64>) {
-        self.ended = true;
+        self.when_dropped = Disconnection::Vanished;
         self.deliver(Delivery::Close {
             connection: self.id,
             code,
             reconnect_after_ms,
         })
         .await;
+        self.closing = true;
         self.leave(Disconnection::Vanished).await;
+        self.ended = true;
     }
 
     /// The socket is gone.
     pub async fn disconnected(mut self, how: Disconnection) {
-        self.ended = true;
+        self.when_dropped = how;
         self.shards
             .tell(
                 self.id,
@@ -168,6 +177,7 @@ impl Connection {
             )
             .await;
         self.leave(how).await;
+        self.ended = true;
     }
 
     async fn leave(&self, how: Disconnection) {
@@ -197,18 +207,20 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Whoever dropped it could not wait; a task of its own does.
+    /// Whoever dropped it could not wait, or was cut off while it did; a task of its own waits.
     fn drop(&mut self) {
         if self.ended {
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let Some(runtime) = self.runtime.take().or_else(|| Handle::try_current().ok()) else {
             return;
         };
-        let (id, how) = (self.id, self.when_dropped);
+        let (id, how, closing) = (self.id, self.when_dropped, self.closing);
         let (tenant, shards) = (self.tenant.clone(), self.shards.clone());
         runtime.spawn(async move {
-            shards.tell(id, ShardInput::Detach { connection: id }).await;
+            if !closing {
+                shards.tell(id, ShardInput::Detach { connection: id }).await;
+            }
             let left = Input::Disconnect {
                 connection: id,
                 how,

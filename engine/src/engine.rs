@@ -353,6 +353,15 @@ impl Tenant {
             sink,
             gauge: Arc::clone(&gauge),
         };
+        // Before anybody is told: cut off from here on, its drop takes everything back.
+        let connection = Connection::new(
+            id,
+            address.life,
+            address.inbox.clone(),
+            shared.shards.clone(),
+            gauge,
+            when_dropped,
+        );
         shared
             .shards
             .tell(id, ShardInput::Attach(Box::new(attach)))
@@ -362,20 +371,10 @@ impl Tenant {
             identity,
         };
         if address.inbox.send(Command::Input(connect)).await.is_err() {
-            shared
-                .shards
-                .tell(id, ShardInput::Detach { connection: id })
-                .await;
+            connection.disconnected(when_dropped).await;
             return Err(TenantError::ShutDown);
         }
-        Ok(Connection::new(
-            id,
-            address.life,
-            address.inbox,
-            shared.shards.clone(),
-            gauge,
-            when_dropped,
-        ))
+        Ok(connection)
     }
 }
 

@@ -5,17 +5,20 @@ mod engine_support;
 
 use std::{
     future::{Future, poll_fn},
+    io,
     pin::pin,
+    sync::{Arc, Weak},
     task::Poll,
     time::Duration,
 };
 
 use engine_support::{Scene, event_seq, text, texts_until};
 use homeroom_engine::{
-    Event, Events, Session, Whom,
+    Disconnection, Event, Events, Identity, Session, Tenant, Whom,
+    hub::SocketSink,
     session::{RequestError, Room},
 };
-use homeroom_protocol::{ErrorCode, IdempotencyKey, RoomId, Seq};
+use homeroom_protocol::{CloseCode, ErrorCode, IdempotencyKey, RoomId, Seq};
 
 /// Long enough for anything that happens at all.
 const LONG: Duration = Duration::from_secs(10);
@@ -232,4 +235,89 @@ async fn a_joining_that_was_asked_for_and_given_up_is_heard_all_the_same() {
     soon("the request was never sent", joined).await;
     ana.send(&room, "hello").await.unwrap();
     soon("not heard", texts_until(&mut to_ben, "hello")).await;
+}
+
+/// A socket that takes everything, and whose end can be seen.
+#[derive(Debug)]
+struct Deaf {
+    _alive: Arc<()>,
+}
+
+impl SocketSink for Deaf {
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn close(&mut self, _: CloseCode) {}
+}
+
+fn deaf() -> (Box<dyn SocketSink>, Weak<()>) {
+    let alive = Arc::new(());
+    let seen = Arc::downgrade(&alive);
+    (Box::new(Deaf { _alive: alive }), seen)
+}
+
+async fn nobody_is_left(scene: &Scene, sinks: &[Weak<()>]) {
+    soon("somebody is still there", scene.until_asleep()).await;
+    let gone = async {
+        while sinks.iter().any(|sink| sink.strong_count() > 0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("a sink is still there", gone).await;
+}
+
+async fn sleepy_scene() -> (Scene, Tenant, (Session, Events)) {
+    let scene = Scene::on_disk_with(|config| config.sleep_after_ms = 0).await;
+    let tenant = scene.tenant().await;
+    let held = scene.connect("ana").await;
+    (scene, tenant, held)
+}
+
+#[tokio::test]
+async fn a_session_dropped_on_any_thread_has_left() {
+    let (scene, _, held) = sleepy_scene().await;
+    std::thread::spawn(move || drop(held)).join().unwrap();
+    nobody_is_left(&scene, &[]).await;
+}
+
+#[tokio::test]
+async fn an_attaching_that_is_given_up_leaves_nobody() {
+    let (scene, tenant, held) = sleepy_scene().await;
+    let mut sinks = Vec::new();
+    let mut finished = 0;
+    for steps in 0..16 {
+        let (sink, seen) = deaf();
+        sinks.push(seen);
+        let ben = Identity::user("ben").unwrap();
+        let attached = cut_off(steps, tenant.attach(ben, sink)).await;
+        finished += u32::from(attached.is_some());
+    }
+    assert!((1..16).contains(&finished), "{finished} were not cut off");
+    drop(held);
+    nobody_is_left(&scene, &sinks).await;
+}
+
+#[tokio::test]
+async fn an_end_that_is_given_up_is_an_end() {
+    let (scene, tenant, held) = sleepy_scene().await;
+    let mut sinks = Vec::new();
+    let mut finished = 0;
+    for steps in 0..8 {
+        for closes in [true, false] {
+            let (sink, seen) = deaf();
+            sinks.push(seen);
+            let ben = Identity::user("ben").unwrap();
+            let connection = tenant.attach(ben, sink).await.unwrap();
+            let ended = if closes {
+                cut_off(steps, connection.close(CloseCode::ShuttingDown, None)).await
+            } else {
+                cut_off(steps, connection.disconnected(Disconnection::Clean)).await
+            };
+            finished += u32::from(ended.is_some());
+        }
+    }
+    assert!((1..16).contains(&finished), "{finished} were not cut off");
+    drop(held);
+    nobody_is_left(&scene, &sinks).await;
 }
