@@ -1,6 +1,8 @@
 //! What a session promises to whoever holds it, however they use it: reading late or never, giving up
 //! in the middle of anything, dropping it anywhere.
 
+#![cfg(test)]
+
 mod engine_support;
 
 use std::{
