@@ -5,6 +5,7 @@ use std::sync::Arc;
 use homeroom_protocol::{
     CloseCode, ConnectionId, Request, RequestId, ServerFrame, Timestamp, limit,
 };
+use tokio::{runtime::Handle, sync::mpsc};
 
 use crate::{
     hub::{Delivery, Gauge, Push, TenantLife},
@@ -12,7 +13,7 @@ use crate::{
         shards::{ShardInput, Shards, TenantInbox},
         writer::Command,
     },
-    tenant::{Disconnection, Input},
+    tenant::{Disconnection, Input, Tenant},
 };
 
 /// One attached socket or session. A socket's that is dropped without a word has vanished; a session's
@@ -25,6 +26,11 @@ pub struct Connection {
     shards: Shards,
     gauge: Arc<Gauge>,
     when_dropped: Disconnection,
+    /// Where the goodbye of a connection dropped on any thread is said; `None` when it was attached
+    /// outside of every runtime.
+    runtime: Option<Handle>,
+    /// The hub has been told to close it.
+    closing: bool,
     ended: bool,
 }
 
@@ -33,8 +39,28 @@ pub struct Connection {
 #[error("the tenant was restarted; reconnect and resume")]
 pub struct Gone;
 
+/// A place in the tenant's queue.
+#[derive(Debug)]
+pub(crate) struct RequestTurn<'a> {
+    place: mpsc::Permit<'a, Command<Tenant>>,
+    connection: ConnectionId,
+    gauge: &'a Gauge,
+}
+
+impl RequestTurn<'_> {
+    /// Asks, at once.
+    pub(crate) fn ask(self, id: RequestId, request: Request) {
+        self.gauge.add_request(id, &request);
+        self.place.send(Command::Input(Input::Request {
+            connection: self.connection,
+            id,
+            request,
+        }));
+    }
+}
+
 impl Connection {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         id: ConnectionId,
         life: TenantLife,
         tenant: TenantInbox,
@@ -49,6 +75,8 @@ impl Connection {
             shards,
             gauge,
             when_dropped,
+            runtime: Handle::try_current().ok(),
+            closing: false,
             ended: false,
         }
     }
@@ -72,13 +100,18 @@ impl Connection {
     /// # Errors
     /// [`Gone`].
     pub async fn request(&self, id: RequestId, request: Request) -> Result<(), Gone> {
-        self.gauge.add_request(id, &request);
-        self.tell(Input::Request {
+        self.turn().await?.ask(id, request);
+        Ok(())
+    }
+
+    /// Waits for a place in the tenant's queue. Until it is used, nothing was asked.
+    pub(crate) async fn turn(&self) -> Result<RequestTurn<'_>, Gone> {
+        let place = self.tenant.reserve().await.map_err(|_| Gone)?;
+        Ok(RequestTurn {
+            place,
             connection: self.id,
-            id,
-            request,
+            gauge: &self.gauge,
         })
-        .await
     }
 
     /// Moves the end of the session; `None`: it does not end by itself.
@@ -128,7 +161,7 @@ impl Connection {
         reconnect_after_ms: Option<u64>,
         explanation: &str,
     ) {
-        self.ended = true;
+        self.when_dropped = Disconnection::Vanished;
         self.deliver(Delivery::Close {
             connection: self.id,
             code,
@@ -136,12 +169,14 @@ impl Connection {
             explanation: Some(bounded(explanation).into()),
         })
         .await;
+        self.closing = true;
         self.leave(Disconnection::Vanished).await;
+        self.ended = true;
     }
 
     /// The socket is gone.
     pub async fn disconnected(mut self, how: Disconnection) {
-        self.ended = true;
+        self.when_dropped = how;
         self.shards
             .tell(
                 self.id,
@@ -151,6 +186,7 @@ impl Connection {
             )
             .await;
         self.leave(how).await;
+        self.ended = true;
     }
 
     async fn leave(&self, how: Disconnection) {
@@ -187,18 +223,20 @@ fn bounded(explanation: &str) -> &str {
 }
 
 impl Drop for Connection {
-    /// Whoever dropped it could not wait; a task of its own does.
+    /// Whoever dropped it could not wait, or was cut off while it did; a task of its own waits.
     fn drop(&mut self) {
         if self.ended {
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let Some(runtime) = self.runtime.take().or_else(|| Handle::try_current().ok()) else {
             return;
         };
-        let (id, how) = (self.id, self.when_dropped);
+        let (id, how, closing) = (self.id, self.when_dropped, self.closing);
         let (tenant, shards) = (self.tenant.clone(), self.shards.clone());
         runtime.spawn(async move {
-            shards.tell(id, ShardInput::Detach { connection: id }).await;
+            if !closing {
+                shards.tell(id, ShardInput::Detach { connection: id }).await;
+            }
             let left = Input::Disconnect {
                 connection: id,
                 how,

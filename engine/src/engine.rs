@@ -338,7 +338,8 @@ impl Tenant {
         identity: Identity,
         sink: Box<dyn SocketSink>,
     ) -> Result<Connection, TenantError> {
-        self.attach_sink(identity, Sink::Socket(sink)).await
+        self.attach_sink(identity, Sink::Socket(sink), Arc::default())
+            .await
     }
 
     /// Ends sessions by revocation: their sockets hear nothing more of any room, get a bye that says
@@ -360,6 +361,7 @@ impl Tenant {
         &self,
         identity: Identity,
         sink: Sink,
+        gauge: Arc<Gauge>,
     ) -> Result<Connection, TenantError> {
         self.engine.check_open()?;
         let when_dropped = match &sink {
@@ -370,7 +372,6 @@ impl Tenant {
         let visit = shared.tenants.visit(&self.name).await?;
         let address = visit.address().clone();
         let id = ConnectionId(shared.connections.fetch_add(1, Ordering::Relaxed));
-        let gauge = Arc::new(Gauge::default());
         let attach = Attach {
             life: address.life,
             tenant: address.inbox.clone(),
@@ -378,6 +379,15 @@ impl Tenant {
             sink,
             gauge: Arc::clone(&gauge),
         };
+        // Before anybody is told: cut off from here on, its drop takes everything back.
+        let connection = Connection::new(
+            id,
+            address.life,
+            address.inbox.clone(),
+            shared.shards.clone(),
+            gauge,
+            when_dropped,
+        );
         shared
             .shards
             .tell(id, ShardInput::Attach(Box::new(attach)))
@@ -387,20 +397,10 @@ impl Tenant {
             identity,
         };
         if address.inbox.send(Command::Input(connect)).await.is_err() {
-            shared
-                .shards
-                .tell(id, ShardInput::Detach { connection: id })
-                .await;
+            connection.disconnected(when_dropped).await;
             return Err(TenantError::ShutDown);
         }
-        Ok(Connection::new(
-            id,
-            address.life,
-            address.inbox,
-            shared.shards.clone(),
-            gauge,
-            when_dropped,
-        ))
+        Ok(connection)
     }
 }
 

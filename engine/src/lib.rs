@@ -45,4 +45,5 @@ pub use self::{
     log::Verified,
     runtime::{folder::FolderError, wake::WakeError},
     session::{Event, Events, Session},
+    tenant::{Disconnection, Whom},
 };

@@ -157,10 +157,8 @@ impl Connection {
 
     /// Drops what is queued of a room it hears no more.
     pub(super) fn leave(&mut self, room: RoomNumber) {
-        if self.pipe.has_queued() {
-            self.pipe.leave(room);
-            self.show_queued();
-        }
+        self.pipe.leave(room);
+        self.show_queued();
     }
 
     /// Nothing more will be queued. Unless it may hear what was said already, all that is queued is

@@ -21,6 +21,7 @@ pub struct Gauge {
     /// How many unanswered requests may bring a page of history, and which.
     pages_unanswered: AtomicUsize,
     page_requests: Mutex<Vec<RequestId>>,
+    waiting: AtomicUsize,
 }
 
 impl Gauge {
@@ -49,6 +50,12 @@ impl Gauge {
     #[must_use]
     pub fn unanswered(&self) -> usize {
         self.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// Events in the queue of an in-process session, not yet read; always 0 for a socket.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Signals this connection was too slow for, since it was attached.
@@ -92,6 +99,10 @@ impl Gauge {
         let fewer = |unanswered: usize| Some(unanswered.saturating_sub(answers));
         let result = (self.unanswered).fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
         result.expect("the closure always gives a number");
+    }
+
+    pub(crate) fn set_waiting(&self, events: usize) {
+        self.waiting.store(events, Ordering::Relaxed);
     }
 
     pub(super) fn set_queued(&self, outbox_bytes: usize, reply_bytes: usize) {

@@ -230,14 +230,18 @@ pub trait SocketSink: Send + fmt::Debug {
 
 /// The receiving end of an in-process listener.
 pub trait SessionSink: Send + fmt::Debug {
-    /// Takes a frame, or says why not. After `Full` the sink itself sees to it that the hub is told
+    /// Takes a frame, or says why not. Replies are offered even after `Full`: they may need no place in
+    /// the queue. After `Full` the sink itself sees to it that the hub is told
     /// when there is room again.
     ///
     /// # Errors
     /// [`SessionRefusal`].
     fn try_push(&mut self, push: &Arc<Push>) -> Result<(), SessionRefusal>;
 
-    /// No more will come.
+    /// Takes back what its reader has not read of a room that is left, or, with `None`, all of it.
+    fn take_back(&mut self, of: Option<RoomNumber>);
+
+    /// No more will come, and nothing that was not read yet.
     fn close(&mut self, code: CloseCode);
 }
 

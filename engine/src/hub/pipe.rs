@@ -150,7 +150,7 @@ impl Pipe {
     pub(super) fn leave(&mut self, room: RoomNumber) {
         match self {
             Self::Socket(socket) => socket.outbox.leave(room),
-            Self::Session(_) => {}
+            Self::Session(session) => session.sink.take_back(Some(room)),
         }
     }
 
@@ -161,6 +161,7 @@ impl Pipe {
             Self::Session(session) => {
                 session.parked = VecDeque::new();
                 session.parked_bytes = 0;
+                session.sink.take_back(None);
             }
         }
     }
@@ -324,7 +325,10 @@ impl Session {
 
     fn send(&mut self, pushes: &[Arc<Push>]) -> Result<(), Broken> {
         for push in pushes {
-            if self.blocked || !self.try_push(push)? {
+            // A reply waits for nothing: whoever asked may be the one who has to read the events. The
+            // others keep their order.
+            let offered = self.parked.is_empty() || push.is_reply();
+            if !offered || !self.try_push(push)? {
                 self.parked_bytes += push.wire().len();
                 self.parked.push_back(Arc::clone(push));
             }

@@ -6,10 +6,7 @@ use homeroom_protocol::{
     CloseCode, Position, Presence, RemovedReason, ResetReason, ServerFrame, TimelineEvent, UserId,
 };
 
-use super::{
-    Room,
-    sink::{Pending, Queued},
-};
+use super::{Room, queue::Entry, sink::Pending};
 use crate::hub::Push;
 
 /// Something that happened.
@@ -68,11 +65,13 @@ pub enum Event {
     },
 }
 
-/// The event in a queue entry; `None` for frames that only matter on a wire.
-pub(super) fn of(queued: Queued, pending: &Pending) -> Option<Event> {
-    match queued {
-        Queued::Push(push) => of_frame(&push, pending),
-        Queued::Ended {
+/// The event in a queue entry; `None` for frames that only matter on a wire, and for a room that was
+/// left this instant.
+pub(super) fn of(entry: Entry, pending: &Pending) -> Option<Event> {
+    match entry {
+        Entry::Shared(push) | Entry::Direct(push) => of_frame(&push, pending),
+        Entry::Removed { room, reason } => Some(Event::Removed { room, reason }),
+        Entry::Ended {
             code,
             reconnect_after_ms,
         } => Some(Event::Ended {
@@ -109,13 +108,10 @@ fn of_frame(push: &Arc<Push>, pending: &Pending) -> Option<Event> {
             position: *position,
             reason: *reason,
         }),
-        ServerFrame::Removed { room, reason } => Some(Event::Removed {
-            room: pending.room(*room)?,
-            reason: *reason,
-        }),
         ServerFrame::Dropped { signals } => Some(Event::Dropped { signals: *signals }),
-        // Answers go to whoever asked; a bye becomes the end of the queue.
-        ServerFrame::Welcome(_)
+        // Answers go to whoever asked; a removal and a bye are entries of their own.
+        ServerFrame::Removed { .. }
+        | ServerFrame::Welcome(_)
         | ServerFrame::Pong { .. }
         | ServerFrame::Done { .. }
         | ServerFrame::Error { .. }

@@ -5,11 +5,15 @@
 //! queue stays in the log and is read from there when it catches up.
 
 mod event;
+mod queue;
 mod sink;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
 };
 
 use homeroom_protocol::{
@@ -18,7 +22,10 @@ use homeroom_protocol::{
 };
 use tokio::sync::{Semaphore, oneshot};
 
-use self::sink::{Pending, QueueReader};
+use self::{
+    queue::QueueReader,
+    sink::{Pending, QueueSink},
+};
 use crate::{
     connection::{Connection, Gone},
     engine::{Tenant, TenantError},
@@ -29,7 +36,8 @@ use crate::{
 
 pub use self::event::Event;
 
-/// Requests of one session that may wait for their answer at once; further ones wait for a place.
+/// Requests of one session that may wait for their answer at once, whether or not somebody still waits
+/// for it; further ones wait for a place.
 const IN_FLIGHT_MAX: usize = 64;
 
 /// Why a session could not be made.
@@ -129,7 +137,7 @@ struct Shared {
     connection: Connection,
     pending: Arc<Pending>,
     requests: AtomicU64,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     user: UserId,
 }
 
@@ -140,15 +148,17 @@ pub(crate) async fn connect(
     let user = identity.user.clone();
     let pending = Arc::new(Pending::default());
     let welcome = pending.welcome();
-    let (sink, queue) = sink::queue(Arc::clone(&pending));
+    let gauge = Arc::new(Gauge::default());
+    let (writer, queue) = queue::queue(Arc::clone(&gauge));
+    let sink = QueueSink::new(Arc::clone(&pending), writer);
     let connection = tenant
-        .attach_sink(identity, Sink::Session(Box::new(sink)))
+        .attach_sink(identity, Sink::Session(Box::new(sink)), gauge)
         .await?;
     let shared = Arc::new(Shared {
         connection,
         pending,
         requests: AtomicU64::new(1),
-        places: Semaphore::new(IN_FLIGHT_MAX),
+        places: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
         user,
     });
     answer(welcome).await?;
@@ -160,15 +170,22 @@ pub(crate) async fn connect(
 }
 
 impl Events {
-    /// The next event; `None` after [`Event::Ended`].
+    /// The next event; `None` after [`Event::Ended`]. Nothing is lost when it is cancelled, as by
+    /// `select!`. Dropping the [`Events`] is fine too: a session that only asks needs none.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            let push = self.queue.next().await?;
-            if self.queue.has_room_again() {
+            // Before anything is taken: an event in hand would be lost if this were cancelled.
+            if let Some(refusals) = self.queue.to_tell() {
                 self.shared.connection.writable().await;
+                self.queue.told(refusals);
             }
-            if let Some(event) = event::of(push, &self.shared.pending) {
-                return Some(event);
+            match self.queue.take() {
+                Poll::Ready(entry) => {
+                    if let Some(event) = event::of(entry?, &self.shared.pending) {
+                        return Some(event);
+                    }
+                }
+                Poll::Pending => self.queue.filled().await,
             }
         }
     }
@@ -187,7 +204,8 @@ impl Session {
         self.shared.connection.id()
     }
 
-    /// How much waits for this session's reader.
+    /// How much waits for this session's reader: [`Gauge::waiting`] for its events, and what else its
+    /// connection knows.
     #[must_use]
     pub fn queue_depth(&self) -> &Gauge {
         self.shared.connection.gauge()
@@ -198,14 +216,27 @@ impl Session {
     /// # Errors
     /// [`RequestError`].
     pub async fn create(&self, id: &RoomId, title: Option<&str>) -> Result<Room, RequestError> {
-        let title = title.map(str::to_owned);
+        self.create_with_key(id, title, clock::fresh_key()).await
+    }
+
+    /// Makes a room under a key of one's own: the same key, id and title again give the same answer,
+    /// where another key is told that the room exists.
+    ///
+    /// # Errors
+    /// [`RequestError`]; `KeyConflict` when the key was used for something else.
+    pub async fn create_with_key(
+        &self,
+        id: &RoomId,
+        title: Option<&str>,
+        key: IdempotencyKey,
+    ) -> Result<Room, RequestError> {
         let request = Request::Create {
-            key: clock::fresh_key(),
+            key,
             room: id.clone(),
-            title,
+            title: title.map(str::to_owned),
         };
         match self.ask(request).await? {
-            ServerFrame::Created { room, .. } => Ok(self.know(id, room)),
+            ServerFrame::Created { room, .. } => Ok(named(id, room)),
             other => Err(unexpected(&other)),
         }
     }
@@ -234,7 +265,7 @@ impl Session {
                 members,
                 ..
             } => Ok(Joined {
-                room: self.know(id, room),
+                room: named(id, room),
                 position,
                 head,
                 members,
@@ -398,33 +429,28 @@ impl Session {
         Ok(self.shared.connection.renew(expires).await?)
     }
 
-    fn know(&self, id: &RoomId, number: RoomNumber) -> Room {
-        let room = Room {
-            id: id.clone(),
-            number,
-        };
-        self.shared.pending.know(&room);
-        room
-    }
-
     async fn ask(&self, request: Request) -> Result<ServerFrame, RequestError> {
-        let _place = self
-            .shared
-            .places
-            .acquire()
+        let place = Arc::clone(&self.shared.places)
+            .acquire_owned()
             .await
             .expect("the semaphore is never closed");
+        let turn = self.shared.connection.turn().await?;
+        // From here to the answer nothing waits: who gives up has asked, or has not.
         let id = RequestId(self.shared.requests.fetch_add(1, Ordering::Relaxed));
         let room = match &request {
-            Request::Create { room, .. } | Request::Join { room, .. } => Some(room.clone()),
+            Request::Join { room, .. } => Some(room.clone()),
             _ => None,
         };
-        let answered = self.shared.pending.expect(id, room);
-        if let Err(gone) = self.shared.connection.request(id, request).await {
-            self.shared.pending.forget(id);
-            return Err(gone.into());
-        }
+        let answered = self.shared.pending.expect(id, room, place);
+        turn.ask(id, request);
         answer(answered).await
+    }
+}
+
+fn named(id: &RoomId, number: RoomNumber) -> Room {
+    Room {
+        id: id.clone(),
+        number,
     }
 }
 

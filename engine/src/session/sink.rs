@@ -2,35 +2,17 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use homeroom_protocol::{CloseCode, RequestId, RoomId, RoomNumber, ServerFrame};
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    oneshot,
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::{
+    Room,
+    queue::{Entry, QueueWriter},
 };
-
-use super::Room;
 use crate::hub::{Push, SessionRefusal, SessionSink};
-
-/// Events that wait for a session's reader before durable ones are left to the log.
-const QUEUE_MAX: usize = 1024;
-/// Events left in the queue when the hub is told that there is room again.
-const QUEUE_LOW: usize = QUEUE_MAX / 4;
-
-/// What waits in the queue.
-#[derive(Debug)]
-pub(super) enum Queued {
-    Push(Arc<Push>),
-    Ended {
-        code: CloseCode,
-        reconnect_after_ms: Option<u64>,
-    },
-}
 
 /// Who waits for which answer, and the rooms by their numbers.
 #[derive(Debug, Default)]
@@ -43,11 +25,21 @@ type Answer = oneshot::Sender<Arc<Push>>;
 #[derive(Debug, Default)]
 struct Waiting {
     welcome: Option<Answer>,
-    /// At most as many as the session lets be in flight.
-    requests: HashMap<RequestId, (Answer, Option<RoomId>)>,
-    /// At most as many as the tenant has.
+    /// At most as many as the session lets be in flight: each holds its place.
+    requests: HashMap<RequestId, Asked>,
+    /// Those this session hears: from its joining until its removal.
     rooms: HashMap<RoomNumber, Room>,
     ended: bool,
+}
+
+/// A request on its way. It outlives an asker that gives up: a room may still be joined by it.
+#[derive(Debug)]
+struct Asked {
+    answer: Answer,
+    /// The room that the answer makes known.
+    room: Option<RoomId>,
+    /// Free again when the answer is here.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Pending {
@@ -57,30 +49,34 @@ impl Pending {
         answered
     }
 
-    /// Expects the answer to a request; `room` is the one that it makes known.
+    /// Expects the answer to a request, which is sent without waiting for anything else; `room` is the
+    /// one that it makes known.
     pub(super) fn expect(
         &self,
         id: RequestId,
         room: Option<RoomId>,
+        place: OwnedSemaphorePermit,
     ) -> oneshot::Receiver<Arc<Push>> {
         let (answer, answered) = oneshot::channel();
         let mut waiting = self.lock();
         if !waiting.ended {
-            waiting.requests.insert(id, (answer, room));
+            let asked = Asked {
+                answer,
+                room,
+                _place: place,
+            };
+            waiting.requests.insert(id, asked);
         }
         answered
     }
 
-    pub(super) fn forget(&self, id: RequestId) {
-        self.lock().requests.remove(&id);
-    }
-
-    pub(super) fn know(&self, room: &Room) {
-        self.lock().rooms.insert(room.number, room.clone());
-    }
-
     pub(super) fn room(&self, number: RoomNumber) -> Option<Room> {
         self.lock().rooms.get(&number).cloned()
+    }
+
+    /// The session hears no more of a room.
+    fn forget(&self, number: RoomNumber) -> Option<Room> {
+        self.lock().rooms.remove(&number)
     }
 
     /// Gives an answer to whoever waits for it; `false` when it is no answer.
@@ -111,7 +107,7 @@ impl Pending {
             | ServerFrame::Dropped { .. }
             | ServerFrame::Bye { .. } => return false,
         };
-        let Some((answer, room)) = waiting.requests.remove(&id) else {
+        let Some(Asked { answer, room, .. }) = waiting.requests.remove(&id) else {
             return true;
         };
         // Known before the room's first event is read, whatever the asker does meanwhile.
@@ -143,102 +139,121 @@ impl Pending {
     }
 }
 
-/// Makes the two ends of a session's queue.
-pub(super) fn queue(pending: Arc<Pending>) -> (QueueSink, QueueReader) {
-    // One place more than the sink fills, for the end.
-    let (sender, receiver) = mpsc::channel(QUEUE_MAX + 1);
-    let blocked = Arc::new(AtomicBool::new(false));
-    let sink = QueueSink {
-        pending,
-        sender,
-        blocked: Arc::clone(&blocked),
-        reconnect_after_ms: None,
-    };
-    (sink, QueueReader { receiver, blocked })
-}
-
 /// The hub's end.
 #[derive(Debug)]
 pub(super) struct QueueSink {
     pending: Arc<Pending>,
-    sender: mpsc::Sender<Queued>,
-    blocked: Arc<AtomicBool>,
+    queue: QueueWriter,
     reconnect_after_ms: Option<u64>,
 }
 
 impl QueueSink {
-    fn offer(&self, push: &Arc<Push>) -> Result<(), SessionRefusal> {
-        if self.sender.capacity() <= 1 {
-            return Err(SessionRefusal::Full);
-        }
-        match self.sender.try_send(Queued::Push(Arc::clone(push))) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(_)) => Err(SessionRefusal::Full),
-            Err(TrySendError::Closed(_)) => Err(SessionRefusal::Gone),
+    pub(super) const fn new(pending: Arc<Pending>, queue: QueueWriter) -> Self {
+        Self {
+            pending,
+            queue,
+            reconnect_after_ms: None,
         }
     }
 }
 
 impl SessionSink for QueueSink {
     fn try_push(&mut self, push: &Arc<Push>) -> Result<(), SessionRefusal> {
-        if self.sender.is_closed() {
-            return Err(SessionRefusal::Gone);
-        }
         if self.pending.answer(push) {
             return Ok(());
         }
-        if let ServerFrame::Bye {
-            reconnect_after_ms, ..
-        } = push.frame()
-        {
-            self.reconnect_after_ms = *reconnect_after_ms;
-            return Ok(());
-        }
-        match self.offer(push) {
-            Err(SessionRefusal::Full) => {
-                // Said before the second try: either the reader sees it, or there is room.
-                self.blocked.store(true, Ordering::SeqCst);
-                let second = self.offer(push);
-                if second.is_ok() {
-                    self.blocked.store(false, Ordering::SeqCst);
-                }
-                second
+        let entry = match push.frame() {
+            ServerFrame::Bye {
+                reconnect_after_ms, ..
+            } => {
+                self.reconnect_after_ms = *reconnect_after_ms;
+                return Ok(());
             }
-            other => other,
-        }
+            ServerFrame::Removed { room, reason } => match self.pending.forget(*room) {
+                Some(room) => Entry::Removed {
+                    room,
+                    reason: *reason,
+                },
+                None => return Ok(()),
+            },
+            ServerFrame::Event { .. }
+            | ServerFrame::Typing { .. }
+            | ServerFrame::Presence { .. } => Entry::Shared(Arc::clone(push)),
+            ServerFrame::Welcome(_)
+            | ServerFrame::Pong { .. }
+            | ServerFrame::Done { .. }
+            | ServerFrame::Error { .. }
+            | ServerFrame::Created { .. }
+            | ServerFrame::Joined { .. }
+            | ServerFrame::Sent { .. }
+            | ServerFrame::Page { .. }
+            | ServerFrame::Watching { .. }
+            | ServerFrame::Members { .. }
+            | ServerFrame::Reset { .. }
+            | ServerFrame::Dropped { .. } => Entry::Direct(Arc::clone(push)),
+        };
+        self.queue.put(entry)
+    }
+
+    fn take_back(&mut self, of: Option<RoomNumber>) {
+        self.queue.take_back(of);
     }
 
     fn close(&mut self, code: CloseCode) {
-        let ended = Queued::Ended {
+        self.queue.take_back(None);
+        self.queue.close(Some(Entry::Ended {
             code,
             reconnect_after_ms: self.reconnect_after_ms,
-        };
-        // The place for it is never given to anything else; a reader that is gone needs no end.
-        let _ = self.sender.try_send(ended);
+        }));
         self.pending.end();
     }
 }
 
 impl Drop for QueueSink {
     fn drop(&mut self) {
+        self.queue.close(None);
         self.pending.end();
     }
 }
 
-/// The session's end.
-#[derive(Debug)]
-pub(super) struct QueueReader {
-    receiver: mpsc::Receiver<Queued>,
-    blocked: Arc<AtomicBool>,
-}
+#[cfg(test)]
+mod tests {
+    use homeroom_protocol::{Epoch, Position, RemovedReason, Seq};
+    use tokio::sync::Semaphore;
 
-impl QueueReader {
-    pub(super) async fn next(&mut self) -> Option<Queued> {
-        self.receiver.recv().await
-    }
+    use super::{super::queue::queue, *};
 
-    /// Whether the hub waits to be told that there is room, and there is.
-    pub(super) fn has_room_again(&self) -> bool {
-        self.receiver.len() <= QUEUE_LOW && self.blocked.swap(false, Ordering::SeqCst)
+    #[test]
+    fn a_room_is_known_from_its_joining_until_its_removal() {
+        let places = Arc::new(Semaphore::new(1));
+        let pending = Arc::new(Pending::default());
+        let (writer, _reader) = queue(Arc::default());
+        let mut sink = QueueSink::new(Arc::clone(&pending), writer);
+        for number in (0..10).map(RoomNumber) {
+            let id = RequestId(u64::from(number.0));
+            let place = Arc::clone(&places).try_acquire_owned();
+            let place = place.expect("an answer frees its place");
+            drop(pending.expect(id, Some("a".parse().unwrap()), place));
+            let position = Position {
+                epoch: Epoch::from_random(1),
+                seq: Seq(0),
+            };
+            let joined = ServerFrame::Joined {
+                id,
+                room: number,
+                position,
+                head: Seq(0),
+                reset: None,
+                members: 1,
+            };
+            sink.try_push(&Arc::new(Push::new(joined))).unwrap();
+            assert_eq!(pending.room(number).unwrap().number, number);
+            let removed = ServerFrame::Removed {
+                room: number,
+                reason: RemovedReason::Left,
+            };
+            sink.try_push(&Arc::new(Push::new(removed))).unwrap();
+        }
+        assert!(pending.lock().rooms.is_empty());
     }
 }

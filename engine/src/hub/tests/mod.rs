@@ -101,6 +101,9 @@ impl SessionSink for Fake {
         Ok(())
     }
 
+    /// What it took counts as read.
+    fn take_back(&mut self, _of: Option<RoomNumber>) {}
+
     fn close(&mut self, code: CloseCode) {
         self.far().closed = Some(code);
     }
