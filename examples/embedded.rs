@@ -3,8 +3,10 @@
 //! Run with: `cargo run -p homeroom-examples --example embedded`
 #![expect(clippy::print_stdout, reason = "it shows what it does")]
 
-use homeroom_engine::{Config, Engine, Event, Identity};
-use homeroom_protocol::EventBody;
+use homeroom_engine::{
+    Config, Engine, Event, Identity,
+    protocol::{CloseCode, EventBody},
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,8 +34,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             break;
         }
     }
-    engine
-        .shut_down(homeroom_protocol::CloseCode::ShuttingDown, None)
-        .await;
+    engine.shut_down(CloseCode::ShuttingDown, None).await;
     Ok(())
 }

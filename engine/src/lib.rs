@@ -38,6 +38,9 @@ pub mod session;
 pub mod snapshot;
 pub mod tenant;
 
+/// The vocabulary of ids, positions and frames.
+pub use homeroom_protocol as protocol;
+
 pub use self::{
     connection::{Connection, Gone},
     engine::{Config, Engine, Tenant, TenantError, TenantSummary},

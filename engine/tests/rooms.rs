@@ -212,10 +212,11 @@ async fn tenants_never_meet() {
         north_room, south_room,
         "the same names and numbers on both sides"
     );
-    north_ana
+    let north_position = north_ana
         .send_with_key(&north_room, "north", key)
         .await
-        .unwrap();
+        .unwrap()
+        .position;
     south_ana
         .send_with_key(&south_room, "south", key)
         .await
@@ -234,6 +235,27 @@ async fn tenants_never_meet() {
     };
     assert_eq!(page(north_ana, north_room).await, ["north", "end"]);
     assert_eq!(page(south_ana, south_room).await, ["south", "end"]);
+    // What is known of one side opens nothing on the other.
+    let (eve, _events) = south.connect(Identity::user("eve").unwrap()).await.unwrap();
+    let (_ben, _events) = north.connect(Identity::user("ben").unwrap()).await.unwrap();
+    let secret = north_ana_again(&north).await;
+    let refused = eve.history(&secret, Direction::After, Seq(0), 10).await;
+    assert_eq!(code(&refused.unwrap_err()), ErrorCode::NotMember);
+    let refused = eve.join(&secret.id, None).await;
+    assert_eq!(code(&refused.unwrap_err()), ErrorCode::RoomNotFound);
+    let strangers = vec!["ben".parse().unwrap(), "ana".parse().unwrap()];
+    assert_eq!(eve.watch(strangers).await.unwrap(), []);
+    let lobby = eve.enter("lobby").await.unwrap();
+    let joined = eve.join(&lobby.id, Some(north_position)).await.unwrap();
+    assert_eq!(joined.reset, Some(ResetReason::EpochChanged));
+}
+
+/// A room of the north alone.
+async fn north_ana_again(north: &homeroom_engine::Tenant) -> homeroom_engine::session::Room {
+    let (ana, _events) = north.connect(Identity::user("ana").unwrap()).await.unwrap();
+    let room = ana.enter("secret").await.unwrap();
+    ana.send(&room, "for the north only").await.unwrap();
+    room
 }
 
 #[tokio::test]

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use homeroom_protocol::{
-    Presence, RoomId, RoomNumber, TenantName, Timestamp, UserId, limit::INTEGER_MAX,
-};
+use homeroom_protocol::{Presence, RoomNumber, TenantName, Timestamp, UserId, limit::INTEGER_MAX};
 
 use super::{
     deadline::{Deadlines, Due},
@@ -71,12 +69,6 @@ impl Tenant {
     #[must_use]
     pub fn room(&self, number: RoomNumber) -> Option<&Room> {
         self.rooms.get(number)
-    }
-
-    /// The room with this id.
-    #[must_use]
-    pub fn room_by_id(&self, id: &RoomId) -> Option<&Room> {
-        self.rooms.by_id(id)
     }
 
     /// The sum of a user's live devices.
