@@ -282,6 +282,7 @@ impl Engine {
                     .close_all(life, code, reconnect_after_ms)
                     .await;
             }
+            shared.shards.flush().await;
             shared.host.close();
         };
         // Whoever comes second waits for the first; should that one give up, it goes on from there.

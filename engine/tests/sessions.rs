@@ -9,7 +9,7 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::pin,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, Weak},
     task::Poll,
     time::Duration,
 };
@@ -322,4 +322,46 @@ async fn an_end_that_is_given_up_is_an_end() {
     assert!((1..16).contains(&finished), "{finished} were not cut off");
     drop(held);
     nobody_is_left(&scene, &sinks).await;
+}
+
+#[derive(Debug)]
+struct Recorder {
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl SocketSink for Recorder {
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.written.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn close(&mut self, code: CloseCode) {
+        assert_eq!(code, CloseCode::ShuttingDown);
+        self.written.lock().unwrap().extend(b"closed");
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_returns_when_every_socket_was_told() {
+    let scene = Scene::in_memory().await;
+    let written = Arc::default();
+    let sink = Recorder {
+        written: Arc::clone(&written),
+    };
+    let identity = Identity::user("ana").unwrap();
+    let _ana = scene
+        .tenant()
+        .await
+        .attach(identity, Box::new(sink))
+        .await
+        .unwrap();
+    scene
+        .engine
+        .shut_down(CloseCode::ShuttingDown, Some(5))
+        .await;
+    let written = written.lock().unwrap();
+    assert!(
+        written.ends_with(b"closed"),
+        "the bye is out when it returns"
+    );
 }

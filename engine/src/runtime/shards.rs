@@ -17,6 +17,7 @@ use tokio::{
     sync::{
         OwnedSemaphorePermit, Semaphore,
         mpsc::{self, error::TrySendError},
+        oneshot,
     },
     time::MissedTickBehavior,
 };
@@ -70,6 +71,8 @@ pub(crate) enum ShardInput {
         deliveries: Vec<Delivery>,
         share: OwnedSemaphorePermit,
     },
+    /// Answered when all that came before has been written, or left to sockets that take no more.
+    Flush(oneshot::Sender<()>),
 }
 
 /// A new connection.
@@ -129,6 +132,17 @@ impl Shards {
         HubOutlet::new(self.clone(), life)
             .deliver(vec![close])
             .await;
+    }
+
+    /// Waits until every shard has written what it was given so far.
+    pub(crate) async fn flush(&self) {
+        for inbox in self.inboxes.iter() {
+            let (flushed, done) = oneshot::channel();
+            // A shard that is gone has nothing left to write.
+            if inbox.inputs.send(ShardInput::Flush(flushed)).await.is_ok() {
+                let _ = done.await;
+            }
+        }
     }
 
     fn inbox_of(&self, connection: ConnectionId) -> &mpsc::Sender<ShardInput> {
@@ -223,6 +237,8 @@ struct ShardTask {
     needs: Vec<Need>,
     /// Needs whose tenant had no room; at most a few per listener.
     unsent: VecDeque<Need>,
+    /// One for each shutdown under way.
+    flushing: Vec<oneshot::Sender<()>>,
 }
 
 impl ShardTask {
@@ -232,6 +248,7 @@ impl ShardTask {
             tenants: HashMap::new(),
             needs: Vec::new(),
             unsent: VecDeque::new(),
+            flushing: Vec::new(),
         }
     }
 
@@ -260,6 +277,12 @@ impl ShardTask {
             }
             more = self.shard.end_turn(clock::now(), &mut self.needs).more;
             self.send_needs();
+            if !more {
+                for flushed in self.flushing.drain(..) {
+                    // Whoever waited may have given up.
+                    let _ = flushed.send(());
+                }
+            }
         }
     }
 
@@ -295,6 +318,7 @@ impl ShardTask {
                 }
                 drop(share);
             }
+            ShardInput::Flush(flushed) => self.flushing.push(flushed),
         }
     }
 
