@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use engine_support::{Scene, event_seq, name, text, texts_until};
+use engine_support::{Scene, code, event_seq, name, text, texts_until};
 use homeroom_engine::{
     Config, Engine, Event, FolderError, Identity, Scopes, TenantError, engine::expiry_in_ms,
     session::RequestError,
@@ -18,13 +18,6 @@ use homeroom_protocol::{
     CloseCode, Direction, ErrorCode, IdempotencyKey, Position, Presence, ResetReason, Seq,
     frame::DeviceState,
 };
-
-fn code(error: &RequestError) -> ErrorCode {
-    match error {
-        RequestError::Refused { code, .. } => *code,
-        RequestError::Ended => panic!("the session ended"),
-    }
-}
 
 #[tokio::test]
 async fn two_people_in_a_room_hear_each_other_in_one_order() {
@@ -195,67 +188,6 @@ async fn a_session_that_does_not_read_misses_nothing_and_holds_up_nobody() {
         seqs.windows(2).all(|pair| pair[1] == pair[0].next()),
         "no gap, no repeat"
     );
-}
-
-#[tokio::test]
-async fn tenants_never_meet() {
-    let scene = Scene::on_disk().await;
-    let north = scene.engine.tenant(&name("north")).await.unwrap();
-    let south = scene.engine.tenant(&name("south")).await.unwrap();
-    let ana = || Identity::user("ana").unwrap();
-    let (north_ana, mut to_north) = north.connect(ana()).await.unwrap();
-    let (south_ana, mut to_south) = south.connect(ana()).await.unwrap();
-    let key = IdempotencyKey([1; 16]);
-    let north_room = north_ana.enter("lobby").await.unwrap();
-    let south_room = south_ana.enter("lobby").await.unwrap();
-    assert_eq!(
-        north_room, south_room,
-        "the same names and numbers on both sides"
-    );
-    let north_position = north_ana
-        .send_with_key(&north_room, "north", key)
-        .await
-        .unwrap()
-        .position;
-    south_ana
-        .send_with_key(&south_room, "south", key)
-        .await
-        .unwrap();
-    north_ana.typing(&north_room, true).await.unwrap();
-    north_ana.send(&north_room, "end").await.unwrap();
-    south_ana.send(&south_room, "end").await.unwrap();
-    assert_eq!(texts_until(&mut to_north, "end").await, ["north", "end"]);
-    assert_eq!(texts_until(&mut to_south, "end").await, ["south", "end"]);
-    let page = |session: homeroom_engine::Session, room| async move {
-        let page = session
-            .history(&room, Direction::After, Seq(0), 100)
-            .await
-            .unwrap();
-        page.events.iter().filter_map(text).collect::<Vec<_>>()
-    };
-    assert_eq!(page(north_ana, north_room).await, ["north", "end"]);
-    assert_eq!(page(south_ana, south_room).await, ["south", "end"]);
-    // What is known of one side opens nothing on the other.
-    let (eve, _events) = south.connect(Identity::user("eve").unwrap()).await.unwrap();
-    let (_ben, _events) = north.connect(Identity::user("ben").unwrap()).await.unwrap();
-    let secret = north_ana_again(&north).await;
-    let refused = eve.history(&secret, Direction::After, Seq(0), 10).await;
-    assert_eq!(code(&refused.unwrap_err()), ErrorCode::NotMember);
-    let refused = eve.join(&secret.id, None).await;
-    assert_eq!(code(&refused.unwrap_err()), ErrorCode::RoomNotFound);
-    let strangers = vec!["ben".parse().unwrap(), "ana".parse().unwrap()];
-    assert_eq!(eve.watch(strangers).await.unwrap(), []);
-    let lobby = eve.enter("lobby").await.unwrap();
-    let joined = eve.join(&lobby.id, Some(north_position)).await.unwrap();
-    assert_eq!(joined.reset, Some(ResetReason::EpochChanged));
-}
-
-/// A room of the north alone.
-async fn north_ana_again(north: &homeroom_engine::Tenant) -> homeroom_engine::session::Room {
-    let (ana, _events) = north.connect(Identity::user("ana").unwrap()).await.unwrap();
-    let room = ana.enter("secret").await.unwrap();
-    ana.send(&room, "for the north only").await.unwrap();
-    room
 }
 
 #[tokio::test]

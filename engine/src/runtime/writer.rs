@@ -278,7 +278,8 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
 
     fn appended(&mut self, result: Result<Appended, AppendError>) -> Result<(), AppendError> {
         if matches!(result, Err(AppendError::Full)) {
-            // Nothing was added, and nothing is lost: it is tried again with every housekeeping.
+            // Only where the file system cannot set space aside. Nothing was added, and nothing is lost: it
+            // is tried again with every housekeeping, and what was decided after it waits with it.
             self.core.set_space(Space::Low);
             return Ok(());
         }

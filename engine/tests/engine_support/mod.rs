@@ -10,8 +10,10 @@ pub(crate) mod gated_disk;
 
 use std::path::Path;
 
-use homeroom_engine::{Config, Engine, Event, Events, Identity, Session, Tenant};
-use homeroom_protocol::{CloseCode, EventBody, Seq, TenantName, TimelineEvent};
+use homeroom_engine::{
+    Config, Engine, Event, Events, Identity, Session, Tenant, session::RequestError,
+};
+use homeroom_protocol::{CloseCode, ErrorCode, EventBody, Seq, TenantName, TimelineEvent};
 use tempfile::TempDir;
 
 /// One engine with one tenant, `school`.
@@ -120,4 +122,12 @@ pub(crate) async fn texts_until(events: &mut Events, last: &str) -> Vec<String> 
         }
     }
     heard
+}
+
+/// Why a request was refused.
+pub(crate) fn code(error: &RequestError) -> ErrorCode {
+    match error {
+        RequestError::Refused { code, .. } => *code,
+        RequestError::Ended => panic!("the session ended"),
+    }
 }
