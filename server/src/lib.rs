@@ -5,6 +5,7 @@
 //! binary is [`cli`] around the two, with an [`admin`] socket beside them. Nothing here knows a room.
 
 pub mod admin;
+mod admission;
 pub mod cli;
 mod commands;
 mod connection;
