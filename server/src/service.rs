@@ -12,8 +12,8 @@ use tokio::{net::TcpStream, sync::watch, time::Instant};
 use crate::{
     connection::Client,
     farewell::Bye,
+    http::handshake,
     identity::{Guests, identify},
-    upgrade::handshake,
 };
 
 /// The lowest version of the protocol that is spoken here.
