@@ -16,7 +16,6 @@ mod listener;
 mod scratch;
 mod service;
 mod socket;
-
 pub mod websocket;
 
 pub use commands::CommandError;

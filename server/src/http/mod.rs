@@ -1,128 +1,152 @@
-//! HTTP/1.1, as little of it as there must be: the WebSocket handshake and a sign of life.
+//! HTTP/1.1 as this host speaks it: plain requests are answered, one connection after another request,
+//! until one of them becomes a WebSocket.
 //!
-//! One request per TCP connection. Whoever asks for `GET /v1/connect` properly leaves here with the
-//! raw TCP stream and the bytes that were read behind the request; hyper and its buffers stay behind.
-//! Everyone else is answered and gone.
+//! [`speak`] serves one connection with hyper. Whoever asks for `GET /v1/connect` properly leaves here
+//! with the raw stream and the bytes that were read behind the request; hyper and its buffers stay
+//! behind. Everything else is [`routes`]' to answer.
+//!
+//! What one connection may cost is bounded here: how long a request's head may take (and so how long
+//! a kept-alive connection may be idle), how large it may be, and how long a reader may take over an
+//! answer.
 
-use std::{convert::Infallible, sync::Mutex, time::Duration};
+mod connect;
+mod health;
+mod paced;
+pub(crate) mod reply;
+mod routes;
+
+use std::{convert::Infallible, net::SocketAddr, sync::Mutex};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Request, Response,
     body::Incoming,
     header::{self, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 
-use crate::websocket::{self, Upgrading};
+use self::paced::Paced;
+use crate::{service::Service, websocket::Upgrading};
 
-/// Where clients connect.
-pub const PATH: &str = "/v1/connect";
-/// What they speak there, as the WebSocket subprotocol.
-pub const SUBPROTOCOL: &str = "homeroom.v1.msgpack";
-/// Largest request, headers and all, in bytes; one above it is answered with 431.
+pub use connect::{PATH, SUBPROTOCOL};
+
+/// What every answer's body is: whole, and so of known length.
+pub(crate) type Body = Full<Bytes>;
+
+/// Largest head of a request, in bytes; one above it is answered with 431.
 pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Most headers of a request; one with more is answered with 431.
 pub const HEADERS_MAX: usize = 64;
 
-/// Speaks HTTP until the socket is a WebSocket: the stream and what was read too far. `None` when it
-/// did not come to that, the answer already given.
-pub(crate) async fn handshake(stream: TcpStream, time_max: Duration) -> Option<(TcpStream, Bytes)> {
+/// Where a connection came in, which says what is served on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(dead_code, reason = "there is one door so far")]
+pub(crate) enum Door {
+    /// For clients; there is another one for operations.
+    Clients,
+    /// For operations alone.
+    Operations,
+    /// The only one.
+    Both,
+}
+
+impl Door {
+    /// Whether clients, pages and back ends are served.
+    pub(crate) const fn is_for_clients(self) -> bool {
+        match self {
+            Self::Clients | Self::Both => true,
+            Self::Operations => false,
+        }
+    }
+}
+
+/// What is known of a connection before its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Visit {
+    /// Where it came in.
+    pub(crate) door: Door,
+    /// Where it comes from; `None` when that is not known.
+    pub(crate) peer: Option<SocketAddr>,
+    /// Whether it is encrypted up to this process.
+    pub(crate) secure: bool,
+    /// Whether a second request may follow an answer.
+    pub(crate) keep_alive: bool,
+}
+
+/// Speaks HTTP until the stream is a WebSocket: the stream and what was read too far. `None` when it
+/// did not come to that, the answers already given.
+///
+/// When the host leaves, a request under way is still answered; nothing was promised to others.
+pub(crate) async fn speak<S>(service: &Service, stream: S, visit: Visit) -> Option<(S, Bytes)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let time_max = service.terms().handshake_within;
     let upgrading = Mutex::new(None);
-    let service = service_fn(|mut request| {
-        let response = answer(&mut request, &upgrading);
-        async move { Ok::<_, Infallible>(response) }
+    let answering = service_fn(|request| async {
+        let response = answer(service, visit, request, &upgrading).await;
+        Ok::<_, Infallible>(response)
     });
     let mut http = http1::Builder::new();
-    http.header_read_timeout(None)
+    http.timer(TokioTimer::new())
+        .header_read_timeout(time_max)
         .max_buf_size(REQUEST_BYTES_MAX)
-        .max_headers(HEADERS_MAX);
-    let connection = http
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    // One limit over all of it: a slow reader of the answer is no better than a slow writer of headers.
-    tokio::time::timeout(time_max, connection)
-        .await
-        .ok()?
-        .ok()?;
-    let upgrading = upgrading
+        .max_headers(HEADERS_MAX)
+        .keep_alive(visit.keep_alive);
+    let io = TokioIo::new(Paced::new(stream, time_max));
+    let mut leaving = service.leaving();
+    {
+        let connection = http.serve_connection(io, answering).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => Some(served),
+            _ = leaving.wait_for(Option::is_some) => None,
+        };
+        let served = match served {
+            Some(served) => served,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                let last = timeout(service.terms().hang_up_within, connection);
+                last.await.ok()?
+            }
+        };
+        served.ok()?;
+    }
+    let upgrading: Upgrading = upgrading
         .into_inner()
         .expect("nothing panics while holding it")?;
-    upgrading.finish().await
+    let (stream, early) = upgrading.finish::<Paced<S>>().await?;
+    Some((stream.into_inner(), early))
 }
 
-fn answer(
-    request: &mut Request<Incoming>,
+async fn answer(
+    service: &Service,
+    visit: Visit,
+    mut request: Request<Incoming>,
     upgrading: &Mutex<Option<Upgrading>>,
-) -> Response<Full<Bytes>> {
-    let known = match request.uri().path() {
-        PATH => return connect(request, upgrading),
-        "/health/live" => true,
-        _ => false,
-    };
-    match (known, request.method()) {
-        (false, _) => respond(StatusCode::NOT_FOUND, "there is nothing here\n"),
-        (true, &Method::GET | &Method::HEAD) => respond(StatusCode::OK, "ok"),
-        (true, _) => respond(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "only GET is answered here\n",
-        ),
-    }
-}
-
-fn connect(
-    request: &mut Request<Incoming>,
-    upgrading: &Mutex<Option<Upgrading>>,
-) -> Response<Full<Bytes>> {
-    if request.method() != Method::GET || !websocket::is_upgrade(request) {
-        let mut response = respond(
-            StatusCode::UPGRADE_REQUIRED,
-            "this address speaks WebSocket (RFC 6455) only\n",
-        );
+) -> Response<Body> {
+    let mut response = if request.uri().path() == PATH && visit.door.is_for_clients() {
+        // The only route that takes the connection with it, and so not like the others.
+        let (response, accepted) = connect::answer(&mut request);
+        if accepted.is_some() {
+            *upgrading.lock().expect("nothing panics while holding it") = accepted;
+            return response;
+        }
         response
-            .headers_mut()
-            .insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        return response;
-    }
-    if !offers_subprotocol(request) {
-        return respond(
-            StatusCode::BAD_REQUEST,
-            "offer the WebSocket subprotocol homeroom.v1.msgpack\n",
-        );
-    }
-    let Some((response, accepted)) = websocket::accept(request, SUBPROTOCOL) else {
-        return respond(
-            StatusCode::BAD_REQUEST,
-            "Sec-WebSocket-Key is missing or Sec-WebSocket-Version is not 13\n",
-        );
+    } else {
+        routes::answer(service, visit.door, visit.peer, request).await
     };
-    *upgrading.lock().expect("nothing panics while holding it") = Some(accepted);
-    response.map(|_| Full::default())
-}
-
-fn offers_subprotocol(request: &Request<Incoming>) -> bool {
-    request
-        .headers()
-        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|offers| offers.to_str().ok())
-        .flat_map(|offers| offers.split(','))
-        .any(|offer| offer.trim() == SUBPROTOCOL)
-}
-
-/// An answer after which the TCP connection ends.
-fn respond(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(text));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    reply::harden(&mut response);
+    if service.leaving().borrow().is_some() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     response
 }
