@@ -19,6 +19,7 @@ mod service;
 mod socket;
 pub mod websocket;
 
+pub use admission::{AdmissionSettings, InvalidPrefix, MemorySettings, Prefix};
 pub use commands::CommandError;
 pub use host::{Host, HostConfig, ListenError};
 pub use http::{HEADERS_MAX, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL};

@@ -33,9 +33,21 @@ impl Descriptors {
         Self { granted }
     }
 
-    /// How many of them connections may take when so many are reserved: at least half of all.
-    pub(crate) fn for_connections(self, reserved: u32) -> u32 {
+    /// How they are shared out when so many are reserved: at least half of all go to connections.
+    pub(crate) fn share_out(self, reserved: u32) -> Shares {
         let reserved = u64::from(reserved).min(self.granted / 2);
-        u32::try_from(self.granted - reserved).unwrap_or(u32::MAX)
+        Shares {
+            connections: u32::try_from(self.granted - reserved).unwrap_or(u32::MAX),
+            turned_away: u32::try_from(reserved / 4).unwrap_or(u32::MAX),
+        }
     }
+}
+
+/// What connections may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// Those that are let in.
+    pub(crate) connections: u32,
+    /// Of the reserved: those that are being told that they are not.
+    pub(crate) turned_away: u32,
 }

@@ -2,10 +2,7 @@
 
 use std::{
     fmt, fs,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -174,6 +171,8 @@ fn control_group_limit() -> Option<u64> {
 
 #[cfg(test)]
 mod script {
+    use std::sync::Arc;
+
     use super::*;
 
     /// Sets what a scripted memory has left.

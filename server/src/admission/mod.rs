@@ -9,7 +9,10 @@ mod prefix;
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,6 +27,9 @@ pub(crate) use memory::Memory;
 pub use memory::MemorySettings;
 use prefix::{Crowd, Place};
 pub use prefix::{InvalidPrefix, Prefix};
+
+/// Most connections that are at once being told that there is no seat; more are dropped unanswered.
+const TURNED_AWAY_MAX: u32 = 64;
 
 /// How many come in. Every default has its reason on its field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,9 +89,36 @@ pub(crate) struct Admission {
 struct Shared {
     seats: Arc<Semaphore>,
     count: u32,
+    /// For those who are turned away.
+    spare: Arc<Semaphore>,
     settings: AdmissionSettings,
     crowd: Mutex<Crowd>,
     memory: Memory,
+    refusals: Refusals,
+}
+
+/// How many were refused since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    full: AtomicU64,
+    crowded: AtomicU64,
+    memory_short: AtomicU64,
+}
+
+impl Refusals {
+    const fn of(&self, cause: Refused) -> &AtomicU64 {
+        match cause {
+            Refused::Full => &self.full,
+            Refused::Crowded => &self.crowded,
+            Refused::MemoryShort => &self.memory_short,
+        }
+    }
+
+    /// For this cause.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will show it"))]
+    pub(crate) fn count(&self, cause: Refused) -> u64 {
+        self.of(cause).load(Ordering::Relaxed)
+    }
 }
 
 /// A place in the house, given back when dropped.
@@ -109,25 +142,36 @@ impl Admission {
     /// A house with as many seats as the settings say and `descriptors` allow.
     pub(crate) fn new(
         settings: AdmissionSettings,
-        descriptors: &Descriptors,
+        descriptors: Descriptors,
         memory: Memory,
     ) -> Self {
-        let count = descriptors
-            .for_connections(settings.descriptors_reserved)
-            .min(settings.connections_max);
+        let shares = descriptors.share_out(settings.descriptors_reserved);
+        let count = shares.connections.min(settings.connections_max);
+        let spare = shares.turned_away.min(TURNED_AWAY_MAX) as usize;
         Self {
             shared: Arc::new(Shared {
                 seats: Arc::new(Semaphore::new(count as usize)),
+                spare: Arc::new(Semaphore::new(spare)),
                 count,
                 settings,
                 crowd: Mutex::default(),
                 memory,
+                refusals: Refusals::default(),
             }),
         }
     }
 
     /// A seat for a connection from `address`.
     pub(crate) fn ask(&self, address: IpAddr) -> Result<Seat, Refused> {
+        let seat = self.find(address);
+        if let Err(refused) = &seat {
+            let count = self.shared.refusals.of(*refused);
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        seat
+    }
+
+    fn find(&self, address: IpAddr) -> Result<Seat, Refused> {
         let shared = &self.shared;
         if shared.memory.is_short() {
             return Err(Refused::MemoryShort);
@@ -148,8 +192,20 @@ impl Admission {
         })
     }
 
+    /// A place to be told at the door that there is no seat; `None`: be dropped unanswered.
+    pub(crate) fn ask_to_be_told(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.shared.spare).try_acquire_owned().ok()
+    }
+
+    /// Who was not let in.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will show it"))]
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.shared.refusals
+    }
+
     /// How many seats there are.
-    pub(crate) fn seats(&self) -> u32 {
+    #[cfg(test)]
+    fn seats(&self) -> u32 {
         self.shared.count
     }
 
@@ -188,7 +244,7 @@ mod tests {
     fn admission(settings: AdmissionSettings) -> Admission {
         Admission::new(
             settings,
-            &Descriptors::granted(1_000_000),
+            Descriptors::granted(1_000_000),
             Memory::unlimited(),
         )
     }
@@ -265,22 +321,26 @@ mod tests {
         let house = |granted| {
             let granted = Descriptors::granted(granted);
             let settings = AdmissionSettings::default();
-            Admission::new(settings, &granted, Memory::unlimited()).seats()
+            let house = Admission::new(settings, granted, Memory::unlimited());
+            let told: Vec<_> = std::iter::from_fn(|| house.ask_to_be_told()).collect();
+            (house.seats(), told.len())
         };
-        assert_eq!(house(1024), 768);
-        assert_eq!(house(100), 50, "never more than half is kept back");
-        assert_eq!(house(1_000_000), 100_000);
+        assert_eq!(house(1024), (768, 64));
+        assert_eq!(house(100), (50, 12), "never more than half is kept back");
+        assert_eq!(house(1_000_000), (100_000, 64));
     }
 
     #[test]
     fn nobody_comes_in_while_memory_is_short() {
         let (memory, headroom) = Memory::scripted(100);
         let settings = AdmissionSettings::default();
-        let house = Admission::new(settings, &Descriptors::granted(1024), memory);
+        let house = Admission::new(settings, Descriptors::granted(1024), memory);
         let here = address("192.0.2.1");
         house.ask(here).unwrap();
         headroom.set(99);
         assert_eq!(house.ask(here).unwrap_err(), Refused::MemoryShort);
+        assert_eq!(house.refusals().count(Refused::MemoryShort), 1);
+        assert_eq!(house.refusals().count(Refused::Full), 0);
         headroom.set(100);
         house.ask(here).unwrap();
     }
