@@ -8,7 +8,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::service::Service;
+use crate::{http::Door, service::Service};
 
 /// Most connections that are at once being told that there is no seat; more are dropped unanswered.
 const TURNED_AWAY_MAX: u32 = 64;
@@ -20,6 +20,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Listener {
     listener: TcpListener,
+    door: Door,
     service: Arc<Service>,
     seats: Seats,
     spare: Seats,
@@ -49,9 +50,15 @@ impl Seats {
 }
 
 impl Listener {
-    pub(crate) fn new(listener: TcpListener, service: Arc<Service>, seats: Seats) -> Self {
+    pub(crate) fn new(
+        listener: TcpListener,
+        door: Door,
+        service: Arc<Service>,
+        seats: Seats,
+    ) -> Self {
         Self {
             listener,
+            door,
             service,
             seats,
             spare: Seats::new(TURNED_AWAY_MAX),
@@ -60,14 +67,14 @@ impl Listener {
 
     /// Accepts until the service leaves.
     pub(crate) async fn run(self) {
-        let mut leaving = self.service.leaving();
         tokio::select! {
             () = self.accept_all() => {}
-            _ = leaving.wait_for(Option::is_some) => {}
+            () = self.service.left() => {}
         }
     }
 
-    async fn accept_all(&self) {
+    /// Accepts for ever.
+    pub(crate) async fn accept_all(&self) {
         let mut backoff = BACKOFF_MIN;
         loop {
             match self.listener.accept().await {
@@ -86,15 +93,15 @@ impl Listener {
     }
 
     fn seat(&self, stream: TcpStream) {
-        let service = Arc::clone(&self.service);
+        let (service, door) = (Arc::clone(&self.service), self.door);
         if let Ok(seat) = Arc::clone(&self.seats.free).try_acquire_owned() {
             tokio::spawn(async move {
-                service.serve(stream).await;
+                service.serve_at(door, stream).await;
                 drop(seat);
             });
         } else if let Ok(seat) = Arc::clone(&self.spare.free).try_acquire_owned() {
             tokio::spawn(async move {
-                service.turn_away(stream).await;
+                service.turn_away_at(door, stream).await;
                 drop(seat);
             });
         }
