@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
 
 mod binary;
+mod drain;
 mod end_to_end;
 mod hostile;
+mod http;
 mod spec;
 mod support;
