@@ -272,6 +272,9 @@ impl Engine {
 
     /// Ends everything in order: what was taken is brought to disk and answered, the logs are sealed,
     /// every connection gets a bye. Afterwards everything refuses.
+    ///
+    /// `reconnect_after_ms` is for the first to come back: of many, each is given a time of its own behind
+    /// it, so that they do not come back at once.
     pub async fn shut_down(&self, code: CloseCode, reconnect_after_ms: Option<u64>) {
         self.shared.closed.store(true, Ordering::SeqCst);
         let shared = &self.shared;

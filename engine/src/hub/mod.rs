@@ -26,7 +26,7 @@ mod turn;
 pub use bounds::{
     COLLECTED_BYTES_MAX, DIRECT_LANE_BYTES_MAX, HISTORY_IN_FLIGHT_MAX, JOINED_BYTES_MAX,
     JOINED_EVENTS_MAX, LISTENERS_PER_CALL, OUTBOX_BYTES_MAX, PAGES_PER_CONNECTION_MAX,
-    REPLY_LANE_BYTES, STALL_MS, TAIL_EVENTS_MAX,
+    REPLY_LANE_BYTES, RETURN_SPREAD_MS, STALL_MS, TAIL_EVENTS_MAX,
 };
 pub use gauge::Gauge;
 pub use push::Push;
@@ -139,7 +139,8 @@ pub enum Delivery {
     CloseAll {
         /// Why.
         code: CloseCode,
-        /// For the bye; `None` where the code says not to come back.
+        /// For the bye of the first to come back; the others' are spread behind it by
+        /// [`RETURN_SPREAD_MS`]. `None` where the code says not to come back.
         reconnect_after_ms: Option<u64>,
     },
 }
