@@ -97,7 +97,11 @@ impl Room {
             epoch: event.position.epoch,
             head: event.position.seq,
             time: event.time,
-            members: BTreeMap::from([(event.author.clone(), at)]),
+            members: event
+                .first_member()
+                .map(|user| (user.clone(), at))
+                .into_iter()
+                .collect(),
             applied: at,
         }
     }
@@ -106,12 +110,18 @@ impl Room {
         self.applied = at;
         self.head = event.position.seq;
         self.time = event.time;
-        match event.body {
+        match &event.body {
             Body::MemberJoined => {
                 self.members.insert(event.author.clone(), at);
             }
+            Body::MemberAdded { member } => {
+                self.members.insert(member.clone(), at);
+            }
             Body::MemberLeft => {
                 self.members.remove(&event.author);
+            }
+            Body::MemberRemoved { member } => {
+                self.members.remove(member);
             }
             Body::RoomCreated { .. } | Body::MessageSent { .. } => {}
         }
