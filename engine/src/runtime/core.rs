@@ -131,7 +131,7 @@ impl<D: Domain> Core<D> {
     pub fn appended(&mut self, appended: Appended) -> Result<(), Misplaced> {
         let durable = self.commits.finish(appended)?;
         self.storage = storage_of(appended.space);
-        self.held.release(durable, &mut self.effects);
+        self.release(durable);
         Ok(())
     }
 
@@ -276,7 +276,13 @@ impl<D: Domain> Core<D> {
         for effect in out.held {
             self.held.push(tail, D::weight(&effect), effect);
         }
-        self.held.release(self.commits.durable(), &mut self.effects);
+        self.release(self.commits.durable());
+    }
+
+    fn release(&mut self, durable: LogPosition) {
+        let (domain, effects) = (&self.domain, &mut self.effects);
+        self.held
+            .release(durable, |effect| effects.extend(domain.release(effect)));
     }
 
     fn moment(&self, env: &mut impl Environment) -> Moment {

@@ -60,6 +60,18 @@ impl Room {
         self.members.len()
     }
 
+    /// Members behind `after`, at most `limit`, and whether there are more.
+    pub(super) fn members_page(&self, after: Option<UserId>, limit: usize) -> (Vec<UserId>, bool) {
+        use std::ops::Bound::{Excluded, Unbounded};
+
+        let mut rest = self
+            .members
+            .range((after.map_or(Unbounded, Excluded), Unbounded))
+            .map(|(user, _)| user.clone());
+        let users = rest.by_ref().take(limit).collect();
+        (users, rest.next().is_some())
+    }
+
     pub(super) fn has(&self, user: &UserId) -> bool {
         self.members.contains_key(user)
     }
