@@ -187,6 +187,13 @@ impl<D: Domain> Core<D> {
         self.has_room() && !self.lanes.is_full() && self.asked.len() < QUESTIONS_MAX
     }
 
+    /// Whether it takes what goes out of turn: that has as much room again, so that it need not wait
+    /// where everything else does.
+    #[must_use]
+    pub fn takes_urgent(&self) -> bool {
+        !self.held.is_overfull()
+    }
+
     fn has_room(&self) -> bool {
         !self.commits.is_full() && !self.held.is_full()
     }

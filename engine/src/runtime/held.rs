@@ -66,6 +66,12 @@ impl<E> Held<E> {
         self.waiting.len() >= HELD_MAX || self.bytes >= HELD_BYTES_MAX
     }
 
+    /// Whether what goes out of turn has filled as much again.
+    #[must_use]
+    pub fn is_overfull(&self) -> bool {
+        self.waiting.len() >= 2 * HELD_MAX || self.bytes >= 2 * HELD_BYTES_MAX
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -115,5 +121,10 @@ mod tests {
             held.push(LogPosition(1), 1, ());
         }
         assert!(held.is_full());
+        for _ in 0..HELD_MAX {
+            assert!(!held.is_overfull());
+            held.push(LogPosition(1), 1, ());
+        }
+        assert!(held.is_overfull());
     }
 }
