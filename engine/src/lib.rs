@@ -24,8 +24,9 @@
 //!
 //! Inside, from the pure centre outwards: [`domain`] is the contract between rules and runtime,
 //! [`tenant`] the rules of rooms, [`log`] what remembers, [`index`] and [`snapshot`] what can be rebuilt
-//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold.
+//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold for a user, [`backend`] for your own back end.
 
+pub mod backend;
 pub mod connection;
 pub mod domain;
 pub mod engine;
@@ -42,9 +43,10 @@ pub mod tenant;
 pub use homeroom_protocol as protocol;
 
 pub use self::{
+    backend::{Backend, BackendError},
     connection::{Connection, Gone},
     engine::{Config, Engine, Tenant, TenantError, TenantSummary},
-    identity::{Identity, Scopes},
+    identity::{Identity, Scopes, ServiceName},
     log::Verified,
     runtime::{folder::FolderError, wake::WakeError},
     session::{Event, Events, Session},

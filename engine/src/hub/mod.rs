@@ -135,6 +135,9 @@ pub enum Delivery {
         /// `None`: what the code means.
         explanation: Option<Box<str>>,
     },
+    /// To a caller in this process that has no connection: the runtime lets it go when all that was
+    /// released before it has reached the shards.
+    Answer(Arc<dyn Deferred>),
     /// Ends every connection of this tenant life, like `Close`.
     CloseAll {
         /// Why.
@@ -143,6 +146,15 @@ pub enum Delivery {
         /// [`RETURN_SPREAD_MS`]. `None` where the code says not to come back.
         reconnect_after_ms: Option<u64>,
     },
+}
+
+/// Something that waits to leave, and knows its way.
+pub trait Deferred: fmt::Debug + Send + Sync {
+    /// It may leave now. Never blocks.
+    fn leave(self: Arc<Self>);
+
+    /// About how many bytes of memory it takes; for bounds, so rather too many.
+    fn weight(&self) -> usize;
 }
 
 /// Which signals replace each other.
@@ -166,6 +178,7 @@ impl Delivery {
             Self::Watch { users, .. } => {
                 users.len() * (size_of::<UserId>() + limit::USER_ID_BYTES_MAX)
             }
+            Self::Answer(answer) => answer.weight(),
             Self::Listen { .. }
             | Self::Unlisten { .. }
             | Self::Close { .. }

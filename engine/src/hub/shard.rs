@@ -168,6 +168,7 @@ impl Shard {
                 let bye = collect::bye(code, reconnect_after_ms, explanation);
                 self.close(tenant, connection, code, bye);
             }
+            Delivery::Answer(answer) => answer.leave(),
             Delivery::CloseAll {
                 code,
                 reconnect_after_ms,
