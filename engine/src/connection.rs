@@ -9,6 +9,7 @@ use tokio::{runtime::Handle, sync::mpsc};
 
 use crate::{
     hub::{Delivery, Gauge, Push, TenantLife},
+    metrics::Metrics,
     runtime::{
         shards::{ShardInput, Shards, TenantInbox},
         writer::Command,
@@ -43,6 +44,7 @@ pub struct Gone;
 #[derive(Debug)]
 pub(crate) struct RequestTurn<'a> {
     place: mpsc::Permit<'a, Command<Tenant>>,
+    metrics: &'a Metrics,
     connection: ConnectionId,
     gauge: &'a Gauge,
 }
@@ -51,6 +53,7 @@ impl RequestTurn<'_> {
     /// Asks, at once.
     pub(crate) fn ask(self, id: RequestId, request: Request) {
         self.gauge.add_request(id, &request);
+        self.metrics.requested(&request);
         self.place.send(Command::Input(Input::Request {
             connection: self.connection,
             id,
@@ -109,6 +112,7 @@ impl Connection {
         let place = self.tenant.reserve().await.map_err(|_| Gone)?;
         Ok(RequestTurn {
             place,
+            metrics: self.shards.metrics(),
             connection: self.id,
             gauge: &self.gauge,
         })
@@ -182,6 +186,7 @@ impl Connection {
                 self.id,
                 ShardInput::Detach {
                     connection: self.id,
+                    how,
                 },
             )
             .await;
@@ -235,7 +240,11 @@ impl Drop for Connection {
         let (tenant, shards) = (self.tenant.clone(), self.shards.clone());
         runtime.spawn(async move {
             if !closing {
-                shards.tell(id, ShardInput::Detach { connection: id }).await;
+                let detach = ShardInput::Detach {
+                    connection: id,
+                    how,
+                };
+                shards.tell(id, detach).await;
             }
             let left = Input::Disconnect {
                 connection: id,

@@ -211,6 +211,11 @@ impl<D: Domain> Core<D> {
         self.domain.is_idle()
     }
 
+    /// How many rooms its domain has.
+    pub fn rooms_count(&self) -> usize {
+        self.domain.rooms_count()
+    }
+
     /// Everything up to here is durable.
     #[must_use]
     pub const fn durable(&self) -> LogPosition {

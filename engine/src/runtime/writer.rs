@@ -26,6 +26,7 @@ use crate::{
     domain::{Domain, HistoryError},
     index::Indexer,
     log::{AppendError, Appended, Commit, Log, LogFailure, LogPosition, Space},
+    metrics::{Part, Watch},
     snapshot::SnapshotStore,
 };
 
@@ -99,7 +100,10 @@ pub(crate) struct Writer<D: Domain, O, B> {
     habits: Habits,
     pool: Pool,
     env: SystemEnvironment,
+    watch: Watch,
     append: Option<JoinHandle<Result<Appended, AppendError>>>,
+    /// When the commit in flight was first handed over.
+    appending_since: Option<Instant>,
     checkpoint: Option<JoinHandle<Result<Space, LogFailure>>>,
     indexing: Option<JoinHandle<LogPosition>>,
     /// How far the index has come, as far as this life has to see to it.
@@ -113,6 +117,9 @@ pub(crate) struct Writer<D: Domain, O, B> {
     answers: JoinSet<(Ticket, Result<D::Fact, HistoryError>)>,
     snapshotting: Snapshotting,
     marked: LogPosition,
+    /// What the figures say of this tenant.
+    rooms_told: u64,
+    shortage_told: bool,
     idle_since: Option<Instant>,
     closing: bool,
     /// Whoever waits for the end.
@@ -129,11 +136,19 @@ pub(crate) struct Awake<D: Domain> {
 }
 
 impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
-    pub(crate) fn new(awake: Awake<D>, outlet: O, bed: B, habits: Habits, pool: Pool) -> Self {
+    pub(crate) fn new(
+        awake: Awake<D>,
+        outlet: O,
+        bed: B,
+        habits: Habits,
+        pool: Pool,
+        watch: Watch,
+    ) -> Self {
         let durable = awake.core.durable();
+        let newest = awake.newest_snapshot;
         Self {
             marked: durable,
-            snapshotting: Snapshotting::new(awake.snapshots, awake.newest_snapshot),
+            snapshotting: Snapshotting::new(awake.snapshots, newest, watch.clone()),
             core: awake.core,
             stores: awake.stores,
             outlet,
@@ -141,13 +156,17 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             habits,
             pool,
             env: SystemEnvironment::default(),
+            watch,
             append: None,
+            appending_since: None,
             checkpoint: None,
             indexing: None,
             indexed: durable,
             taken: VecDeque::new(),
             questions: VecDeque::new(),
             answers: JoinSet::new(),
+            rooms_told: 0,
+            shortage_told: false,
             idle_since: None,
             closing: false,
             told: Vec::new(),
@@ -165,6 +184,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         let broken: String = match work.await {
             Ok(Ok(())) => {
                 self.seal().await;
+                self.forget_figures(true);
                 self.tell_the_end();
                 return Ended::Closed;
             }
@@ -172,9 +192,11 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             Err(Panicked) => "the writer panicked".to_owned(),
         };
         error!(broken, "the tenant's state is dropped and will be replayed");
+        self.watch.keeps_out(Part::Log, &broken);
         self.bed.fall_ill();
         self.outlet.abandon().await;
         self.quiet().await;
+        self.forget_figures(false);
         self.tell_the_end();
         Ended::Failed
     }
@@ -191,6 +213,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         loop {
             self.decide();
             self.start_what_is_due().await;
+            self.tell_figures();
             if self.may_end(inbox) {
                 return Ok(());
             }
@@ -272,6 +295,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
     }
 
     fn start_append(&mut self, commit: Commit) {
+        self.appending_since.get_or_insert_with(Instant::now);
         let log = Arc::clone(&self.stores.log);
         self.append = Some(self.pool.commit(move || log.append(&commit)));
     }
@@ -292,8 +316,14 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             self.start_append(commit);
             return Ok(());
         }
+        let appended = result?;
+        if let Some(since) = self.appending_since.take() {
+            let events = self.core.commit_in_flight();
+            let events = events.map_or(0, |commit| commit.records.len() as u64);
+            self.watch.metrics().committed(events, since.elapsed());
+        }
         self.core
-            .appended(result?)
+            .appended(appended)
             .map_err(|misplaced| AppendError::WrongPosition {
                 actual: misplaced.appended.last,
             })
@@ -375,6 +405,34 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         }
         while self.answers.join_next().await.is_some() {}
         self.snapshotting.quiet().await;
+    }
+
+    /// Keeps the figures of the engine true, where something changed.
+    fn tell_figures(&mut self) {
+        let rooms = self.core.rooms_count() as u64;
+        if rooms != self.rooms_told {
+            self.watch.metrics().rooms(self.rooms_told, rooms);
+            self.rooms_told = rooms;
+        }
+        let is_short = self.core.is_short_of_space();
+        if is_short != self.shortage_told {
+            self.shortage_told = is_short;
+            if is_short {
+                self.watch.fails(
+                    Part::Space,
+                    "the disk is full: make room, and writing goes on by itself",
+                );
+            } else {
+                self.watch.works(Part::Space);
+            }
+        }
+    }
+
+    /// A tenant that sleeps has no rooms in memory and wants no space.
+    fn forget_figures(&mut self, in_order: bool) {
+        self.watch.metrics().rooms(self.rooms_told, 0);
+        self.watch.works(Part::Space);
+        self.watch.metrics().slept(in_order);
     }
 
     fn tell_the_end(&mut self) {
