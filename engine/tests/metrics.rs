@@ -145,7 +145,7 @@ async fn a_tenant_whose_disk_failed_is_named_until_somebody_could_enter_it() {
     ana.send(&room, "the secret of the text").await.unwrap_err();
     until(&scene, |it| it.tenants.failures == 1).await;
     let ill = ("school".to_owned(), Part::Log, true);
-    assert_eq!(degraded(&scene), [ill.clone()]);
+    assert_eq!(degraded(&scene), std::slice::from_ref(&ill));
     let tenant = scene.tenant().await;
     let refused = tenant.connect(Identity::user("ana").unwrap()).await;
     refused.unwrap_err();
