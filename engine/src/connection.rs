@@ -6,11 +6,13 @@ use homeroom_protocol::{
     CloseCode, ConnectionId, Request, RequestId, ServerFrame, Timestamp, limit,
 };
 use tokio::{runtime::Handle, sync::mpsc};
+use tracing::Span;
 
 use crate::{
     hub::{Delivery, Gauge, Push, TenantLife},
     metrics::Metrics,
     runtime::{
+        journey,
         shards::{ShardInput, Shards, TenantInbox},
         writer::Command,
     },
@@ -47,6 +49,7 @@ pub(crate) struct RequestTurn<'a> {
     metrics: &'a Metrics,
     connection: ConnectionId,
     gauge: &'a Gauge,
+    journey: Span,
 }
 
 impl RequestTurn<'_> {
@@ -54,11 +57,16 @@ impl RequestTurn<'_> {
     pub(crate) fn ask(self, id: RequestId, request: Request) {
         self.gauge.add_request(id, &request);
         self.metrics.requested(&request);
-        self.place.send(Command::Input(Input::Request {
+        let input = Input::Request {
             connection: self.connection,
             id,
             request,
-        }));
+        };
+        self.place.send(if self.journey.is_disabled() {
+            Command::Input(input)
+        } else {
+            Command::Followed(Box::new((input, self.journey)))
+        });
     }
 }
 
@@ -103,18 +111,20 @@ impl Connection {
     /// # Errors
     /// [`Gone`].
     pub async fn request(&self, id: RequestId, request: Request) -> Result<(), Gone> {
-        self.turn().await?.ask(id, request);
+        self.turn(&request).await?.ask(id, request);
         Ok(())
     }
 
     /// Waits for a place in the tenant's queue. Until it is used, nothing was asked.
-    pub(crate) async fn turn(&self) -> Result<RequestTurn<'_>, Gone> {
+    pub(crate) async fn turn(&self, request: &Request) -> Result<RequestTurn<'_>, Gone> {
+        let journey = journey::request(self.id, request);
         let place = self.tenant.reserve().await.map_err(|_| Gone)?;
         Ok(RequestTurn {
             place,
             metrics: self.shards.metrics(),
             connection: self.id,
             gauge: &self.gauge,
+            journey,
         })
     }
 

@@ -93,6 +93,12 @@ impl<D: Domain> Core<D> {
         }
     }
 
+    /// Inputs that wait for an answer, or behind one.
+    #[must_use]
+    pub fn undecided(&self) -> usize {
+        self.asked.len() + self.lanes.count()
+    }
+
     /// The answer to a question; the inputs that waited behind it follow with
     /// [`resume`](Self::resume).
     pub fn answered(

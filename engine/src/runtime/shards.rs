@@ -21,9 +21,10 @@ use tokio::{
     },
     time::MissedTickBehavior,
 };
+use tracing::Span;
 
 use super::{
-    clock,
+    clock, journey,
     writer::{Command, Outlet},
 };
 use crate::{
@@ -72,10 +73,18 @@ pub(crate) enum ShardInput {
         life: TenantLife,
         deliveries: Vec<Delivery>,
         share: OwnedSemaphorePermit,
-        handed: Instant,
+        handed: Handed,
     },
     /// Answered when all that came before has been written, or left to sockets that take no more.
     Flush(oneshot::Sender<()>),
+}
+
+/// When a release was handed over.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    at: Instant,
+    /// For each request that is traced and led to some of it.
+    spans: Vec<Span>,
 }
 
 /// A new connection.
@@ -139,7 +148,7 @@ impl Shards {
             reconnect_after_ms,
         };
         HubOutlet::new(self.clone(), life)
-            .deliver(vec![close])
+            .deliver(vec![close], Vec::new())
             .await;
     }
 
@@ -176,13 +185,19 @@ impl HubOutlet {
         Self { shards, life }
     }
 
-    async fn send(&self, shard: usize, deliveries: Vec<Delivery>) {
+    async fn send(&self, shard: usize, deliveries: Vec<Delivery>, followed: &[Span]) {
         if deliveries.is_empty() {
             return;
         }
         let inbox = &self.shards.inboxes[shard];
         // The wait for room counts: it is part of what a listener waits for.
-        let handed = Instant::now();
+        let spans = followed.iter();
+        let handed = Handed {
+            at: Instant::now(),
+            spans: spans
+                .map(|request| journey::fan_out(request, shard, deliveries.len()))
+                .collect(),
+        };
         let weight: usize = deliveries.iter().map(Delivery::weight).sum();
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
         let share = Arc::clone(&inbox.bytes)
@@ -200,10 +215,10 @@ impl HubOutlet {
 }
 
 impl Outlet<Tenant> for HubOutlet {
-    async fn deliver(&mut self, effects: Vec<Delivery>) {
+    async fn deliver(&mut self, effects: Vec<Delivery>, followed: Vec<Span>) {
         let count = self.shards.inboxes.len();
         if count == 1 {
-            return self.send(0, effects).await;
+            return self.send(0, effects, &followed).await;
         }
         let mut batches: Vec<Vec<Delivery>> = vec![Vec::new(); count];
         for effect in effects {
@@ -215,7 +230,7 @@ impl Outlet<Tenant> for HubOutlet {
             }
         }
         for (shard, batch) in batches.into_iter().enumerate() {
-            self.send(shard, batch).await;
+            self.send(shard, batch, &followed).await;
         }
     }
 
@@ -375,13 +390,13 @@ const MEASURED_PER_TURN_MAX: usize = 512;
 /// that is being written.
 #[derive(Debug, Default)]
 struct FanOut {
-    collecting: Vec<Instant>,
-    writing: Vec<Instant>,
+    collecting: Vec<Handed>,
+    writing: Vec<Handed>,
     turns: u64,
 }
 
 impl FanOut {
-    fn collected(&mut self, handed: Instant) {
+    fn collected(&mut self, handed: Handed) {
         if self.collecting.len() < MEASURED_PER_TURN_MAX {
             self.collecting.push(handed);
         }
@@ -393,7 +408,11 @@ impl FanOut {
             return;
         }
         let now = Instant::now();
-        let measure = |handed: Instant| metrics.fanned_out(now.saturating_duration_since(handed));
+        // With a release its spans end.
+        let measure = |handed: Handed| {
+            drop(handed.spans);
+            metrics.fanned_out(now.saturating_duration_since(handed.at));
+        };
         self.writing.drain(..).for_each(measure);
         if turns != self.turns {
             self.turns = turns;
@@ -526,7 +545,7 @@ mod tests {
             let (mut outlet, released) = (HubOutlet::new(shards, LIFE), Arc::clone(&released));
             async move {
                 for seq in 1..=EVENTS as u64 {
-                    outlet.deliver(vec![event(seq)]).await;
+                    outlet.deliver(vec![event(seq)], Vec::new()).await;
                     released.fetch_add(TEXT_BYTES, Ordering::Relaxed);
                 }
             }
@@ -562,7 +581,7 @@ mod tests {
         let events = INBOX_BYTES_MAX as usize / TEXT_BYTES;
         for _ in 0..3 {
             outlet
-                .deliver((1..=events as u64).map(event).collect())
+                .deliver((1..=events as u64).map(event).collect(), Vec::new())
                 .await;
         }
     }

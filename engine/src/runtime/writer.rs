@@ -14,11 +14,12 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::{Instant, MissedTickBehavior, Sleep, sleep_until},
 };
-use tracing::{debug, error};
+use tracing::{Span, debug, error};
 
 use super::{
     clock::{self, SystemEnvironment},
     core::{Ask, Core, Ticket},
+    journey::Journeys,
     pool::Pool,
     snapshotting::Snapshotting,
 };
@@ -44,7 +45,12 @@ const INDEX_LAG_MAX: u64 = 1024;
 /// Where a domain's effects go.
 pub(crate) trait Outlet<D: Domain>: Send + 'static {
     /// Delivers in order; may wait for room.
-    fn deliver(&mut self, effects: Vec<D::Effect>) -> impl Future<Output = ()> + Send;
+    /// `followed` are the requests that led to some of them and are traced.
+    fn deliver(
+        &mut self,
+        effects: Vec<D::Effect>,
+        followed: Vec<Span>,
+    ) -> impl Future<Output = ()> + Send;
     /// This life ended by a failure: whoever is connected must come back.
     fn abandon(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -62,6 +68,8 @@ pub(crate) trait Bed: Send + 'static {
 pub(crate) enum Command<D: Domain> {
     /// Something for the domain.
     Input(D::Input),
+    /// The same, followed on its way.
+    Followed(Box<(D::Input, Span)>),
     /// Finish what is under way, snapshot, seal, end.
     Close(oneshot::Sender<()>),
 }
@@ -101,6 +109,7 @@ pub(crate) struct Writer<D: Domain, O, B> {
     pool: Pool,
     env: SystemEnvironment,
     watch: Watch,
+    journeys: Journeys,
     append: Option<JoinHandle<Result<Appended, AppendError>>>,
     /// When the commit in flight was first handed over.
     appending_since: Option<Instant>,
@@ -157,6 +166,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             pool,
             env: SystemEnvironment::default(),
             watch,
+            journeys: Journeys::default(),
             append: None,
             appending_since: None,
             checkpoint: None,
@@ -263,6 +273,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
     fn obey(&mut self, command: Command<D>) {
         match command {
             Command::Input(input) => self.core.input(&mut self.env, input),
+            Command::Followed(followed) => self.follow(*followed),
             Command::Close(told) => {
                 self.closing = true;
                 self.told.push(told);
@@ -270,10 +281,26 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         }
     }
 
+    /// Decides a request that is traced.
+    fn follow(&mut self, (input, request): (D::Input, Span)) {
+        let (before, undecided) = (self.core.tail(), self.core.undecided());
+        let decide = Journeys::decide(&request);
+        self.core.input(&mut self.env, input);
+        drop(decide);
+        if self.core.undecided() > undecided {
+            Journeys::looks_up(&request);
+        } else {
+            self.journeys.decided(request, before, self.core.tail());
+        }
+    }
+
     async fn start_what_is_due(&mut self) {
         if self.append.is_none()
             && let Some(commit) = self.core.next_commit(&mut self.env)
         {
+            let events = commit.records.len();
+            let last = LogPosition(commit.expected.0 + events as u64);
+            self.journeys.committing(last, events);
             self.start_append(commit);
         }
         self.questions.extend(self.core.take_questions());
@@ -289,8 +316,10 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 .spawn(async move { answer.await.expect("answering does not panic") });
         }
         let effects = self.core.take_effects();
+        // A request that led to nothing ends here.
+        let followed = self.journeys.release(self.core.durable());
         if !effects.is_empty() {
-            self.outlet.deliver(effects).await;
+            self.outlet.deliver(effects, followed).await;
         }
     }
 
@@ -326,7 +355,9 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             .appended(appended)
             .map_err(|misplaced| AppendError::WrongPosition {
                 actual: misplaced.appended.last,
-            })
+            })?;
+        self.journeys.committed(self.core.durable());
+        Ok(())
     }
 
     /// What is looked at once a second.

@@ -37,7 +37,7 @@ struct Ears {
 }
 
 impl Outlet<Tally> for Ears {
-    async fn deliver(&mut self, effects: Vec<Effect>) {
+    async fn deliver(&mut self, effects: Vec<Effect>, _: Vec<tracing::Span>) {
         for effect in effects {
             self.heard.send(effect).unwrap();
         }
