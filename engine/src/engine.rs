@@ -21,7 +21,9 @@ use crate::{
         Verified,
         disk::{Disk, RealDisk},
     },
+    metrics::{Figures, Health, MeasuredDisk, Metrics},
     runtime::{
+        clock,
         directory::{Directory, VisitError},
         folder::FolderError,
         pool::Pool,
@@ -103,6 +105,7 @@ struct Shared {
     tenants: Directory<crate::tenant::Tenant, RoomHost>,
     shards: Shards,
     pool: Pool,
+    metrics: Arc<Metrics>,
     connections: AtomicU64,
     shut_down: OnceCell<()>,
     closed: AtomicBool,
@@ -146,22 +149,30 @@ impl Engine {
     /// # Errors
     /// [`FolderError`] when the folder cannot be used, [`FolderError::Locked`] when another process has
     /// it.
-    pub async fn open(config: Config) -> Result<Self, FolderError> {
+    pub async fn open(mut config: Config) -> Result<Self, FolderError> {
+        let metrics = Metrics::new(clock::now);
+        config.disk = Arc::new(MeasuredDisk::new(config.disk, Arc::clone(&metrics)));
         let pool = Pool::new(config.storage_calls_max);
         let habits = Habits {
             sleep_after: Duration::from_millis(config.sleep_after_ms),
             snapshot_every: config.snapshot_every_records.max(1),
         };
-        let shards = Shards::start(config.shards, config.outbox_bytes_max);
+        let shards = Shards::start(config.shards, config.outbox_bytes_max, Arc::clone(&metrics));
         let host_shards = shards.clone();
         let host = pool.run(move || RoomHost::open(&config, host_shards));
         let host = Arc::new(host.await.expect("opening a folder does not panic")?);
-        let tenants = Directory::new(Arc::clone(&host), pool.clone(), habits);
+        let tenants = Directory::new(
+            Arc::clone(&host),
+            pool.clone(),
+            habits,
+            Arc::clone(&metrics),
+        );
         let shared = Shared {
             host,
             tenants,
             shards,
             pool,
+            metrics,
             connections: AtomicU64::new(1),
             shut_down: OnceCell::new(),
             closed: AtomicBool::new(false),
@@ -262,6 +273,19 @@ impl Engine {
         };
         let checked = tokio::task::spawn_blocking(check).await;
         Ok(checked.expect("checking files does not panic")?)
+    }
+
+    /// What it has done and is doing, in numbers. Cheap: it reads some hundred counters.
+    #[must_use]
+    pub fn metrics(&self) -> Figures {
+        self.shared.metrics.read()
+    }
+
+    /// What does not work just now, tenant by tenant. Reads no file: what nobody has touched since the
+    /// start is not known to be broken.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.metrics.health.health()
     }
 
     /// The bounds and times its tenants keep to.
@@ -437,5 +461,5 @@ impl Tenant {
 /// A session that expires `after_ms` from now.
 #[must_use]
 pub fn expiry_in_ms(after_ms: u64) -> Timestamp {
-    crate::runtime::clock::now().plus_ms(after_ms)
+    clock::now().plus_ms(after_ms)
 }

@@ -19,6 +19,7 @@ mod roster;
 mod seating;
 mod shard;
 mod slots;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -31,6 +32,7 @@ pub use bounds::{
 pub use gauge::Gauge;
 pub use push::Push;
 pub use shard::{Shard, Turn};
+pub use tally::Tally;
 
 /// One awake life of one tenant: audiences of different lives never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -93,6 +93,12 @@ impl<D: Domain> Core<D> {
         }
     }
 
+    /// Inputs that wait for an answer, or behind one.
+    #[must_use]
+    pub fn undecided(&self) -> usize {
+        self.asked.len() + self.lanes.count()
+    }
+
     /// The answer to a question; the inputs that waited behind it follow with
     /// [`resume`](Self::resume).
     pub fn answered(
@@ -216,6 +222,11 @@ impl<D: Domain> Core<D> {
     /// Whether nobody is connected.
     pub fn is_idle(&self) -> bool {
         self.domain.is_idle()
+    }
+
+    /// How many rooms its domain has.
+    pub fn rooms_count(&self) -> usize {
+        self.domain.rooms_count()
     }
 
     /// Everything up to here is durable.

@@ -261,6 +261,10 @@ impl Domain for Tenant {
         self.sessions.count() == 0
     }
 
+    fn rooms_count(&self) -> usize {
+        self.rooms.count()
+    }
+
     fn apply(&mut self, at: LogPosition, event: &Event) {
         self.take_in(at, event);
         self.recovered_to(at);
