@@ -24,7 +24,8 @@
 //!
 //! Inside, from the pure centre outwards: [`domain`] is the contract between rules and runtime,
 //! [`tenant`] the rules of rooms, [`log`] what remembers, [`index`] and [`snapshot`] what can be rebuilt
-//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold.
+//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold, [`upkeep`] what
+//! operators do.
 
 pub mod connection;
 pub mod domain;
@@ -37,6 +38,7 @@ pub mod runtime;
 pub mod session;
 pub mod snapshot;
 pub mod tenant;
+pub mod upkeep;
 
 /// The vocabulary of ids, positions and frames.
 pub use homeroom_protocol as protocol;
@@ -49,4 +51,5 @@ pub use self::{
     runtime::{folder::FolderError, wake::WakeError},
     session::{Event, Events, Session},
     tenant::{Disconnection, Whom},
+    upkeep::UpkeepError,
 };
