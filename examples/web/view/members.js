@@ -1,0 +1,47 @@
+/**
+ * Who is in the room, and who of them is here now.
+ * @module
+ */
+
+import { avatar, el, icon, person, reconcile, setText } from './dom.js';
+
+const ORDER = { active: 0, idle: 1, offline: 2 };
+const WORDS = { active: 'Here now', idle: 'Away', offline: 'Not here' };
+/** Most people listed. */
+const SHOWN_MAX = 256;
+
+/** @param {{ chat: import('../model/chat.js').Chat, close: () => void }} options */
+export function members({ chat, close }) {
+    const title = el('h2', {}, 'People');
+    const list = el('ul', { class: 'people' });
+    const more = el('p', { class: 'hint' });
+    const node = el(
+        'aside', { class: 'members', id: 'members', 'aria-label': 'People in this room' },
+        el('header', {}, title, el('button', { class: 'quiet', type: 'button', 'aria-label': 'Close the list of people', on: { click: close } }, icon('close'))),
+        list,
+        more,
+    );
+
+    function entry({ user, presence, isMe }) {
+        return el(
+            'li', { class: `member ${presence}`, data: { user } },
+            el('span', { class: 'with-dot' }, avatar(user), el('span', { class: `dot ${presence}`, 'aria-hidden': 'true' })),
+            el('span', { class: 'who' }, el('span', {}, person(user), isMe ? ' (you)' : null), el('span', { class: 'state' }, WORDS[presence])),
+        );
+    }
+
+    function update() {
+        const room = chat.current;
+        const people = [...(room?.members ?? [])].map((user) => {
+            const known = user === chat.me && chat.link.state === 'live' ? chat.presence.get(user) ?? 'active' : chat.presence.get(user);
+            return { key: user, user, presence: chat.link.state === 'live' ? known ?? 'offline' : 'offline', isMe: user === chat.me };
+        });
+        people.sort((a, b) => ORDER[a.presence] - ORDER[b.presence] || a.user.localeCompare(b.user));
+        reconcile(list, people.slice(0, SHOWN_MAX), entry);
+        const others = (room?.memberCount ?? 0) - Math.min(people.length, SHOWN_MAX);
+        setText(more, others > 0 ? `and ${others} more` : '');
+        setText(title, room?.memberCount ? `People · ${room.memberCount}` : 'People');
+    }
+
+    return { node, update };
+}
