@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LIMITS, bytesOf } from '/homeroom/index.js';
+import { LIMITS, bytesOf } from '../../../clients/web/index.js';
 
 export const TENANT = 'default';
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Client, ERRORS, RequestError, newKey } from '/homeroom/index.js';
+import { Client, ERRORS, RequestError, newKey } from '../../../clients/web/index.js';
 import { Room } from './room.js';
 import { ROOMS_MAX } from './shelf.js';
 

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { LIMITS, bytesOf } from '/homeroom/index.js';
+import { LIMITS, bytesOf } from '../../../clients/web/index.js';
 import { el, icon, setText } from './dom.js';
 
 /** From here on the remaining room is shown. */

@@ -47,7 +47,7 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
         ..HostConfig::default()
     };
     let host = Host::start(engine.clone(), host_config).await?;
-    print(&format!("ws://{}{PATH}", host.local_addr()))?;
+    print(&addresses(host.local_addr(), guests))?;
 
     signals.next().await;
     tracing::info!("leaving; a second signal exits at once");
@@ -60,6 +60,15 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
     let in_time = timeout(SEAL_WITHIN, sealed).await;
     drop(admin);
     in_time.map_err(|_| CommandError::Overtime)
+}
+
+/// Where clients connect and, where anyone may come in, where a browser does. One text, written at once:
+/// whoever reads the first line only may hang up behind it.
+fn addresses(local: SocketAddr, guests: Guests) -> String {
+    match guests {
+        Guests::Allowed => format!("ws://{local}{PATH}\nhttp://{local}/"),
+        Guests::Refused => format!("ws://{local}{PATH}"),
+    }
 }
 
 fn config(sizes: Sizes, folder: &Path) -> Config {
@@ -144,6 +153,18 @@ mod tests {
     fn config_of(arguments: &[&str]) -> Config {
         let line = Line::parse_from([&["serve"], arguments].concat());
         config(line.serve.sizes, Path::new("data"))
+    }
+
+    #[test]
+    fn the_page_is_named_behind_the_address_for_clients_where_guests_come_in() {
+        let local = SocketAddr::from(([127, 0, 0, 1], 7400));
+        let lines = addresses(local, Guests::Allowed);
+        let lines: Vec<&str> = lines.lines().collect();
+        assert_eq!(
+            lines,
+            ["ws://127.0.0.1:7400/v1/connect", "http://127.0.0.1:7400/"]
+        );
+        assert_eq!(addresses(local, Guests::Refused).lines().count(), 1);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 mod connect;
 mod health;
 mod paced;
+mod page;
 pub(crate) mod reply;
 mod routes;
 

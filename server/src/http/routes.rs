@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use hyper::{Method, Request, Response, body::Incoming};
 
-use super::{Body, Door, health, reply};
+use super::{Body, Door, health, page, reply};
 use crate::service::Service;
 
 /// Answers one request. The answer to HEAD is GET's: its body is left out on the way.
@@ -19,9 +19,13 @@ pub(crate) async fn answer(
     peer: Option<SocketAddr>,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let (_, _, _) = (service, door, peer);
+    let _ = peer;
     match request.uri().path() {
         "/health/live" => only_read(&request, health::live),
+        path if door.is_for_clients() => match page::find(path, service.terms().guests) {
+            Some(asset) => only_read(&request, || asset.answer(request.headers())),
+            None => reply::not_found(),
+        },
         _ => reply::not_found(),
     }
 }
