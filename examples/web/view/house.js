@@ -110,7 +110,7 @@ export function house({ chat, opened, rename }) {
         linkStrip();
         const others = [...chat.rooms.values()].some((each) => each !== room && each.unread > 0);
         menu.classList.toggle('unread', others);
-        if (what?.message && what.room === room) setText(news, `${what.message.event.author}: ${what.message.event.body.text}`);
+        if (what?.message && what.room === room) setText(news, `${what.message.author}: ${what.message.body.text}`);
     }
 
     return { node, update, open, focus: writing.focus, looked: talk.looked, end: sides.end };

@@ -5,8 +5,9 @@
 
 import { avatar, el, icon, person, reconcile, setText } from './dom.js';
 
-const ORDER = { active: 0, idle: 1, offline: 2 };
-const WORDS = { active: 'Here now', idle: 'Away', offline: 'Not here' };
+// Whose state the server does not tell, and everybody's while there is no connection, is unknown.
+const ORDER = { active: 0, idle: 1, offline: 2, unknown: 3 };
+const WORDS = { active: 'Here now', idle: 'Away', offline: 'Not here', unknown: '' };
 /** Most people listed. */
 const SHOWN_MAX = 256;
 
@@ -33,8 +34,8 @@ export function members({ chat, close }) {
     function update() {
         const room = chat.current;
         const people = [...(room?.members ?? [])].map((user) => {
-            const known = user === chat.me && chat.link.state === 'live' ? chat.presence.get(user) ?? 'active' : chat.presence.get(user);
-            return { key: user, user, presence: chat.link.state === 'live' ? known ?? 'offline' : 'offline', isMe: user === chat.me };
+            const known = chat.link.state === 'live' ? chat.presence.get(user) : undefined;
+            return { key: user, user, presence: known ?? 'unknown', isMe: user === chat.me };
         });
         people.sort((a, b) => ORDER[a.presence] - ORDER[b.presence] || a.user.localeCompare(b.user));
         reconcile(list, people.slice(0, SHOWN_MAX), entry);
