@@ -67,6 +67,7 @@ function enter(name, room) {
     inside = { chat, page };
     document.body.replaceChildren(page.node);
     const first = room?.id ?? [...chat.rooms.keys()][0];
+    attend();
     if (first === undefined) page.update();
     else page.open(first, room?.title ?? null);
 }
@@ -102,7 +103,7 @@ window.addEventListener('hashchange', () => {
     }
 });
 
-document.addEventListener('visibilitychange', () => {
+function attend() {
     clearTimeout(awayTimer);
     if (document.visibilityState === 'visible') {
         inside?.chat.setPresence('active');
@@ -110,7 +111,9 @@ document.addEventListener('visibilitychange', () => {
     } else {
         awayTimer = setTimeout(() => inside?.chat.setPresence('idle'), AWAY_AFTER_MS);
     }
-});
+}
+
+document.addEventListener('visibilitychange', attend);
 
 /** Where a keyboard covers the page instead of shrinking it, the page shrinks itself. */
 window.visualViewport?.addEventListener('resize', () => {

@@ -53,12 +53,12 @@ export class Chat {
         for (const { id, title } of shelf.rooms(this.#who)) this.#add(id, title);
     }
 
-    /** Shows a room, and enters it if one is not in it yet. @param {string | null} title for a room that is new */
+    /** Shows a room, and enters it if one is not in it yet; `false` when there are too many. @param {string | null} title for a room that is new */
     open(id, title = null) {
         this.stopTyping();
         let room = this.rooms.get(id);
         if (!room) {
-            if (this.rooms.size >= ROOMS_MAX) return;
+            if (this.rooms.size >= ROOMS_MAX) return false;
             room = this.#add(id, title);
         } else if (room.state === 'failed' || room.state === 'left') {
             this.#enter(room, title);
@@ -67,6 +67,7 @@ export class Chat {
         room.freshAfter = room.unread > 0 && room.seen !== null ? room.seen.seq : null;
         this.#watchSoon();
         this.#changed();
+        return true;
     }
 
     /** Leaves a room for good. */
@@ -78,6 +79,7 @@ export class Chat {
                 if (error.reason !== 'not_joined' && error.code !== ERRORS.not_member) return;
             }
         }
+        for (const { key } of room.pending) this.#shelf.drop(this.#who, key);
         this.rooms.delete(room.id);
         this.#remember();
         if (this.current === room) this.current = null;

@@ -17,6 +17,7 @@ export function rowsOf(room, dayOf = localDay) {
     if (room.loaded && !room.more && room.events[0]?.seq === 1) rows.push({ key: 'start', type: 'start' });
     let last = null;
     let day = null;
+    let hasFresh = false;
     const enterDay = (time) => {
         const next = dayOf(time);
         if (next === day) return;
@@ -31,7 +32,8 @@ export function rowsOf(room, dayOf = localDay) {
             last = notice(rows, last, { seq, author, body });
             continue;
         }
-        if (room.freshAfter !== null && seq > room.freshAfter && author !== room.me && !rows.some(isFresh)) {
+        if (!hasFresh && room.freshAfter !== null && seq > room.freshAfter && author !== room.me) {
+            hasFresh = true;
             rows.push({ key: 'fresh', type: 'fresh' });
             last = null;
         }
@@ -42,10 +44,6 @@ export function rowsOf(room, dayOf = localDay) {
         last = message(rows, last, { key: `p:${key}`, pending: key, author: room.me, text, time: at, mine: true, state, problem });
     }
     return rows;
-}
-
-function isFresh({ type }) {
-    return type === 'fresh';
 }
 
 function message(rows, last, row) {

@@ -47,8 +47,8 @@ export function icon(name) {
 /** A round picture of a person: one or two letters, a tint that is always theirs. */
 export function avatar(name) {
     const [first = '?', second = ''] = name.trim().split(/[\s._-]+/u).filter((word) => word !== '').map((word) => Array.from(word)[0]);
-    let hash = 0;
-    for (const character of name) hash = (hash * 31 + character.codePointAt(0)) % 997;
+    let hash = 7;
+    for (const character of name) hash = (hash * 131 + character.codePointAt(0)) % 65_521;
     return el('span', { class: `avatar tint-${hash % 8}`, 'aria-hidden': 'true' }, (first + second).toUpperCase());
 }
 

@@ -23,7 +23,7 @@ export function door({ name, room, problem = null, enter }) {
         event.preventDefault();
         const chosen = nameField.value.trim();
         if (!isId(chosen)) {
-            trouble.textContent = chosen === '' ? 'Please say who you are.' : 'This name is too long.';
+            trouble.textContent = chosen === '' ? 'Please say who you are.' : 'This name is too long, or has characters that cannot be shown.';
             nameField.focus();
             return;
         }

@@ -17,7 +17,6 @@ export function house({ chat, opened, rename }) {
     const count = el('p', { class: 'count' });
     const menu = el('button', { class: 'quiet only-narrow menu', type: 'button', 'aria-label': 'Rooms', 'aria-controls': 'sidebar', on: { click: () => sides.openSidebar(menu) } }, icon('menu'), el('span', { class: 'pip', 'aria-hidden': 'true' }));
     const people = el('button', { class: 'quiet', type: 'button', 'aria-label': 'People', title: 'People', 'aria-controls': 'members', on: { click: () => sides.toggleMembers(people) } }, icon('people'));
-    const leave = el('button', { class: 'quiet', type: 'button', 'aria-label': 'Leave this room', title: 'Leave this room', on: { click: leaveRoom } }, icon('door'));
     const copy = el('button', { class: 'quiet', type: 'button', 'aria-label': 'Copy the link to this room', title: 'Copy the link to this room', on: { click: share } }, icon('link'));
     const strip = el('div', { class: 'strip', role: 'status' });
     const news = el('p', { class: 'hidden', 'aria-live': 'polite' });
@@ -29,9 +28,9 @@ export function house({ chat, opened, rename }) {
         el('p', {}, 'Join a room by its name, or open a new one.'),
         el('button', { class: 'primary', type: 'button', on: { click: () => open(idOfTitle('Lobby'), 'Lobby') } }, 'Go to the lobby'),
     );
-    const main = el('main', { class: 'main' }, el('header', { class: 'bar' }, menu, el('div', { class: 'titles' }, title, count), copy, leave, people), strip, nowhere, talk.node, writing.node, news);
+    const main = el('main', { class: 'main' }, el('header', { class: 'bar' }, menu, el('div', { class: 'titles' }, title, count), copy, people), strip, nowhere, talk.node, writing.node, news);
     const left = sidebar({ chat, open, rename, close: () => sides.closeOver() });
-    const right = members({ chat, close: () => sides.hideMembers() });
+    const right = members({ chat, leave: leaveRoom, close: () => sides.hideMembers() });
     const sides = panels({ sidebar: left.node, members: right.node, main });
     const node = el('div', { class: 'house' }, left.node, main, right.node, sides.shade);
     chat.isLooking = talk.isLooking;
@@ -39,13 +38,17 @@ export function house({ chat, opened, rename }) {
 
     function open(id, roomTitle = null) {
         sides.closeOver();
-        chat.open(id, roomTitle);
+        if (!chat.open(id, roomTitle)) {
+            tell(`You are in ${chat.rooms.size} rooms, which is as many as this page holds. Leave one first.`);
+            return;
+        }
         opened(id);
         // On a phone the keyboard opens only when one asks for it.
         if (window.matchMedia('(hover: hover)').matches) writing.focus();
     }
 
     async function leaveRoom() {
+        sides.closeOver();
         await chat.leave(chat.current);
         if (chat.current === null) opened(null);
     }
@@ -98,7 +101,7 @@ export function house({ chat, opened, rename }) {
         node.classList.toggle('no-room', room === null);
         nowhere.hidden = room !== null;
         talk.node.hidden = room === null;
-        for (const button of [copy, people, leave]) button.hidden = room === null;
+        for (const button of [copy, people]) button.hidden = room === null;
         setText(title, room?.title ?? 'Homeroom');
         const here = [...(room?.members ?? [])].filter((user) => ['active', 'idle'].includes(chat.presence.get(user))).length;
         setText(count, room === null || room.memberCount === 0 ? '' : `${room.memberCount} ${room.memberCount === 1 ? 'person' : 'people'}${here > 0 && chat.link.state === 'live' ? `, ${here} here` : ''}`);

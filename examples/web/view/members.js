@@ -11,8 +11,8 @@ const WORDS = { active: 'Here now', idle: 'Away', offline: 'Not here', unknown: 
 /** Most people listed. */
 const SHOWN_MAX = 256;
 
-/** @param {{ chat: import('../model/chat.js').Chat, close: () => void }} options */
-export function members({ chat, close }) {
+/** @param {{ chat: import('../model/chat.js').Chat, leave: () => void, close: () => void }} options */
+export function members({ chat, leave, close }) {
     const title = el('h2', {}, 'People');
     const list = el('ul', { class: 'people' });
     const more = el('p', { class: 'hint' });
@@ -21,6 +21,7 @@ export function members({ chat, close }) {
         el('header', {}, title, el('button', { class: 'quiet', type: 'button', 'aria-label': 'Close the list of people', on: { click: close } }, icon('close'))),
         list,
         more,
+        el('button', { class: 'leave', type: 'button', on: { click: leave } }, icon('door'), 'Leave this room'),
     );
 
     function entry({ user, presence, isMe }) {

@@ -103,7 +103,7 @@ export function timeline({ chat, invite }) {
     function emptyNodes(room, state) {
         const enter = () => chat.open(room.id);
         switch (state) {
-            case 'quiet': return [el('h2', {}, 'It is quiet in here'), el('p', {}, 'Say hello, or bring somebody along.'), invite()];
+            case 'quiet': return [el('img', { src: '/icon.svg', alt: '', width: '64', height: '64' }), el('h2', {}, 'It is quiet in here'), el('p', {}, 'Say hello, or bring somebody along.'), invite()];
             case 'left': return [el('h2', {}, 'You left this room'), el('p', {}, 'Its people no longer see you here.'), el('button', { class: 'primary', type: 'button', on: { click: enter } }, 'Enter again')];
             case 'failed': return [el('h2', {}, 'The door would not open'), el('p', {}, `Nobody is to blame: ${room.problem}.`), el('button', { class: 'primary', type: 'button', on: { click: enter } }, 'Try again')];
             default: return [];

@@ -153,6 +153,35 @@ export async function play({ browser, host, cable, url, picture, scene }) {
         await ben.until('nothing is unread', () => document.title === 'Lobby · Homeroom' && !document.querySelector('.badge'));
     });
 
+    await scene('people talk', async () => {
+        const dora = await Window.open(browser);
+        await dora.go(`${url}#room=class-7b&name=Dora`);
+        await ana.go(`${url}#room=class-7b`);
+        await ben.page.locator('.room[data-room="class-7b"]').click();
+        for (const [window, text] of [
+            [ben, 'Morning, everyone! The museum trip is on Thursday.'],
+            [ben, 'We meet at 8:15 in front of the school, the bus leaves at half past.'],
+            [dora, 'Do we need money for lunch?'],
+            [ben, 'No, it is paid for. Bring something to write with, and a raincoat:\nthe second half is in the garden.'],
+            [ana, 'Great! I can bring the camera 📷'],
+            [ana, 'Here is the map: https://museum.example/map?floor=2'],
+            [dora, '🎉'],
+        ]) {
+            await window.say(text);
+            await ana.sees(text);
+        }
+        await dora.page.locator('#message').pressSequentially('And');
+        for (const window of [ana, ben]) {
+            await window.shows('.typing.some');
+            await window.until('the others are known', () => document.querySelectorAll('.member.active').length === 3);
+        }
+        await picture(ana, 'talk-light');
+        await picture(ben, 'talk-dark');
+        assert.deepEqual(dora.complaints, []);
+        await dora.context.close();
+        for (const window of windows) await window.page.locator('.room[data-room="lobby"]').click();
+    });
+
     await scene('one scrolls up to the beginning, and stays where one reads', async () => {
         for (let n = 1; n <= 75; n += 1) await ben.say(`line ${n}`);
         await ana.sees('line 75');
@@ -187,8 +216,6 @@ export async function play({ browser, host, cable, url, picture, scene }) {
     });
 
     await scene('the page works by keyboard and for a screen reader', async () => {
-        await picture(ana, 'talk-light');
-        await picture(ben, 'talk-dark');
         await ana.until('the news are announced', () => /line 75|something new/.test(document.querySelector('[aria-live=polite]').textContent));
         const unnamed = await ana.page.evaluate(() => [...document.querySelectorAll('button, input, textarea')]
             .filter((one) => !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length)).length);
@@ -232,7 +259,7 @@ export async function play({ browser, host, cable, url, picture, scene }) {
 
     await scene('leaving shows at once, and a room can be left and entered again', async () => {
         await ben.page.locator('.room[data-room="class-7b"]').click();
-        await ben.page.click('button[aria-label="Leave this room"]');
+        await ben.page.click('.leave');
         await ben.shows('.nowhere');
         await picture(ben, 'nowhere-dark');
         await ben.page.click('button[aria-label="Change your name"]');
