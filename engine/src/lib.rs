@@ -27,6 +27,7 @@
 //! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold.
 
 pub mod connection;
+pub mod described;
 pub mod domain;
 pub mod engine;
 pub mod hub;

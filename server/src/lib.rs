@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod cli;
 mod commands;
+pub mod config;
 mod connection;
 mod farewell;
 mod host;
@@ -15,6 +16,7 @@ mod listener;
 mod scratch;
 mod service;
 mod socket;
+pub mod telemetry;
 mod upgrade;
 pub mod websocket;
 

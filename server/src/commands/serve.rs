@@ -1,8 +1,8 @@
 //! `homeroom serve`: from the lock on the data folder to the last bye.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::time::Duration;
 
-use homeroom_engine::{Config, Engine};
+use homeroom_engine::Engine;
 use homeroom_protocol::{CloseCode, TenantName};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -11,44 +11,26 @@ use tokio::{
 };
 
 use super::{CommandError, print};
-use crate::{
-    admin::AdminSocket,
-    cli::{LISTEN, Serve, Sizes},
-    host::{Host, HostConfig},
-    identity::Guests,
-    service::Terms,
-    upgrade::PATH,
-};
+use crate::{admin::AdminSocket, config::Config, host::Host, identity::Guests, upgrade::PATH};
 
 /// The tenant that is there from the start, so that two people can talk without an operator.
 const DEFAULT_TENANT: &str = "default";
-/// How long the engine may take to bring everything to disk; with the time for the byes it stays below
-/// the 10 s after which service managers kill.
-const SEAL_WITHIN: Duration = Duration::from_secs(4);
 /// For clients whose bye the host could not give.
 const RECONNECT_AFTER_MS: u64 = 1_000;
 
-pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandError> {
+pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     allow_many_files();
-    let listen = options.listen.unwrap_or(LISTEN);
-    let guests = guests(listen, options.allow_guests);
-    let engine = Engine::open(config(options.sizes, folder)).await?;
+    warn_of_guests(config);
+    let engine = Engine::open(config.engine()).await?;
     let default_tenant = TenantName::new(DEFAULT_TENANT).expect("a valid name");
     engine.tenant(&default_tenant).await?;
-    let admin = AdminSocket::open(folder, engine.clone()).map_err(|cause| CommandError::Io {
-        action: "open the admin socket in the data folder",
-        cause,
-    })?;
-    let host_config = HostConfig {
-        listen,
-        terms: Terms {
-            guests,
-            ..Terms::default()
-        },
-        ..HostConfig::default()
-    };
-    let host = Host::start(engine.clone(), host_config).await?;
+    let admin =
+        AdminSocket::open(&config.data, engine.clone()).map_err(|cause| CommandError::Io {
+            action: "open the admin socket in the data folder",
+            cause,
+        })?;
+    let host = Host::start(engine.clone(), config.host()).await?;
     print(&format!("ws://{}{PATH}", host.local_addr()))?;
 
     signals.next().await;
@@ -58,40 +40,26 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
         exit_at_once();
     });
     host.shut_down().await;
+    let seal_within = Duration::from_millis(config.drain.seal_within_ms);
     let sealed = engine.shut_down(CloseCode::ShuttingDown, Some(RECONNECT_AFTER_MS));
-    let in_time = timeout(SEAL_WITHIN, sealed).await;
+    let in_time = timeout(seal_within, sealed).await;
     drop(admin);
     in_time.map_err(|_| CommandError::Overtime)
 }
 
-fn config(sizes: Sizes, folder: &Path) -> Config {
-    let mut config = Config::in_folder(folder);
-    let Sizes {
-        segment_bytes,
-        snapshot_every,
-        keys_in_memory,
-    } = sizes;
-    config.segment_bytes = segment_bytes.unwrap_or(config.segment_bytes);
-    config.snapshot_every_records = snapshot_every.unwrap_or(config.snapshot_every_records);
-    let keys_in_memory_max = &mut config.settings.keys_in_memory_max;
-    *keys_in_memory_max = keys_in_memory.unwrap_or(*keys_in_memory_max);
-    config
-}
-
-/// Guests come in where nobody else can: on loopback, or where the operator said so.
-fn guests(listen: SocketAddr, allowed: bool) -> Guests {
-    match (listen.ip().is_loopback(), allowed) {
-        (true, _) => Guests::Allowed,
-        (false, true) => {
+/// Says who comes in where others than this machine can knock.
+fn warn_of_guests(config: &Config) {
+    let listen = config.listen;
+    match config.guests() {
+        _ if listen.ip().is_loopback() => {}
+        Guests::Allowed => {
             tracing::warn!("guests are allowed: whoever reaches {listen} can take any name");
-            Guests::Allowed
         }
-        (false, false) => {
+        Guests::Refused => {
             tracing::warn!(
                 "{listen} can be reached from other machines, so guests are refused, and without an \
                  auth service nobody can come in; --allow-guests lets anyone in under any name"
             );
-            Guests::Refused
         }
     }
 }
@@ -138,42 +106,4 @@ impl Signals {
 )]
 fn exit_at_once() -> ! {
     std::process::exit(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        serve: Serve,
-    }
-
-    fn config_of(arguments: &[&str]) -> Config {
-        let line = Line::parse_from([&["serve"], arguments].concat());
-        config(line.serve.sizes, Path::new("data"))
-    }
-
-    #[test]
-    fn sizes_are_the_engines_own_unless_named() {
-        let (ours, engines) = (config_of(&[]), Config::default());
-        assert_eq!(ours.segment_bytes, engines.segment_bytes);
-        assert_eq!(ours.snapshot_every_records, engines.snapshot_every_records);
-        assert_eq!(
-            ours.settings.keys_in_memory_max,
-            engines.settings.keys_in_memory_max
-        );
-
-        let named = [
-            "--segment-bytes=1",
-            "--snapshot-every=2",
-            "--keys-in-memory=3",
-        ];
-        let ours = config_of(&named);
-        let sizes = (ours.segment_bytes, ours.snapshot_every_records);
-        assert_eq!((sizes, ours.settings.keys_in_memory_max), ((1, 2), 3));
-    }
 }

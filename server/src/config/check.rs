@@ -1,0 +1,162 @@
+//! What a config must be beyond its types: numbers within bounds, and values that go together.
+
+use toml::Value;
+
+use super::{
+    Fault, InForce, Problem, keys,
+    layers::{look_up, table_of},
+};
+
+/// A year, in ms: longer than any time here is meant to be, and far from where clocks overflow.
+const YEAR_MS: i64 = 366 * 24 * 60 * 60 * 1000;
+const MIB: i64 = 1024 * 1024;
+
+/// From where to where a number goes, and why.
+struct Bounds {
+    min: i64,
+    max: i64,
+    why: &'static str,
+}
+
+/// The bounds of what ends on these words: the first that fits.
+const BOUNDS: &[(&str, Bounds)] = &[
+    (
+        "rules.heartbeat_ms",
+        Bounds {
+            min: 1_000,
+            max: 3_600_000,
+            why: "as a shorter heartbeat is a flood and a longer one shows the dead as present",
+        },
+    ),
+    (
+        "rules.presence_grace_ms",
+        Bounds {
+            min: 0,
+            max: YEAR_MS,
+            why: "and 0 shows a lost connection at once",
+        },
+    ),
+    (
+        "rules.lingering_devices_max",
+        Bounds {
+            min: 0,
+            max: 10_000_000,
+            why: "and with 0 nobody who vanished is waited for",
+        },
+    ),
+    (
+        "rules.requests_in_flight_max",
+        Bounds {
+            min: 1,
+            max: 1_024,
+            why: "as the replies to so many have to fit into memory",
+        },
+    ),
+    (
+        "storage.sleep_after_ms",
+        Bounds {
+            min: 0,
+            max: YEAR_MS,
+            why: "and 0 lets a tenant sleep as soon as it is empty",
+        },
+    ),
+    (
+        "storage.storage_calls_max",
+        Bounds {
+            min: 1,
+            max: 256,
+            why: "as each takes a thread",
+        },
+    ),
+    (
+        "storage.shards",
+        Bounds {
+            min: 1,
+            max: 1_024,
+            why: "as each is a task that a core should run",
+        },
+    ),
+    (
+        "storage.outbox_bytes_max",
+        Bounds {
+            min: 1,
+            max: 1_024 * MIB,
+            why: "as every client may fill one",
+        },
+    ),
+    (
+        "storage.segment_bytes",
+        Bounds {
+            min: 1,
+            max: 1_024 * MIB,
+            why: "as a segment is read as a whole when it is checked",
+        },
+    ),
+    (
+        "_ms",
+        Bounds {
+            min: 1,
+            max: YEAR_MS,
+            why: "in ms, and a year is longer than is meant",
+        },
+    ),
+    (
+        "_bytes",
+        Bounds {
+            min: 1,
+            max: i64::MAX,
+            why: "in bytes",
+        },
+    ),
+    (
+        "_bytes_max",
+        Bounds {
+            min: 1,
+            max: i64::MAX,
+            why: "in bytes",
+        },
+    ),
+    (
+        "_max",
+        Bounds {
+            min: 1,
+            max: u32::MAX as i64,
+            why: "as none at all would serve nobody",
+        },
+    ),
+    (
+        "",
+        Bounds {
+            min: 1,
+            max: u32::MAX as i64,
+            why: "as it counts something",
+        },
+    ),
+];
+
+/// All that is wrong with it.
+pub(super) fn problems(in_force: &InForce) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let table = table_of(&in_force.config);
+    for key in keys::all() {
+        let Some(Value::Integer(value)) = look_up(&table, &key) else {
+            continue;
+        };
+        let (_, bounds) = (BOUNDS.iter())
+            .find(|(end, _)| key.ends_with(end))
+            .expect("the last one fits all");
+        if !(bounds.min..=bounds.max).contains(value) {
+            problems.push(Problem {
+                origin: in_force.origin(&key),
+                fault: Fault::OutOfBounds {
+                    key,
+                    value: *value,
+                    min: bounds.min,
+                    max: bounds.max,
+                    why: bounds.why,
+                },
+            });
+        }
+    }
+    problems
+}
