@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use homeroom_engine::Engine;
 use homeroom_protocol::{CloseCode, TenantName};
-use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::timeout,
 };
 
 use super::{CommandError, print};
-use crate::{admin::AdminSocket, config::Config, host::Host, identity::Guests, upgrade::PATH};
+use crate::{admin::AdminSocket, config::Config, host::Host, http::PATH, identity::Guests};
 
 /// The tenant that is there from the start, so that two people can talk without an operator.
 const DEFAULT_TENANT: &str = "default";
@@ -20,7 +19,6 @@ const RECONNECT_AFTER_MS: u64 = 1_000;
 
 pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
-    allow_many_files();
     warn_of_guests(config);
     let engine = Engine::open(config.engine()).await?;
     let default_tenant = TenantName::new(DEFAULT_TENANT).expect("a valid name");
@@ -61,15 +59,6 @@ fn warn_of_guests(config: &Config) {
                  auth service nobody can come in; --allow-guests lets anyone in under any name"
             );
         }
-    }
-}
-
-/// Each client is an open file, and the usual soft limit is 1,024 of them.
-fn allow_many_files() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 

@@ -21,6 +21,30 @@ struct Bounds {
 /// The bounds of what ends on these words: the first that fits.
 const BOUNDS: &[(&str, Bounds)] = &[
     (
+        "admission.prefix_v4_bits",
+        Bounds {
+            min: 1,
+            max: 32,
+            why: "as an address has so many bits",
+        },
+    ),
+    (
+        "admission.prefix_v6_bits",
+        Bounds {
+            min: 1,
+            max: 128,
+            why: "as an address has so many bits",
+        },
+    ),
+    (
+        "admission.descriptors_reserved",
+        Bounds {
+            min: 0,
+            max: 1_000_000,
+            why: "and 0 leaves none for what clients cause",
+        },
+    ),
+    (
         "rules.heartbeat_ms",
         Bounds {
             min: 1_000,

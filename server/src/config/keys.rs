@@ -3,7 +3,10 @@
 use homeroom_engine::described::{Described, Field};
 
 use super::{Config, DrainSettings, LimitSettings, StorageSettings};
-use crate::telemetry::logs::LogSettings;
+use crate::{
+    admission::{AdmissionSettings, MemorySettings},
+    telemetry::logs::LogSettings,
+};
 
 /// A table of the file.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +30,8 @@ const fn section<T: Described>(name: &'static str) -> Section {
 /// The tables, in the order they are printed in.
 const TABLES: &[Section] = &[
     section::<LimitSettings>("limits"),
+    section::<AdmissionSettings>("admission"),
+    section::<MemorySettings>("memory"),
     section::<DrainSettings>("drain"),
     section::<StorageSettings>("storage"),
     section::<homeroom_engine::tenant::Settings>("rules"),

@@ -368,7 +368,10 @@ impl Layers {
         };
         let text = Value::String(said.to_owned());
         let as_text = probe(key, &text);
-        let in_toml = said.parse::<Value>().ok();
+        let in_toml = said
+            .parse::<Value>()
+            .ok()
+            .or_else(|| self.as_list(key, said));
         let in_toml = in_toml.map(|value| (probe(key, &value), value));
         let accepted = match (&as_text, in_toml) {
             (Ok(()), _) => text,
@@ -382,6 +385,13 @@ impl Layers {
             }
         };
         self.values.insert(key.to_owned(), (accepted, origin));
+    }
+
+    /// Where a list is wanted, commas will do.
+    fn as_list(&self, key: &str, said: &str) -> Option<Value> {
+        let wanted = self.default(key).is_some_and(Value::is_array);
+        let one = |said: &str| Value::String(said.trim().to_owned());
+        wanted.then(|| Value::Array(said.split(',').map(one).collect()))
     }
 
     fn is_text(&self, key: &str) -> bool {

@@ -7,7 +7,7 @@
 //!   is one, else none.
 //! - **Environment**: `HOMEROOM_` and the key in capitals, its section set off by two underscores:
 //!   `HOMEROOM_LISTEN` is `listen`, `HOMEROOM_RULES__ROOMS_MAX` is `rooms_max` in `[rules]`. Text stands
-//!   as it is; everything else is written as in the file.
+//!   as it is, a list may be written with commas, everything else as in the file.
 //! - **Command line**: `--set rules.rooms_max=100`, written as in the environment, and flags of their own for
 //!   what is set often.
 //!
@@ -33,7 +33,13 @@ pub use self::{
     error::{ConfigError, Fault, Problem},
     layers::{FILE_BYTES_MAX, Flag, InForce, Origin, Sources},
 };
-use crate::{host::HostConfig, identity::Guests, service::Terms, telemetry::logs::LogSettings};
+use crate::{
+    admission::{AdmissionSettings, MemorySettings},
+    host::HostConfig,
+    identity::Guests,
+    service::Terms,
+    telemetry::logs::LogSettings,
+};
 
 described! {
     /// How a host works. Every default has its reason on its field.
@@ -50,8 +56,12 @@ described! {
         /// "on_loopback", anyone while only this machine reaches `listen`, otherwise nobody: a guest takes
         /// any name in any tenant.
         pub guests: GuestRule,
-        /// Bounds and times of clients at the door.
+        /// How long clients may take to come and to go.
         pub limits: LimitSettings,
+        /// How many come in.
+        pub admission: AdmissionSettings,
+        /// When memory is short.
+        pub memory: MemorySettings,
         /// The end of a host.
         pub drain: DrainSettings,
         /// How the engine stores.
@@ -70,6 +80,8 @@ impl Default for Config {
             data: PathBuf::from("./homeroom-data"),
             guests: GuestRule::OnLoopback,
             limits: LimitSettings::default(),
+            admission: AdmissionSettings::default(),
+            memory: MemorySettings::default(),
             drain: DrainSettings::default(),
             storage: StorageSettings::default(),
             rules: tenant::Settings::default(),
@@ -91,13 +103,10 @@ pub enum GuestRule {
 }
 
 described! {
-    /// Bounds and times of clients at the door.
+    /// How long clients may take to come and to go.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     pub struct LimitSettings {
-        /// Sockets served at once; further ones are told to come back. Default 100,000: what a small
-        /// machine's memory holds.
-        pub connections_max: u32,
         /// From the first byte to the end of the HTTP exchange, in ms. Default 10 s: a slow mobile network
         /// needs two, an attacker who holds sockets open would like for ever.
         pub handshake_within_ms: u64,
@@ -112,7 +121,6 @@ described! {
 impl Default for LimitSettings {
     fn default() -> Self {
         Self {
-            connections_max: 100_000,
             handshake_within_ms: 10_000,
             hello_within_ms: 10_000,
             hang_up_within_ms: 2_000,
@@ -222,7 +230,8 @@ impl Config {
         let limits = &self.limits;
         HostConfig {
             listen: self.listen,
-            connections_max: limits.connections_max,
+            admission: self.admission.clone(),
+            memory: self.memory.clone(),
             terms: Terms {
                 guests: self.guests(),
                 handshake_within: Duration::from_millis(limits.handshake_within_ms),

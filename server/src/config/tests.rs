@@ -65,7 +65,8 @@ fn defaults_are_the_parts_own() {
     assert_eq!(ours.outbox_bytes_max, engine.outbox_bytes_max);
     let (host, ours) = (HostConfig::default(), config.host());
     assert_eq!(ours.listen, host.listen);
-    assert_eq!(ours.connections_max, host.connections_max);
+    assert_eq!(ours.admission, host.admission);
+    assert_eq!(ours.memory, host.memory);
     assert_eq!(ours.leave_within, host.leave_within);
     assert_eq!(ours.terms.handshake_within, host.terms.handshake_within);
     assert_eq!(ours.terms.hello_within, host.terms.hello_within);
@@ -174,6 +175,17 @@ fn text_that_looks_like_something_else_stays_text() {
     for said in ["2024", "true", "[1]", "\"quoted\"", "a=b"] {
         let config = settled(flags([&format!("data={said}")])).config;
         assert_eq!(config.data, PathBuf::from(said));
+    }
+}
+
+#[test]
+fn a_list_is_written_as_in_the_file_or_with_commas() {
+    for said in ["10.0.0.0/8, fd00::/8", "[\"10.0.0.0/8\", \"fd00::/8\"]"] {
+        let said = format!("admission.uncounted_prefixes={said}");
+        assert_eq!(
+            settled(flags([&said])).config.admission.uncounted_prefixes,
+            ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]
+        );
     }
 }
 
