@@ -351,7 +351,7 @@ fn what_is_not_text_is_refused_and_not_mangled() {
 
 #[test]
 fn rust_log_filters_unless_our_own_variable_does() {
-    let filter = |sources| settled(sources).config.log.filter;
+    let filter = |sources| settled(sources).config.log.filter.to_string();
     assert_eq!(filter(variables([("RUST_LOG", "debug")])), "debug");
     assert_eq!(filter(variables([("RUST_LOG", "")])), "info");
     let both = [("RUST_LOG", "debug"), ("HOMEROOM_LOG__FILTER", "warn")];
