@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Client, Got};
 
-fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
     command.args(arguments).arg("--data").arg(folder);
     command.env_remove("RUST_LOG");
@@ -47,9 +47,9 @@ fn complaint(output: &Output) -> String {
 }
 
 /// A running host; killed if a test forgets it.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Running {
@@ -58,11 +58,12 @@ impl Running {
     }
 
     fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = homeroom(folder, arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::of(homeroom(folder, arguments).stderr(Stdio::piped()))
+    }
+
+    /// Waits until it serves.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
@@ -75,16 +76,17 @@ impl Running {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Its exit code and what it said on stderr.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         let mut said = String::new();
-        let stderr = self.child.stderr.as_mut().unwrap();
-        stderr.read_to_string(&mut said).unwrap();
+        if let Some(stderr) = self.child.stderr.as_mut() {
+            stderr.read_to_string(&mut said).unwrap();
+        }
         (status.code(), said)
     }
 }

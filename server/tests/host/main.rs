@@ -4,6 +4,8 @@
 
 mod admission;
 mod binary;
+mod canary;
+mod configured;
 mod end_to_end;
 mod hostile;
 mod spec;

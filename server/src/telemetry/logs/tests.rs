@@ -86,3 +86,20 @@ fn a_misspelt_level_is_no_target() {
         "\"inof\" is neither a level (error, warn, info, debug, trace, off) nor target=level"
     );
 }
+
+#[test]
+fn a_panic_is_told_without_what_it_may_quote() {
+    let cut = std::hint::black_box("sécret");
+    let text = written(LogFormat::Text, "info", || {
+        let before = panic::take_hook();
+        hush_panics();
+        let quoting = panic::catch_unwind(|| cut[..2].len());
+        let plain = panic::catch_unwind(|| panic!("the rules are broken"));
+        panic::set_hook(before);
+        assert!(quoting.is_err() && plain.is_err());
+    });
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(!text.contains("cret"), "{text}");
+    assert!(text.contains("logs/tests.rs:"), "{text}");
+    assert!(text.contains("words=\"the rules are broken\""), "{text}");
+}
