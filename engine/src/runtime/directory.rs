@@ -14,14 +14,21 @@ use std::{
 
 use dashmap::DashMap;
 use homeroom_protocol::TenantName;
-use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, mpsc, oneshot},
+    time::Instant,
+};
 use tracing::{Instrument, info_span};
 
 use super::{
     pool::Pool,
     writer::{Awake, Bed, Command, Habits, INBOX_MAX, Outlet, URGENT_MAX, Writer},
 };
-use crate::{domain::Domain, hub::TenantLife};
+use crate::{
+    domain::Domain,
+    hub::TenantLife,
+    metrics::{Metrics, Watch},
+};
 
 /// Makes what a tenant of one kind needs to be awake.
 pub(crate) trait Host<D: Domain>: fmt::Debug + Send + Sync + 'static {
@@ -52,6 +59,7 @@ struct Shared<D: Domain, H> {
     host: Arc<H>,
     pool: Pool,
     habits: Habits,
+    metrics: Arc<Metrics>,
     lives: AtomicU64,
     closed: AtomicBool,
 }
@@ -101,12 +109,13 @@ pub(crate) enum VisitError<E> {
 }
 
 impl<D: Domain, H: Host<D>> Directory<D, H> {
-    pub(crate) fn new(host: Arc<H>, pool: Pool, habits: Habits) -> Self {
+    pub(crate) fn new(host: Arc<H>, pool: Pool, habits: Habits, metrics: Arc<Metrics>) -> Self {
         let shared = Shared {
             slots: DashMap::new(),
             host,
             pool,
             habits,
+            metrics,
             lives: AtomicU64::new(1),
             closed: AtomicBool::new(false),
         };
@@ -198,9 +207,14 @@ impl<D: Domain, H: Host<D>> Shared<D, H> {
         *slot = None;
         let life = TenantLife(self.lives.fetch_add(1, Ordering::Relaxed));
         let (host, name) = (Arc::clone(&self.host), tenant.clone());
+        let started = Instant::now();
         let awake = self.pool.run(move || host.wake(&name)).await;
         let awake = match awake {
-            Ok(awake) => awake?,
+            Ok(Ok(awake)) => awake,
+            Ok(Err(error)) => {
+                self.metrics.did_not_wake();
+                return Err(error);
+            }
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
         let (inbox, inputs) = mpsc::channel(INBOX_MAX);
@@ -212,7 +226,9 @@ impl<D: Domain, H: Host<D>> Shared<D, H> {
             tenant: tenant.clone(),
         };
         let outlet = self.host.outlet(life);
-        let writer = Writer::new(awake, outlet, bed, self.habits, self.pool.clone());
+        self.metrics.woke(started.elapsed());
+        let watch = Watch::new(Arc::clone(&self.metrics), tenant.clone());
+        let writer = Writer::new(awake, outlet, bed, self.habits, self.pool.clone(), watch);
         let span = info_span!("tenant", tenant = %tenant);
         tokio::spawn(writer.run(inputs, urgents).instrument(span));
         *slot = Some(Address {

@@ -10,6 +10,7 @@ pub(crate) mod directory;
 pub(crate) mod folder;
 pub mod group_commit;
 pub mod held;
+pub mod journey;
 pub mod lanes;
 pub(crate) mod pool;
 pub(crate) mod rooms;

@@ -24,6 +24,7 @@ use crate::{
         LastEnd, Log, MemoryLog, OpenReport, SegmentLog, SegmentOptions, Verified, disk::Disk,
         verify,
     },
+    metrics::{Metrics, Part, Watch},
     snapshot::{SnapshotIdentity, SnapshotStore},
     tenant::{Seed, Settings, Tenant},
 };
@@ -88,11 +89,14 @@ impl RoomHost {
                 failed: DashMap::new(),
             }),
         };
-        Ok(Self {
+        let host = Self {
             place,
             settings: config.settings.clone(),
             shards,
-        })
+        };
+        let known = host.names()?.len() as u64;
+        host.metrics().tenants_known(0, known);
+        Ok(host)
     }
 
     /// Whether there is known to be such a tenant. Reads no file.
@@ -133,7 +137,7 @@ impl RoomHost {
     pub(crate) fn create(&self, name: &TenantName) -> Result<(), FolderError> {
         let mut env = SystemEnvironment::default();
         let (now, entropy) = (env.now(), [env.entropy(), env.entropy()]);
-        match &self.place {
+        let made = match &self.place {
             // Callers at once may pass it by their number.
             Place::Memory(tenants) if tenants.len() >= TENANTS_MAX => {
                 Err(FolderError::TooManyTenants)
@@ -154,7 +158,11 @@ impl RoomHost {
                 place.is_known(name);
                 Ok(())
             }
+        };
+        if made.is_ok() {
+            self.metrics().tenants_known(0, 1);
         }
+        made
     }
 
     /// Reads every byte of a tenant's log. Blocks.
@@ -170,6 +178,14 @@ impl RoomHost {
         if let Place::Folder(place) = &self.place {
             place.folder.unlock();
         }
+    }
+
+    fn metrics(&self) -> &Arc<Metrics> {
+        self.shards.metrics()
+    }
+
+    fn watch(&self, name: &TenantName) -> Watch {
+        Watch::new(Arc::clone(self.metrics()), name.clone())
     }
 
     fn seed(&self, name: &TenantName, record: &TenantRecord) -> Seed {
@@ -237,6 +253,7 @@ impl OnDisk {
         name: &TenantName,
         record: &TenantRecord,
         seed: Seed,
+        watch: Watch,
     ) -> Result<Awake<Tenant>, WakeError> {
         let (log, report) = self.open_log(name, record)?;
         let (tenant, epoch) = (record.id, report.epoch);
@@ -250,6 +267,7 @@ impl OnDisk {
         };
         let place = Box::new(SledPlace::new(&home, identity));
         let index = Indexer::new(seed.clone(), place, Some(Arc::clone(&self.indexes)));
+        let index = index.watched(watch);
         let stores = Stores {
             log: Arc::new(log),
             index: Arc::new(index),
@@ -263,7 +281,8 @@ impl Host<Tenant> for RoomHost {
     type Error = WakeError;
 
     fn wake(&self, name: &TenantName) -> Result<Awake<Tenant>, WakeError> {
-        match &self.place {
+        let watch = self.watch(name);
+        let woken = match &self.place {
             Place::Memory(tenants) => {
                 let tenant = tenants
                     .get(name)
@@ -278,9 +297,14 @@ impl Host<Tenant> for RoomHost {
             }
             Place::Folder(place) => {
                 let record = place.record(name)?;
-                place.wake(name, &record, self.seed(name, &record))
+                place.wake(name, &record, self.seed(name, &record), watch.clone())
             }
+        };
+        match &woken {
+            Ok(_) => watch.entered(),
+            Err(error) => report(&watch, error),
         }
+        woken
     }
 
     fn failed(&self, tenant: &TenantName) {
@@ -294,13 +318,32 @@ impl Host<Tenant> for RoomHost {
     }
 }
 
+/// What keeps a tenant closed is written down until it can be entered.
+fn report(watch: &Watch, error: &WakeError) {
+    let part = match error {
+        // That is no tenant.
+        WakeError::NotFound(_) => return,
+        WakeError::Snapshot(_) => Part::Snapshot,
+        WakeError::Folder(_)
+        | WakeError::Log(_)
+        | WakeError::Read(_)
+        | WakeError::Storage(_)
+        | WakeError::Event { .. } => Part::Log,
+    };
+    watch.keeps_out(part, &error.to_string());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn memory_takes_as_many_tenants_as_a_folder() {
-        let host = RoomHost::open(&Config::default(), Shards::start(1, 1)).unwrap();
+        let host = RoomHost::open(
+            &Config::default(),
+            Shards::start(1, 1, Metrics::new(clock::now)),
+        )
+        .unwrap();
         let make = |n: usize| host.create(&format!("t{n}").parse().unwrap());
         for n in 0..TENANTS_MAX {
             make(n).unwrap();

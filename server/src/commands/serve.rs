@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use homeroom_engine::Engine;
+use homeroom_engine::{Engine, FolderError};
 use homeroom_protocol::{CloseCode, TenantName};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
 use super::{CommandError, print};
@@ -14,13 +14,19 @@ use crate::{admin::AdminSocket, config::Config, host::Host, http::PATH, identity
 
 /// The tenant that is there from the start, so that two people can talk without an operator.
 const DEFAULT_TENANT: &str = "default";
+/// How often a folder that another process has is tried again.
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 /// For clients whose bye the host could not give.
 const RECONNECT_AFTER_MS: u64 = 1_000;
 
 pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     warn_of_guests(config);
-    let engine = Engine::open(config.engine()).await?;
+    let engine = tokio::select! {
+        opened = open(config) => opened?,
+        // Nobody was served yet.
+        () = signals.next() => return Ok(()),
+    };
     let default_tenant = TenantName::new(DEFAULT_TENANT).expect("a valid name");
     engine.tenant(&default_tenant).await?;
     let admin =
@@ -29,20 +35,45 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
             cause,
         })?;
     let host = Host::start(engine.clone(), config.host()).await?;
+    if let Some(address) = host.operations_addr() {
+        tracing::info!("health and metrics on http://{address}");
+    }
     print(&format!("ws://{}{PATH}", host.local_addr()))?;
 
     signals.next().await;
+    let signalled = Instant::now();
     tracing::info!("leaving; a second signal exits at once");
     tokio::spawn(async move {
         signals.next().await;
         exit_at_once();
     });
-    host.shut_down().await;
-    let seal_within = Duration::from_millis(config.drain.seal_within_ms);
-    let sealed = engine.shut_down(CloseCode::ShuttingDown, Some(RECONNECT_AFTER_MS));
-    let in_time = timeout(seal_within, sealed).await;
+    let operations = host.shut_down().await;
+    // While the folder is still this process's: a successor makes a socket of the same name.
     drop(admin);
+    let sealed = engine.shut_down(CloseCode::ShuttingDown, Some(RECONNECT_AFTER_MS));
+    let seal_within = config.drain.seal_within(signalled.elapsed());
+    let in_time = timeout(seal_within, sealed).await;
+    drop(operations);
     in_time.map_err(|_| CommandError::Overtime)
+}
+
+/// Opens the engine, waiting for a predecessor to leave the folder.
+async fn open(config: &Config) -> Result<Engine, FolderError> {
+    let wait = Duration::from_millis(config.storage.lock_wait_ms);
+    let over = Instant::now() + wait;
+    let mut told = false;
+    loop {
+        match Engine::open(config.engine()).await {
+            Err(FolderError::Locked { folder }) if Instant::now() < over => {
+                if !told {
+                    tracing::info!(?wait, "waiting for another process to leave {folder}");
+                    told = true;
+                }
+                sleep(LOCK_AGAIN).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Says who comes in where others than this machine can knock.

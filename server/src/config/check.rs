@@ -45,6 +45,30 @@ const BOUNDS: &[(&str, Bounds)] = &[
         },
     ),
     (
+        "drain.notice_ms",
+        Bounds {
+            min: 0,
+            max: 3_600_000,
+            why: "and 0 gives none",
+        },
+    ),
+    (
+        "drain.within_ms",
+        Bounds {
+            min: 1_000,
+            max: 3_600_000,
+            why: "as less is no time to bring everything to disk in",
+        },
+    ),
+    (
+        "storage.lock_wait_ms",
+        Bounds {
+            min: 0,
+            max: 3_600_000,
+            why: "and 0 does not wait",
+        },
+    ),
+    (
         "rules.heartbeat_ms",
         Bounds {
             min: 1_000,
@@ -182,5 +206,34 @@ pub(super) fn problems(in_force: &InForce) -> Vec<Problem> {
             });
         }
     }
+    problems.extend(contradictions(in_force));
     problems
+}
+
+/// Values that do not go together.
+fn contradictions(in_force: &InForce) -> impl Iterator<Item = Problem> {
+    let config = &in_force.config;
+    let told = |key: &str, why: String| Problem {
+        origin: in_force.origin(key),
+        fault: Fault::Contradiction { why },
+    };
+    let drain = &config.drain;
+    let notice = (drain.notice_ms >= drain.within_ms).then(|| {
+        let (notice, within) = (drain.notice_ms, drain.within_ms);
+        let why = format!(
+            "drain.notice_ms is a part of drain.within_ms, which is {within}: {notice} leaves \
+             nothing for clients to go in"
+        );
+        told("drain.notice_ms", why)
+    });
+    let both = config.operations.listen == Some(config.listen) && config.listen.port() != 0;
+    let doors = both.then(|| {
+        let why = format!(
+            "operations.listen is the address of listen, {}: give it another, or leave it out to have \
+             one door for both",
+            config.listen
+        );
+        told("operations.listen", why)
+    });
+    [notice, doors].into_iter().flatten()
 }

@@ -2,9 +2,11 @@
 
 use homeroom_engine::described::{Described, Field};
 
-use super::{Config, DrainSettings, LimitSettings, StorageSettings};
+use super::{Config, LimitSettings, StorageSettings};
 use crate::{
     admission::{AdmissionSettings, MemorySettings},
+    host::{DrainSettings, OperationsSettings},
+    http::OriginSettings,
     telemetry::logs::LogSettings,
 };
 
@@ -29,6 +31,8 @@ const fn section<T: Described>(name: &'static str) -> Section {
 
 /// The tables, in the order they are printed in.
 const TABLES: &[Section] = &[
+    section::<OperationsSettings>("operations"),
+    section::<OriginSettings>("origins"),
     section::<LimitSettings>("limits"),
     section::<AdmissionSettings>("admission"),
     section::<MemorySettings>("memory"),

@@ -35,7 +35,8 @@ pub use self::{
 };
 use crate::{
     admission::{AdmissionSettings, MemorySettings},
-    host::HostConfig,
+    host::{DrainSettings, HostConfig, OperationsSettings},
+    http::OriginSettings,
     identity::Guests,
     service::Terms,
     telemetry::logs::LogSettings,
@@ -56,13 +57,17 @@ described! {
         /// "on_loopback", anyone while only this machine reaches `listen`, otherwise nobody: a guest takes
         /// any name in any tenant.
         pub guests: GuestRule,
+        /// The door for operations.
+        pub operations: OperationsSettings,
+        /// Pages from elsewhere.
+        pub origins: OriginSettings,
         /// How long clients may take to come and to go.
         pub limits: LimitSettings,
         /// How many come in.
         pub admission: AdmissionSettings,
         /// When memory is short.
         pub memory: MemorySettings,
-        /// The end of a host.
+        /// How a host leaves.
         pub drain: DrainSettings,
         /// How the engine stores.
         pub storage: StorageSettings,
@@ -79,6 +84,8 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
             data: PathBuf::from("./homeroom-data"),
             guests: GuestRule::OnLoopback,
+            operations: OperationsSettings::default(),
+            origins: OriginSettings::default(),
             limits: LimitSettings::default(),
             admission: AdmissionSettings::default(),
             memory: MemorySettings::default(),
@@ -107,8 +114,9 @@ described! {
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     pub struct LimitSettings {
-        /// From the first byte to the end of the HTTP exchange, in ms. Default 10 s: a slow mobile network
-        /// needs two, an attacker who holds sockets open would like for ever.
+        /// How long the head of an HTTP request may take to come, and its answer to be read; a connection
+        /// between two requests is as long kept. In ms. Default 10 s: a slow mobile network needs two, an
+        /// attacker who holds sockets open would like for ever.
         pub handshake_within_ms: u64,
         /// From the WebSocket to an acceptable hello, in ms. Default 10 s, as for the exchange before it.
         pub hello_within_ms: u64,
@@ -124,30 +132,6 @@ impl Default for LimitSettings {
             handshake_within_ms: 10_000,
             hello_within_ms: 10_000,
             hang_up_within_ms: 2_000,
-        }
-    }
-}
-
-described! {
-    /// The end of a host: how long each step may take.
-    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    pub struct DrainSettings {
-        /// How long clients may take to hear their bye and hang up, in ms. Default 5 s: a slow network
-        /// needs two, and the sum of this section has to stay below the 10 s after which service managers
-        /// kill.
-        pub leave_within_ms: u64,
-        /// How long it may then take to bring everything to disk, in ms. Default 4 s: a busy disk syncs in
-        /// less; what was acknowledged is on disk anyway.
-        pub seal_within_ms: u64,
-    }
-}
-
-impl Default for DrainSettings {
-    fn default() -> Self {
-        Self {
-            leave_within_ms: 5_000,
-            seal_within_ms: 4_000,
         }
     }
 }
@@ -172,6 +156,10 @@ described! {
         pub storage_calls_max: usize,
         /// Index databases open at once. Default 64: each costs a few MB of cache.
         pub open_indexes_max: usize,
+        /// How long a host that starts waits for the data folder while another process has it, in ms.
+        /// Default 10 s: the other's drain takes a second less unless it was set otherwise, so that two
+        /// take turns on one folder without a gap.
+        pub lock_wait_ms: u64,
         /// Tasks that deliver to clients. Default: one per core, as each can fill one.
         pub shards: Option<usize>,
         /// Bytes queued for one client before its durable events are left to the log. Default 256 KiB: a
@@ -189,6 +177,7 @@ impl Default for StorageSettings {
             sleep_after_ms: engine.sleep_after_ms,
             storage_calls_max: engine.storage_calls_max,
             open_indexes_max: engine.open_indexes_max,
+            lock_wait_ms: 10_000,
             shards: None,
             outbox_bytes_max: engine.outbox_bytes_max,
         }
@@ -232,13 +221,15 @@ impl Config {
             listen: self.listen,
             admission: self.admission.clone(),
             memory: self.memory.clone(),
+            operations: self.operations.clone(),
             terms: Terms {
                 guests: self.guests(),
+                origins: self.origins.clone(),
                 handshake_within: Duration::from_millis(limits.handshake_within_ms),
                 hello_within: Duration::from_millis(limits.hello_within_ms),
                 hang_up_within: Duration::from_millis(limits.hang_up_within_ms),
             },
-            leave_within: Duration::from_millis(self.drain.leave_within_ms),
+            drain: self.drain.clone(),
         }
     }
 }

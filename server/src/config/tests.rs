@@ -67,7 +67,9 @@ fn defaults_are_the_parts_own() {
     assert_eq!(ours.listen, host.listen);
     assert_eq!(ours.admission, host.admission);
     assert_eq!(ours.memory, host.memory);
-    assert_eq!(ours.leave_within, host.leave_within);
+    assert_eq!(ours.drain, host.drain);
+    assert_eq!(ours.operations, host.operations);
+    assert_eq!(ours.terms.origins, host.terms.origins);
     assert_eq!(ours.terms.handshake_within, host.terms.handshake_within);
     assert_eq!(ours.terms.hello_within, host.terms.hello_within);
     assert_eq!(ours.terms.hang_up_within, host.terms.hang_up_within);
@@ -278,6 +280,25 @@ fn a_number_out_of_bounds_is_told_with_its_bounds_and_the_reason() {
             "{key}"
         );
     }
+}
+
+#[test]
+fn what_does_not_go_together_is_told_with_both_keys() {
+    assert_eq!(
+        told(flags(["drain.notice_ms=9000"])),
+        "flag --set drain.notice_ms: drain.notice_ms is a part of drain.within_ms, which is 9000: 9000 \
+         leaves nothing for clients to go in"
+    );
+    assert_eq!(
+        told(flags(["operations.listen=127.0.0.1:7400"])),
+        "flag --set operations.listen: operations.listen is the address of listen, 127.0.0.1:7400: give \
+         it another, or leave it out to have one door for both"
+    );
+    // Two free ports are two.
+    settled(flags([
+        "listen=127.0.0.1:0",
+        "operations.listen=127.0.0.1:0",
+    ]));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use homeroom_protocol::{
@@ -41,7 +42,8 @@ fn with_log(folder: &Path, format: &str, filter: &str, log: &Path) -> Running {
         .env("HOMEROOM_LOG__FORMAT", format)
         .env("HOMEROOM_LOG__FILTER", filter);
     let file = File::options().create(true).append(true).open(log).unwrap();
-    Running::of(command.stderr(file))
+    let child = command.stdout(Stdio::piped()).stderr(file).spawn();
+    Running::ready(child.unwrap())
 }
 
 fn stopped(host: Running) {
