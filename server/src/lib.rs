@@ -8,6 +8,7 @@ pub mod admin;
 mod admission;
 pub mod cli;
 mod commands;
+pub mod config;
 mod connection;
 mod farewell;
 mod host;
@@ -17,6 +18,7 @@ mod listener;
 mod scratch;
 mod service;
 mod socket;
+pub mod telemetry;
 pub mod websocket;
 
 pub use admission::{AdmissionSettings, InvalidPrefix, MemorySettings, Prefix};

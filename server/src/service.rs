@@ -8,6 +8,10 @@ use std::{
 use homeroom_engine::{Connection, Engine, TenantError, hub::SocketSink};
 use homeroom_protocol::{CloseCode, Hello, Timestamp};
 use tokio::{net::TcpStream, sync::watch, time::Instant};
+use tracing::{
+    Instrument, Span, debug, debug_span,
+    field::{Empty, display},
+};
 
 use crate::{
     connection::Client,
@@ -109,8 +113,13 @@ impl Service {
     pub(crate) async fn serve_at(self: Arc<Self>, door: Door, stream: TcpStream) {
         // Boxed is what happens once: the rest is held as long as the connection lives.
         if let Some((mut client, early)) = Box::pin(self.open(door, stream, true)).await {
-            let end = client.converse(early).await;
-            Box::pin(client.end(end)).await;
+            // What it is called is known once it said hello.
+            let span = debug_span!("connection", tenant = Empty, connection = Empty);
+            let conversation = async {
+                let end = client.converse(early).await;
+                Box::pin(client.end(end)).await;
+            };
+            conversation.instrument(span).await;
         }
     }
 
@@ -219,7 +228,12 @@ impl Service {
         let Some(tenant) = tenant else {
             return Err(Bye::new(CloseCode::TenantNotFound));
         };
-        tenant.attach(identity, sink).await.map_err(closed)
+        let connection = tenant.attach(identity, sink).await.map_err(closed)?;
+        let span = Span::current();
+        span.record("tenant", display(tenant.name()));
+        span.record("connection", connection.id().0);
+        debug!("let in");
+        Ok(connection)
     }
 
     /// The bye of a host that leaves.

@@ -1,6 +1,7 @@
 //! What each command does.
 
 pub(crate) mod check;
+pub(crate) mod config;
 pub(crate) mod serve;
 pub(crate) mod tenant;
 
@@ -24,7 +25,7 @@ pub enum CommandError {
     Folder(#[from] FolderError),
     /// Options of `serve` were given to another command.
     #[error(
-        "only --data may stand before this command: the other options say how to serve, and nothing is served here"
+        "only --data and --config may stand before this command: the other options say how to serve, and nothing is served here"
     )]
     NotServing,
     /// There is no data folder.
