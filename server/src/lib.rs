@@ -10,16 +10,16 @@ mod commands;
 mod connection;
 mod farewell;
 mod host;
+mod http;
 mod identity;
 mod listener;
 mod scratch;
 mod service;
 mod socket;
-mod upgrade;
 pub mod websocket;
 
 pub use commands::CommandError;
 pub use host::{Host, HostConfig, ListenError};
+pub use http::{HEADERS_MAX, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL};
 pub use identity::{Guests, Unauthenticated, identify};
 pub use service::{Service, Terms};
-pub use upgrade::{HEADERS_MAX, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL};

@@ -12,8 +12,8 @@ use tokio::{net::TcpStream, sync::watch, time::Instant};
 use crate::{
     connection::Client,
     farewell::Bye,
+    http::{self, Door, Visit},
     identity::{Guests, identify},
-    upgrade::handshake,
 };
 
 /// The lowest version of the protocol that is spoken here.
@@ -33,8 +33,9 @@ const SPREAD_MS_PER_CONNECTION: u64 = 2;
 pub struct Terms {
     /// Who may come in without a token. Default: nobody.
     pub guests: Guests,
-    /// From the first byte to the end of the HTTP exchange. Default 10 s: a slow mobile network needs
-    /// two, an attacker who holds sockets open would like for ever.
+    /// How long the head of an HTTP request may take to come, and its answer to be read; a connection
+    /// between two requests is as long kept. Default 10 s: a slow mobile network needs two, an
+    /// attacker who holds sockets open would like for ever.
     pub handshake_within: Duration,
     /// From the WebSocket to an acceptable hello. Default 10 s.
     pub hello_within: Duration,
@@ -84,7 +85,7 @@ impl Service {
     /// Serves one TCP connection from its first byte to its last: for a listener of your own.
     pub async fn serve(self: Arc<Self>, stream: TcpStream) {
         // Boxed is what happens once: the rest is held as long as the connection lives.
-        if let Some((mut client, early)) = Box::pin(self.open(stream)).await {
+        if let Some((mut client, early)) = Box::pin(self.open(stream, true)).await {
             let end = client.converse(early).await;
             Box::pin(client.end(end)).await;
         }
@@ -93,7 +94,7 @@ impl Service {
     /// Like [`serve`](Self::serve), at the limit of connections: signs of life are given, clients are
     /// told to come back.
     pub async fn turn_away(self: Arc<Self>, stream: TcpStream) {
-        if let Some((client, _)) = self.open(stream).await {
+        if let Some((client, _)) = self.open(stream, false).await {
             let bye = Bye::new(CloseCode::Overloaded).back_after_ms(RETRY_FULL_MS);
             client.end(bye.into()).await;
         }
@@ -115,17 +116,21 @@ impl Service {
         &self.engine
     }
 
-    /// The handshake, and what there is to be set up once.
-    async fn open(self: Arc<Self>, stream: TcpStream) -> Option<(Client, Vec<u8>)> {
+    /// HTTP until it is a WebSocket, and what there is to be set up once.
+    async fn open(
+        self: Arc<Self>,
+        stream: TcpStream,
+        keep_alive: bool,
+    ) -> Option<(Client, Vec<u8>)> {
         // Small writes must not wait for each other. It fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
-        let mut leaving = self.leaving();
-        let upgraded = tokio::select! {
-            upgraded = handshake(stream, self.terms.handshake_within) => upgraded,
-            // Nothing was promised to it yet.
-            _ = leaving.wait_for(Option::is_some) => None,
+        let visit = Visit {
+            door: Door::Both,
+            peer: stream.peer_addr().ok(),
+            secure: false,
+            keep_alive,
         };
-        let (stream, early) = upgraded?;
+        let (stream, early) = http::speak(&self, stream, visit).await?;
         Some((Client::new(self, stream), early.into()))
     }
 

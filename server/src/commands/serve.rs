@@ -15,9 +15,9 @@ use crate::{
     admin::AdminSocket,
     cli::{LISTEN, Serve, Sizes},
     host::{Host, HostConfig},
+    http::PATH,
     identity::Guests,
     service::Terms,
-    upgrade::PATH,
 };
 
 /// The tenant that is there from the start, so that two people can talk without an operator.
