@@ -14,7 +14,6 @@ use homeroom_protocol::{
 };
 use tokio::{
     io::Interest,
-    net::TcpStream,
     sync::watch,
     time::{Instant, Sleep, sleep_until},
 };
@@ -25,6 +24,7 @@ use crate::{
     service::{Service, now},
     socket::Socket,
     websocket::{Item, Reader},
+    wire::Wire,
 };
 
 /// While not listening, how often to look whether that is still right; the hub says so anyway.
@@ -59,11 +59,11 @@ enum Wanted {
 }
 
 impl Client {
-    pub(crate) fn new(service: Arc<Service>, stream: TcpStream) -> Self {
+    pub(crate) fn new(service: Arc<Service>, wire: Wire) -> Self {
         Self {
             leaving: service.leaving(),
             service,
-            socket: Socket::new(stream),
+            socket: Socket::new(wire),
             reader: Reader::new(limit::HELLO_BYTES_MAX),
             attached: None,
             heard: Instant::now(),
@@ -83,7 +83,7 @@ impl Client {
                 return end;
             }
             let mut scratch = Scratch::take();
-            match self.socket.stream().try_read(&mut scratch) {
+            match self.socket.wire().try_read(&mut scratch) {
                 Ok(0) => return End::Lost,
                 Ok(count) => {
                     if self.attached.is_some() {
@@ -131,7 +131,7 @@ impl Client {
                 timer.as_mut().reset(due);
             }
             tokio::select! {
-                ready = self.socket.stream().ready(interest.unwrap_or(Interest::READABLE)),
+                ready = self.socket.wire().ready(interest.unwrap_or(Interest::READABLE)),
                     if interest.is_some() =>
                 {
                     let ready = ready.map_err(|_| End::Lost)?;

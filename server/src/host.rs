@@ -67,6 +67,9 @@ impl Host {
         };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        if let Some(tls) = &config.terms.tls {
+            tls.keep_looking();
+        }
         let service = Service::new(engine, config.terms);
         let seats = Seats::new(config.connections_max);
         let accepting = Listener::new(listener, Arc::clone(&service), seats.clone());

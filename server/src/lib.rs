@@ -16,7 +16,9 @@ mod listener;
 mod scratch;
 mod service;
 mod socket;
+pub mod tls;
 pub mod websocket;
+mod wire;
 
 pub use commands::CommandError;
 pub use host::{Host, HostConfig, ListenError};

@@ -7,13 +7,19 @@ use std::{
 
 use homeroom_engine::{Connection, Engine, TenantError, hub::SocketSink};
 use homeroom_protocol::{CloseCode, Hello, Timestamp};
-use tokio::{net::TcpStream, sync::watch, time::Instant};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use crate::{
     connection::Client,
     farewell::Bye,
     http::{self, Door, Visit},
     identity::{Guests, identify},
+    tls::{self, Tls},
+    wire::Wire,
 };
 
 /// The lowest version of the protocol that is spoken here.
@@ -33,7 +39,9 @@ const SPREAD_MS_PER_CONNECTION: u64 = 2;
 pub struct Terms {
     /// Who may come in without a token. Default: nobody.
     pub guests: Guests,
-    /// How long the head of an HTTP request may take to come, and its answer to be read; a connection
+    /// The certificate that is shown to clients. Default: none, which is plain HTTP.
+    pub tls: Option<Tls>,
+    /// How long a TLS handshake may take; how long the head of an HTTP request may take to come, and its answer to be read; a connection
     /// between two requests is as long kept. Default 10 s: a slow mobile network needs two, an
     /// attacker who holds sockets open would like for ever.
     pub handshake_within: Duration,
@@ -48,6 +56,7 @@ impl Default for Terms {
     fn default() -> Self {
         Self {
             guests: Guests::Refused,
+            tls: None,
             handshake_within: Duration::from_secs(10),
             hello_within: Duration::from_secs(10),
             hang_up_within: Duration::from_secs(2),
@@ -124,14 +133,33 @@ impl Service {
     ) -> Option<(Client, Vec<u8>)> {
         // Small writes must not wait for each other. It fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
-        let visit = Visit {
+        let visit = |secure| Visit {
             door: Door::Both,
             peer: stream.peer_addr().ok(),
-            secure: false,
+            secure,
             keep_alive,
         };
-        let (stream, early) = http::speak(&self, stream, visit).await?;
-        Some((Client::new(self, stream), early.into()))
+        let (wire, early) = if let Some(tls) = &self.terms.tls {
+            let visit = visit(true);
+            let stream = self.secure(tls, stream).await?;
+            let (stream, early) = http::speak(&self, stream, visit).await?;
+            (Wire::tls(stream), early)
+        } else {
+            let visit = visit(false);
+            let (stream, early) = http::speak(&self, stream, visit).await?;
+            (Wire::Tcp(stream), early)
+        };
+        Some((Client::new(self, wire), early.into()))
+    }
+
+    /// The TLS handshake, while it is worth one.
+    async fn secure(&self, tls: &Tls, stream: TcpStream) -> Option<tls::Stream> {
+        let mut leaving = self.leaving();
+        tokio::select! {
+            secured = timeout(self.terms.handshake_within, tls.accept(stream)) => secured.ok()?,
+            // Nothing was promised to it yet.
+            _ = leaving.wait_for(Option::is_some) => None,
+        }
     }
 
     pub(crate) fn leaving(&self) -> watch::Receiver<Option<Instant>> {

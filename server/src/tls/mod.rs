@@ -10,8 +10,6 @@
 mod certificate;
 mod reload;
 mod session;
-#[cfg(test)]
-pub(crate) mod tests;
 
 use std::{
     fmt,
@@ -135,7 +133,8 @@ impl Tls {
 async fn part(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
     let mut rest = stream.take(LAST_WORD_BYTES_MAX);
-    let heard_out = tokio::io::copy(&mut rest, &mut tokio::io::sink());
+    let mut nowhere = tokio::io::sink();
+    let heard_out = tokio::io::copy(&mut rest, &mut nowhere);
     let _ = timeout(LAST_WORD_WITHIN, heard_out).await;
 }
 

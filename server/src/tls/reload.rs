@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::time::sleep;
 
 use super::{
     Shared, Tls,
@@ -87,11 +87,13 @@ impl Tls {
         }
     }
 
-    /// Looks again and again, in a task that ends with the last clone of this; `None` when the
-    /// settings say never.
-    pub(crate) fn keep_looking(&self) -> Option<JoinHandle<()>> {
-        let every = self.0.reload_every?;
-        Some(tokio::spawn(look_again(Arc::downgrade(&self.0), every)))
+    /// Looks again and again, in a task that ends with the last clone of this; a
+    /// [`Host`](crate::Host) does so. Must be called in a tokio runtime. Does nothing when the settings
+    /// say never.
+    pub fn keep_looking(&self) {
+        if let Some(every) = self.0.reload_every {
+            tokio::spawn(look_again(Arc::downgrade(&self.0), every));
+        }
     }
 }
 

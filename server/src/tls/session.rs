@@ -37,6 +37,8 @@ pub(crate) struct Session {
 #[derive(Debug)]
 struct State {
     tls: ServerConnection,
+    /// The kernel refused for good: nothing is sent any more.
+    broken: bool,
     /// There may be something to read although the kernel's socket does not say so.
     read_ahead: bool,
     end: End,
@@ -58,6 +60,7 @@ impl Session {
             stream,
             state: Mutex::new(State {
                 tls,
+                broken: false,
                 read_ahead: true,
                 end: End::NotAsked,
             }),
@@ -110,7 +113,8 @@ impl Session {
     }
 
     pub(crate) fn holds(&self) -> bool {
-        self.state().tls.wants_write()
+        let state = self.state();
+        state.tls.wants_write() && !state.broken
     }
 
     pub(crate) fn pass_on(&self) -> bool {
@@ -142,8 +146,16 @@ impl Session {
     /// Hands ciphertext to the kernel until none is left, and then the end.
     fn send(&self, state: &mut State) -> io::Result<()> {
         while state.tls.wants_write() {
-            if state.tls.write_tls(&mut Kernel(&self.stream))? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+            if state.broken {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            match state.tls.write_tls(&mut Kernel(&self.stream)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(error) => {
+                    state.broken = true;
+                    return Err(error);
+                }
             }
         }
         if state.end == End::Asked {

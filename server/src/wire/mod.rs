@@ -14,10 +14,6 @@
 //! sealed or offered at a time, and the next only when they have left whole.
 
 mod foreign;
-#[cfg(test)]
-pub(crate) mod pairs;
-#[cfg(test)]
-mod tests;
 
 use std::{io, net::Shutdown};
 
@@ -48,6 +44,11 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
+    /// A TLS connection whose handshake is done.
+    pub(crate) fn tls(stream: tls::Stream) -> Self {
+        Self::Tls(Box::new(tls::Session::new(stream)))
+    }
+
     /// Any stream. One that is a TCP socket is better given as [`Tcp`](Self::Tcp).
     pub(crate) fn other(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         Self::Other(Box::new(Foreign::new(Box::new(io))))
@@ -61,10 +62,7 @@ impl Wire {
             Err(upgraded) => upgraded,
         };
         match upgraded.downcast::<TokioIo<tls::Stream>>() {
-            Ok(parts) => {
-                let session = tls::Session::new(parts.io.into_inner());
-                (Self::Tls(Box::new(session)), parts.read_buf)
-            }
+            Ok(parts) => (Self::tls(parts.io.into_inner()), parts.read_buf),
             Err(upgraded) => (Self::other(TokioIo::new(upgraded)), bytes::Bytes::new()),
         }
     }
