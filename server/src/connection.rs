@@ -311,7 +311,7 @@ fn error_frame(code: ErrorCode, explanation: &str) -> ServerFrame {
 #[cfg(test)]
 mod tests {
     use homeroom_engine::Engine;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::Terms;

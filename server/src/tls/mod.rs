@@ -10,6 +10,10 @@
 mod certificate;
 mod reload;
 mod session;
+#[cfg(test)]
+pub(crate) mod papers;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,

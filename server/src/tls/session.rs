@@ -39,6 +39,8 @@ struct State {
     tls: ServerConnection,
     /// The kernel refused for good: nothing is sent any more.
     broken: bool,
+    #[cfg(test)]
+    sent: usize,
     /// There may be something to read although the kernel's socket does not say so.
     read_ahead: bool,
     end: End,
@@ -61,6 +63,8 @@ impl Session {
             state: Mutex::new(State {
                 tls,
                 broken: false,
+                #[cfg(test)]
+                sent: 0,
                 read_ahead: true,
                 end: End::NotAsked,
             }),
@@ -150,7 +154,10 @@ impl Session {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
             match state.tls.write_tls(&mut Kernel(&self.stream)) {
+                #[cfg(not(test))]
                 Ok(_) => {}
+                #[cfg(test)]
+                Ok(count) => state.sent += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                 Err(error) => {
                     state.broken = true;
@@ -164,6 +171,11 @@ impl Session {
             let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sent(&self) -> usize {
+        self.state().sent
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

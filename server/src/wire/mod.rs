@@ -14,6 +14,10 @@
 //! sealed or offered at a time, and the next only when they have left whole.
 
 mod foreign;
+#[cfg(test)]
+pub(crate) mod pairs;
+#[cfg(test)]
+mod tests;
 
 use std::{io, net::Shutdown};
 
@@ -117,6 +121,15 @@ impl Wire {
             Self::Tcp(stream) => drop(SockRef::from(stream).shutdown(Shutdown::Write)),
             Self::Tls(session) => session.end(),
             Self::Other(foreign) => foreign.end(),
+        }
+    }
+
+    /// Bytes that were handed to the kernel so far, where they are not those that were taken.
+    #[cfg(test)]
+    pub(crate) fn sent(&self) -> usize {
+        match self {
+            Self::Tcp(_) | Self::Other(_) => 0,
+            Self::Tls(session) => session.sent(),
         }
     }
 
