@@ -119,11 +119,7 @@ impl Near {
 /// After the end, as the farewell does it.
 async fn pass_on_all(socket: &Socket) {
     while socket.wire().holds() {
-        socket
-            .wire()
-            .ready(Interest::WRITABLE)
-            .await
-            .unwrap();
+        socket.wire().ready(Interest::WRITABLE).await.unwrap();
         socket.wire().pass_on();
     }
 }

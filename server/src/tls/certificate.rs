@@ -131,14 +131,13 @@ pub(super) fn config(files: Files) -> Result<ServerConfig, TlsError> {
         cause,
     };
     let provider = Arc::new(ring::default_provider());
-    let certified =
-        CertifiedKey::from_der(chain, der, &provider).map_err(|cause| match cause {
-            rustls::Error::InconsistentKeys(_) => TlsError::Mismatch {
-                certificate: certificate.path.clone(),
-                key: key.path.clone(),
-            },
-            cause => unusable(cause),
-        })?;
+    let certified = CertifiedKey::from_der(chain, der, &provider).map_err(|cause| match cause {
+        rustls::Error::InconsistentKeys(_) => TlsError::Mismatch {
+            certificate: certificate.path.clone(),
+            key: key.path.clone(),
+        },
+        cause => unusable(cause),
+    })?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(unusable)?
@@ -177,13 +176,13 @@ fn warn_if_public(key: &Path) {
 }
 
 #[cfg(unix)]
-fn is_public(path: &Path) -> bool {
+pub(super) fn is_public(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata()
         .is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_public(_: &Path) -> bool {
+pub(super) fn is_public(_: &Path) -> bool {
     false
 }

@@ -8,10 +8,10 @@
 //! change every few hours, so what resumption costs does not grow with the number of clients.
 
 mod certificate;
-mod reload;
-mod session;
 #[cfg(test)]
 pub(crate) mod papers;
+mod reload;
+mod session;
 #[cfg(test)]
 mod tests;
 

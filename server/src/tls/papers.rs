@@ -4,8 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use rustls::{
-    ClientConfig, RootCertStore, SupportedProtocolVersion, crypto::ring,
-    pki_types::CertificateDer,
+    ClientConfig, RootCertStore, SupportedProtocolVersion, crypto::ring, pki_types::CertificateDer,
 };
 use tempfile::TempDir;
 use tokio::net::TcpStream;

@@ -9,6 +9,10 @@ use tokio::{
 use super::Wire;
 use crate::tls::papers::{Papers, versions};
 
+/// Bytes of a small kernel buffer: less than a large frame, and enough that the kernel does not wait
+/// for acknowledgements it delays.
+const SMALL: u32 = 8 * 1024;
+
 /// What the same test runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -30,7 +34,7 @@ impl Kind {
         Self::Tls12,
         Self::OtherTcp,
         Self::OtherTls,
-        Self::OtherPipe(7),
+        Self::OtherPipe(100),
         Self::OtherPipe(5_000),
     ];
 
@@ -79,14 +83,18 @@ pub(crate) async fn sockets(small: bool) -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     if small {
-        SockRef::from(&listener).set_send_buffer_size(1).unwrap();
-        SockRef::from(&listener).set_recv_buffer_size(1).unwrap();
+        SockRef::from(&listener)
+            .set_send_buffer_size(SMALL as usize)
+            .unwrap();
+        SockRef::from(&listener)
+            .set_recv_buffer_size(SMALL as usize)
+            .unwrap();
     }
     let (near, far) = tokio::join!(listener.accept(), async {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         if small {
-            socket.set_send_buffer_size(1).unwrap();
-            socket.set_recv_buffer_size(1).unwrap();
+            socket.set_send_buffer_size(SMALL).unwrap();
+            socket.set_recv_buffer_size(SMALL).unwrap();
         }
         socket.connect(address).await
     });

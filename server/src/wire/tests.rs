@@ -109,7 +109,10 @@ fn a_broken_stream_holds_nothing() {
             let gone = async {
                 loop {
                     wire.ready(Interest::WRITABLE).await.unwrap();
-                    if wire.try_write(b"x").is_err_and(|it| it.kind() != io::ErrorKind::WouldBlock) {
+                    if wire
+                        .try_write(b"x")
+                        .is_err_and(|it| it.kind() != io::ErrorKind::WouldBlock)
+                    {
                         return;
                     }
                 }
