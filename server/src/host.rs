@@ -6,7 +6,8 @@ use homeroom_engine::Engine;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
-    listener::{Listener, Seats},
+    admission::{Admission, AdmissionSettings, Descriptors, Memory, MemorySettings},
+    listener::Listener,
     service::{Service, Terms},
 };
 
@@ -15,9 +16,10 @@ use crate::{
 pub struct HostConfig {
     /// Where. Default 127.0.0.1:7400: nobody else's machine until somebody says so.
     pub listen: SocketAddr,
-    /// Sockets served at once; further ones are told to come back. Default 100,000: what a small
-    /// machine's memory holds.
-    pub connections_max: u32,
+    /// Who comes in.
+    pub admission: AdmissionSettings,
+    /// When memory is short.
+    pub memory: MemorySettings,
     /// What connections are served on.
     pub terms: Terms,
     /// How long [`Host::shut_down`] waits for clients to take their bye. Default 5 s.
@@ -28,7 +30,8 @@ impl Default for HostConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
-            connections_max: 100_000,
+            admission: AdmissionSettings::default(),
+            memory: MemorySettings::default(),
             terms: Terms::default(),
             leave_within: Duration::from_secs(5),
         }
@@ -50,7 +53,7 @@ pub struct ListenError {
 pub struct Host {
     address: SocketAddr,
     service: Arc<Service>,
-    seats: Seats,
+    admission: Admission,
     accepting: JoinHandle<()>,
     leave_within: Duration,
 }
@@ -71,12 +74,13 @@ impl Host {
             tls.keep_looking();
         }
         let service = Service::new(engine, config.terms);
-        let seats = Seats::new(config.connections_max);
-        let accepting = Listener::new(listener, Arc::clone(&service), seats.clone());
+        let memory = Memory::of_system(&config.memory);
+        let admission = Admission::new(config.admission, Descriptors::raise(), memory);
+        let accepting = Listener::new(listener, Arc::clone(&service), admission.clone());
         Ok(Self {
             address,
             service,
-            seats,
+            admission,
             accepting: tokio::spawn(accepting.run()),
             leave_within: config.leave_within,
         })
@@ -95,7 +99,7 @@ impl Host {
         self.service.leave();
         // It only ends; it cannot fail but by a panic, which then was logged.
         let _ = self.accepting.await;
-        if !self.seats.empty_within(self.leave_within).await {
+        if !self.admission.empty_within(self.leave_within).await {
             tracing::warn!("some clients did not hang up after their bye");
         }
     }

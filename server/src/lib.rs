@@ -5,6 +5,7 @@
 //! binary is [`cli`] around the two, with an [`admin`] socket beside them. Nothing here knows a room.
 
 pub mod admin;
+mod admission;
 pub mod cli;
 mod commands;
 mod connection;
@@ -20,6 +21,7 @@ pub mod tls;
 pub mod websocket;
 mod wire;
 
+pub use admission::{AdmissionSettings, InvalidPrefix, MemorySettings, Prefix};
 pub use commands::CommandError;
 pub use host::{Host, HostConfig, ListenError};
 pub use http::{HEADERS_MAX, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL};

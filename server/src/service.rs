@@ -26,7 +26,8 @@ use crate::{
 const VERSION_MIN: u32 = 1;
 /// What an operator must mend is no better a moment later.
 const RETRY_BROKEN_TENANT_MS: u64 = 30_000;
-/// At the limit of connections somebody may leave at any moment, but rarely at once.
+/// At the limit of connections somebody may leave at any moment, but rarely at once: those who were
+/// turned away come back after this, and up to as long again, not all together.
 const RETRY_FULL_MS: u64 = 5_000;
 /// When a host leaves, its successor needs a moment; then clients come back spread over a time that
 /// grows with their number, so that no more than some hundreds a second knock.
@@ -104,7 +105,8 @@ impl Service {
     /// told to come back.
     pub async fn turn_away(self: Arc<Self>, stream: TcpStream) {
         if let Some((client, _)) = self.open(stream, false).await {
-            let bye = Bye::new(CloseCode::Overloaded).back_after_ms(RETRY_FULL_MS);
+            let bye = Bye::new(CloseCode::Overloaded)
+                .back_after_ms(RETRY_FULL_MS + random_below(RETRY_FULL_MS));
             client.end(bye.into()).await;
         }
     }
@@ -204,8 +206,7 @@ impl Service {
     pub(crate) fn leave_taking(&self) -> Bye {
         let connections = self.leaving.receiver_count() as u64;
         let spread = SPREAD_MS_MIN.max(connections * SPREAD_MS_PER_CONNECTION);
-        // Without entropy all come back at once: worse, not wrong.
-        let after = SUCCESSOR_STARTS_MS + getrandom::u64().unwrap_or(0) % spread;
+        let after = SUCCESSOR_STARTS_MS + random_below(spread);
         Bye::new(CloseCode::ShuttingDown).back_after_ms(after)
     }
 }
@@ -221,6 +222,11 @@ fn closed_tenant(hello: &Hello, error: &TenantError) -> Bye {
             Bye::new(CloseCode::TenantUnavailable).back_after_ms(RETRY_BROKEN_TENANT_MS)
         }
     }
+}
+
+/// Without entropy all come back at once: worse, not wrong.
+fn random_below(bound: u64) -> u64 {
+    getrandom::u64().unwrap_or(0) % bound
 }
 
 /// The clock, for pongs.
