@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    embedding::Proven,
     farewell::{Bye, End},
     scratch::Scratch,
     service::{Service, now},
@@ -36,6 +37,8 @@ const GRACE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Client {
     service: Arc<Service>,
+    /// Who it is, where somebody else's server has proven that.
+    proven: Option<Box<Proven>>,
     leaving: watch::Receiver<Option<Instant>>,
     socket: Arc<Socket>,
     reader: Reader,
@@ -63,12 +66,19 @@ impl Client {
         Self {
             leaving: service.leaving(),
             service,
+            proven: None,
             socket: Socket::new(wire),
             reader: Reader::new(limit::HELLO_BYTES_MAX),
             attached: None,
             heard: Instant::now(),
             paused: false,
         }
+    }
+
+    /// One of whom it is known who it is, and where it belongs.
+    pub(crate) fn proven(mut self, proven: Proven) -> Self {
+        self.proven = Some(Box::new(proven));
+        self
     }
 
     /// Serves it until it is gone. `early` was read behind its handshake.
@@ -263,7 +273,10 @@ impl Client {
 
     /// Lets it in, or says why not.
     async fn greet(&mut self, hello: Hello) -> Result<(), End> {
-        let connection = self.service.admit(&hello, self.socket.sink()).await?;
+        let connection = match self.proven.take() {
+            Some(proven) => proven.admit(&hello, self.socket.sink()).await?,
+            None => self.service.admit(&hello, self.socket.sink()).await?,
+        };
         self.attached = Some(connection);
         self.heard = Instant::now();
         self.reader

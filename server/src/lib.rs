@@ -9,6 +9,7 @@ mod admission;
 pub mod cli;
 mod commands;
 mod connection;
+mod embedding;
 mod farewell;
 mod host;
 mod http;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use admission::{AdmissionSettings, InvalidPrefix, MemorySettings, Prefix};
 pub use commands::CommandError;
+pub use embedding::{HandshakeRefused, Upgrade, WebSocketIo, upgrade};
 pub use host::{Host, HostConfig, ListenError};
 pub use http::{HEADERS_MAX, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL};
 pub use identity::{Guests, Unauthenticated, identify};

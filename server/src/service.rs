@@ -121,6 +121,13 @@ impl Service {
         });
     }
 
+    /// Resolves when no connection is served any more. After [`leave`](Self::leave) that is soon:
+    /// everybody is told, and who does not hang up is hung up on after
+    /// [`hang_up_within`](Terms::hang_up_within).
+    pub async fn all_gone(&self) {
+        self.leaving.closed().await;
+    }
+
     /// The engine it serves.
     #[must_use]
     pub const fn engine(&self) -> &Engine {
@@ -188,9 +195,7 @@ impl Service {
         hello: &Hello,
         sink: Box<dyn SocketSink>,
     ) -> Result<Connection, Bye> {
-        if hello.version < VERSION_MIN {
-            return Err(Bye::new(CloseCode::UnsupportedVersion));
-        }
+        check_version(hello)?;
         let identity = identify(hello, self.terms.guests)
             .map_err(|refused| Bye::new(CloseCode::Unauthenticated).because(refused))?;
         let closed = |error| closed_tenant(hello, &error);
@@ -211,8 +216,16 @@ impl Service {
     }
 }
 
+/// Whether it speaks what is spoken here.
+pub(crate) fn check_version(hello: &Hello) -> Result<(), Bye> {
+    if hello.version < VERSION_MIN {
+        return Err(Bye::new(CloseCode::UnsupportedVersion));
+    }
+    Ok(())
+}
+
 /// We failed, or are leaving: the client is not at fault and shall come back.
-fn closed_tenant(hello: &Hello, error: &TenantError) -> Bye {
+pub(crate) fn closed_tenant(hello: &Hello, error: &TenantError) -> Bye {
     match error {
         TenantError::ShutDown => {
             Bye::new(CloseCode::ShuttingDown).back_after_ms(SUCCESSOR_STARTS_MS)

@@ -35,6 +35,7 @@ use tokio::{
 use self::paced::Paced;
 use crate::{service::Service, websocket::Upgrading};
 
+pub(crate) use connect::offers_subprotocol;
 pub use connect::{PATH, SUBPROTOCOL};
 
 /// What every answer's body is: whole, and so of known length.

@@ -21,6 +21,7 @@ mod tests;
 
 use std::{io, net::Shutdown};
 
+use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
@@ -58,16 +59,16 @@ impl Wire {
         Self::Other(Box::new(Foreign::new(Box::new(io))))
     }
 
-    /// The stream below an HTTP server that let go of it: the fastest kind it can be; and what that
+    /// The stream below an HTTP server that let go of it, as the fastest kind it can be; and what that
     /// server had read already.
-    pub(crate) fn below(upgraded: Upgraded) -> (Self, bytes::Bytes) {
-        let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => return (Self::Tcp(parts.io.into_inner()), parts.read_buf),
+    pub(crate) fn below(upgraded: Upgraded) -> (Self, Bytes) {
+        let upgraded = match found::<TcpStream>(upgraded) {
+            Ok((stream, early)) => return (Self::Tcp(stream), early),
             Err(upgraded) => upgraded,
         };
-        match upgraded.downcast::<TokioIo<tls::Stream>>() {
-            Ok(parts) => (Self::tls(parts.io.into_inner()), parts.read_buf),
-            Err(upgraded) => (Self::other(TokioIo::new(upgraded)), bytes::Bytes::new()),
+        match found::<tls::Stream>(upgraded) {
+            Ok((stream, early)) => (Self::tls(stream), early),
+            Err(upgraded) => (Self::other(TokioIo::new(upgraded)), Bytes::new()),
         }
     }
 
@@ -142,4 +143,21 @@ impl Wire {
             Self::Other(foreign) => Ok(foreign.ready(interest).await),
         }
     }
+}
+
+/// The stream as it was given to hyper, or to hyper-util's server in front of it.
+fn found<S>(upgraded: Upgraded) -> Result<(S, Bytes), Upgraded>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let upgraded = match upgraded.downcast::<TokioIo<S>>() {
+        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(feature = "auto")]
+    let upgraded = match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<S>>(upgraded) {
+        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    Err(upgraded)
 }
