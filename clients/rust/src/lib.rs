@@ -61,4 +61,4 @@ pub use homeroom_protocol::{
 };
 pub use machine::{Counters, Limits};
 pub use moment::Moment;
-pub use transport::InvalidUrl;
+pub use transport::{Handshake, InvalidHeader, InvalidUrl};

@@ -10,9 +10,7 @@ mod reader;
 mod violation;
 
 use http_body_util::Empty;
-use hyper::{
-    Request, Response, body::Bytes, header, header::HeaderValue, upgrade::Upgraded,
-};
+use hyper::{Request, Response, body::Bytes, header, header::HeaderValue, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use fastwebsockets::{handshake::generate_key, upgrade::upgrade};
 use http_body_util::Empty;
 use hyper::{
-    Request, Response, StatusCode, Uri,
+    HeaderMap, Request, Response, StatusCode, Uri,
     header::{
-        CONNECTION, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+        CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+        UPGRADE,
     },
 };
 use hyper_util::rt::TokioIo;
@@ -19,9 +20,47 @@ const SUBPROTOCOL: &str = "homeroom.v1.msgpack";
 const PATH: &str = "/v1/connect";
 const PORT: u16 = 80;
 
+/// What the opening handshake carries beside what every one does: what a server in front of the host,
+/// or around it, asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Handshake {
+    headers: HeaderMap,
+}
+
+/// A header that cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is not a header, or its value cannot be sent, or the handshake sets it itself")]
+pub struct InvalidHeader {
+    /// Its name; the value may be a secret.
+    pub name: String,
+}
+
+impl Handshake {
+    /// Sends a header: a cookie, or a token of a gateway.
+    ///
+    /// # Errors
+    /// [`InvalidHeader`].
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        let invalid = || InvalidHeader {
+            name: name.to_owned(),
+        };
+        let header = HeaderName::try_from(name).map_err(|_| invalid())?;
+        let own = [HOST, UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
+        if own.contains(&header) || header.as_str().starts_with("sec-websocket-") {
+            return Err(invalid());
+        }
+        let mut value = HeaderValue::try_from(value).map_err(|_| invalid())?;
+        // Such a header is a secret more often than not.
+        value.set_sensitive(true);
+        self.headers.append(header, value);
+        Ok(self)
+    }
+}
+
 /// Where to connect to.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
+    handshake: Handshake,
     host: String,
     port: u16,
     /// As the `Host` header has it.
@@ -102,12 +141,18 @@ impl Target {
         };
         let host = authority.host();
         Ok(Self {
+            handshake: Handshake::default(),
             // An IPv6 address has brackets in a URL and none where it is looked up.
             host: host.trim_matches(['[', ']']).to_owned(),
             port: authority.port_u16().unwrap_or(PORT),
             authority: authority.to_string(),
             path,
         })
+    }
+
+    /// Carries this, too.
+    pub(crate) fn with(self, handshake: Handshake) -> Self {
+        Self { handshake, ..self }
     }
 
     /// Connects and upgrades. May be dropped at any point.
@@ -139,14 +184,17 @@ impl Target {
     }
 
     fn request(&self, key: &str) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
-        Request::get(&self.path)
+        let mut request = Request::get(&self.path)
             .header(HOST, &self.authority)
             .header(UPGRADE, "websocket")
             .header(CONNECTION, "Upgrade")
             .header(SEC_WEBSOCKET_KEY, key)
             .header(SEC_WEBSOCKET_VERSION, "13")
             .header(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)
-            .body(Empty::new())
+            .body(Empty::new())?;
+        let more = self.handshake.headers.clone();
+        request.headers_mut().extend(more);
+        Ok(request)
     }
 }
 
@@ -204,6 +252,29 @@ mod tests {
         let target = Target::parse("ws://[::1]/live?x=1").unwrap();
         assert_eq!((target.host.as_str(), target.port), ("::1", 80));
         assert_eq!(target.path, "/live?x=1");
+    }
+
+    #[test]
+    fn a_handshake_carries_what_it_is_told_to_and_guards_its_own() {
+        let handshake = Handshake::default()
+            .with_header("Cookie", "session=1")
+            .unwrap();
+        let target = Target::parse("ws://127.0.0.1:7400")
+            .unwrap()
+            .with(handshake);
+        let request = target.request("key").unwrap();
+        assert_eq!(request.headers()["cookie"], "session=1");
+        assert_eq!(request.headers()[HOST], "127.0.0.1:7400");
+        let refused = [
+            ("Host", "x"),
+            ("Sec-WebSocket-Key", "x"),
+            ("a b", "x"),
+            ("a", "b\nc"),
+        ];
+        for (name, value) in refused {
+            let error = Handshake::default().with_header(name, value).unwrap_err();
+            assert_eq!(error.name, name);
+        }
     }
 
     #[test]

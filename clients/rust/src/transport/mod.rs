@@ -4,6 +4,6 @@
 mod handshake;
 mod messages;
 
-pub use handshake::InvalidUrl;
 pub(crate) use handshake::Target;
+pub use handshake::{Handshake, InvalidHeader, InvalidUrl};
 pub(crate) use messages::{Incoming, Outgoing, Reader, Writer, read, split, write};
