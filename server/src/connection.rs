@@ -264,7 +264,7 @@ impl Client {
                 (None, Err(error)) => {
                     return Err(Bye::new(CloseCode::Protocol).because(error).into());
                 }
-                (Some(connection), Ok(frame)) => pass_on(connection, frame).await?,
+                (Some(connection), Ok(frame)) => pass_on(&self.service, connection, frame).await?,
                 (Some(connection), Err(error)) => connection.push(refusal(&error)).await,
             }
         }
@@ -274,7 +274,11 @@ impl Client {
     /// Lets it in, or says why not.
     async fn greet(&mut self, hello: Hello) -> Result<(), End> {
         let connection = match self.proven.take() {
-            Some(proven) => proven.admit(&hello, self.socket.sink()).await?,
+            Some(proven) => {
+                proven
+                    .admit(&self.service, &hello, self.socket.sink())
+                    .await?
+            }
             None => self.service.admit(&hello, self.socket.sink()).await?,
         };
         self.attached = Some(connection);
@@ -285,11 +289,15 @@ impl Client {
     }
 }
 
-async fn pass_on(connection: &Connection, frame: ClientFrame) -> Result<(), End> {
+async fn pass_on(
+    service: &Service,
+    connection: &Connection,
+    frame: ClientFrame,
+) -> Result<(), End> {
     match frame {
         ClientFrame::Request { id, request } => {
             let taken = connection.request(id, request).await;
-            taken.map_err(|_gone| Bye::new(CloseCode::TenantRestarted).back_after_ms(500))?;
+            taken.map_err(|_gone| service.restarted_tenant())?;
         }
         ClientFrame::Ping { nonce } => {
             let time = now();

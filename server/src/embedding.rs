@@ -25,7 +25,7 @@ use crate::{
     connection::Client,
     farewell::Bye,
     http::{SUBPROTOCOL, offers_subprotocol},
-    service::{Service, check_version, closed_tenant},
+    service::Service,
     websocket::{self, Upgrading},
     wire::Wire,
 };
@@ -186,10 +186,11 @@ impl Proven {
     /// Lets a client in who said hello.
     pub(crate) async fn admit(
         self,
+        service: &Service,
         hello: &Hello,
         sink: Box<dyn SocketSink>,
     ) -> Result<Connection, Bye> {
-        check_version(hello)?;
+        Service::check_version(hello)?;
         let Self { tenant, identity } = self;
         if hello.tenant != *tenant.name() {
             return Err(Bye::new(CloseCode::TenantNotFound));
@@ -205,7 +206,7 @@ impl Proven {
             ..identity
         };
         let attached = tenant.attach(identity, sink).await;
-        attached.map_err(|error| closed_tenant(hello, &error))
+        attached.map_err(|error| service.closed_tenant(hello, &error))
     }
 }
 
