@@ -27,7 +27,7 @@ const CALLS_MAX: usize = 32;
 /// Where to connect, and who connects.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `ws://host:port`, and a path unless it is `/v1/connect`.
+    /// `ws://host:port`, and a path unless it is `/v1/connect`; `wss://` with the feature `tls`.
     pub url: String,
     /// The tenant to enter.
     pub tenant: TenantName,
@@ -95,7 +95,7 @@ impl Client {
         options: Options,
         handshake: Handshake,
     ) -> Result<(Self, Events), ConnectError> {
-        let target = Target::parse(&options.url)?.with(handshake);
+        let target = Target::parse(&options.url)?.with(handshake)?;
         let mut limits = options.limits;
         let (to_app, events) = mpsc::channel(limits.events_max.max(1));
         // The channel is the queue of events: the machine holds only what did not fit.

@@ -5,8 +5,10 @@
 mod admission;
 mod binary;
 mod drain;
+mod embedding;
 mod end_to_end;
 mod hostile;
 mod http;
 mod spec;
 mod support;
+mod tls;
