@@ -133,7 +133,7 @@ async fn a_service_that_leaves_says_goodbye_to_all_and_then_has_none() {
 
     school.service.leave();
     let everything = async {
-        for far in [&mut on_pipe as &mut (dyn Far), &mut on_socket] {
+        for far in [&mut on_pipe as &mut dyn Far, &mut on_socket] {
             let mut rest = Vec::new();
             far.read_to_end(&mut rest).await.unwrap();
             let code = CloseCode::ShuttingDown.number().to_be_bytes();

@@ -195,7 +195,7 @@ async fn heard(events: &mut Events) -> String {
     }
 }
 
-/// Larger than a TLS record, smaller than a message may be at most.
+/// A few of them are more than a TLS record, and than the kernel takes at once.
 fn long(number: usize) -> String {
     format!("{number}{}", "x".repeat(5_000))
 }
