@@ -185,6 +185,9 @@ impl Host {
     /// # Errors
     /// [`ListenError`].
     pub async fn start(engine: Engine, config: HostConfig) -> Result<Self, ListenError> {
+        if let Some(tls) = &config.terms.tls {
+            tls.keep_looking();
+        }
         let service = Service::at(Stage::Starting, engine, config.terms);
         let (operations, door) = match config.operations.listen {
             Some(address) => {

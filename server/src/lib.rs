@@ -10,6 +10,7 @@ pub mod cli;
 mod commands;
 pub mod config;
 mod connection;
+mod embedding;
 mod farewell;
 mod host;
 mod http;
@@ -19,10 +20,13 @@ mod scratch;
 mod service;
 mod socket;
 pub mod telemetry;
+pub mod tls;
 pub mod websocket;
+mod wire;
 
 pub use admission::{AdmissionSettings, InvalidPrefix, MemorySettings, Prefix};
 pub use commands::CommandError;
+pub use embedding::{HandshakeRefused, Upgrade, WebSocketIo, upgrade};
 pub use host::{DrainSettings, Host, HostConfig, ListenError, OperationsDoor, OperationsSettings};
 pub use http::{
     HEADERS_MAX, InvalidOrigin, Origin, OriginSettings, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL,

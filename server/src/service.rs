@@ -7,7 +7,11 @@ use std::{
 
 use homeroom_engine::{Connection, Engine, TenantError, hub::SocketSink};
 use homeroom_protocol::{CloseCode, Hello, Timestamp};
-use tokio::{net::TcpStream, sync::watch, time::Instant};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, timeout},
+};
 use tracing::{
     Instrument, Span, debug, debug_span,
     field::{Empty, display},
@@ -18,6 +22,8 @@ use crate::{
     farewell::Bye,
     http::{self, Door, OriginSettings, Stage, Visit},
     identity::{Guests, identify},
+    tls::{self, Tls},
+    wire::Wire,
 };
 
 /// The lowest version of the protocol that is spoken here.
@@ -41,11 +47,13 @@ const SPREAD_MS_PER_CONNECTION: u64 = 2;
 pub struct Terms {
     /// Who may come in without a token. Default: nobody.
     pub guests: Guests,
+    /// The certificate that is shown to clients. Default: none, which is plain HTTP.
+    pub tls: Option<Tls>,
     /// Which web pages may connect. Default: the host's own.
     pub origins: OriginSettings,
-    /// How long the head of an HTTP request may take to come, and its answer to be read; a connection
-    /// between two requests is as long kept. Default 10 s: a slow mobile network needs two, an
-    /// attacker who holds sockets open would like for ever.
+    /// How long a TLS handshake may take, and then the head of an HTTP request to come, and its answer
+    /// to be read; a connection between two requests is as long kept. Default 10 s: a slow mobile
+    /// network needs two, an attacker who holds sockets open would like for ever.
     pub handshake_within: Duration,
     /// From the WebSocket to an acceptable hello. Default 10 s.
     pub hello_within: Duration,
@@ -58,6 +66,7 @@ impl Default for Terms {
     fn default() -> Self {
         Self {
             guests: Guests::Refused,
+            tls: None,
             origins: OriginSettings::default(),
             handshake_within: Duration::from_secs(10),
             hello_within: Duration::from_secs(10),
@@ -162,6 +171,13 @@ impl Service {
         });
     }
 
+    /// Resolves when no connection is served any more. After [`leave`](Self::leave) that is soon:
+    /// everybody is told, and who does not hang up is hung up on after
+    /// [`hang_up_within`](Terms::hang_up_within).
+    pub async fn all_gone(&self) {
+        self.leaving.closed().await;
+    }
+
     /// The engine it serves.
     #[must_use]
     pub const fn engine(&self) -> &Engine {
@@ -177,14 +193,34 @@ impl Service {
     ) -> Option<(Client, Vec<u8>)> {
         // Small writes must not wait for each other. It fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
-        let visit = Visit {
+        let visit = |secure| Visit {
             door,
             peer: stream.peer_addr().ok(),
-            secure: false,
+            secure,
             keep_alive,
         };
-        let (stream, early) = http::speak(&self, stream, visit).await?;
-        Some((Client::new(self, stream), early.into()))
+        let tls = self.terms.tls.as_ref().filter(|_| door.is_for_clients());
+        let (wire, early) = if let Some(tls) = tls {
+            let visit = visit(true);
+            let stream = self.secure(tls, stream).await?;
+            let (stream, early) = http::speak(&self, stream, visit).await?;
+            (Wire::tls(stream), early)
+        } else {
+            let visit = visit(false);
+            let (stream, early) = http::speak(&self, stream, visit).await?;
+            (Wire::Tcp(stream), early)
+        };
+        Some((Client::new(self, wire), early.into()))
+    }
+
+    /// The TLS handshake, while it is worth one.
+    async fn secure(&self, tls: &Tls, stream: TcpStream) -> Option<tls::Stream> {
+        let mut leaving = self.leaving();
+        tokio::select! {
+            secured = timeout(self.terms.handshake_within, tls.accept(stream)) => secured.ok()?,
+            // Nothing was promised to it yet.
+            _ = leaving.wait_for(Option::is_some) => None,
+        }
     }
 
     pub(crate) fn leaving(&self) -> watch::Receiver<Option<Instant>> {
@@ -217,9 +253,7 @@ impl Service {
         hello: &Hello,
         sink: Box<dyn SocketSink>,
     ) -> Result<Connection, Bye> {
-        if hello.version < VERSION_MIN {
-            return Err(Bye::new(CloseCode::UnsupportedVersion));
-        }
+        Self::check_version(hello)?;
         let identity = identify(hello, self.terms.guests)
             .map_err(|refused| Bye::new(CloseCode::Unauthenticated).because(refused))?;
         let closed = |error| self.closed_tenant(hello, &error);
@@ -248,8 +282,16 @@ impl Service {
         Bye::new(CloseCode::TenantRestarted).back_after_ms(after)
     }
 
+    /// Whether it speaks what is spoken here.
+    pub(crate) fn check_version(hello: &Hello) -> Result<(), Bye> {
+        if hello.version < VERSION_MIN {
+            return Err(Bye::new(CloseCode::UnsupportedVersion));
+        }
+        Ok(())
+    }
+
     /// We failed, or are leaving: the client is not at fault and shall come back.
-    fn closed_tenant(&self, hello: &Hello, error: &TenantError) -> Bye {
+    pub(crate) fn closed_tenant(&self, hello: &Hello, error: &TenantError) -> Bye {
         match error {
             TenantError::ShutDown => self.leave_taking(),
             error => {
