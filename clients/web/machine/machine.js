@@ -274,7 +274,7 @@ export class Machine {
         if (asker !== null) this.outcomes.push({ asker, error });
     }
 
-    /** The room is no longer joined: whoever waits for it is told, and so is the app. @param {{ cause: 'left' | 'refused', code?: number, explanation?: string }} why */
+    /** The room is no longer joined: whoever waits for it is told, and so is the app. @param {{ cause: 'left' | 'removed' | 'refused', code?: number, explanation?: string }} why */
     forgetRoom(room, why) {
         if (this.rooms.get(room.id) !== room) return;
         this.rooms.remove(room);

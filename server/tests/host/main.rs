@@ -4,7 +4,9 @@
 
 mod admission;
 mod binary;
+mod drain;
 mod end_to_end;
 mod hostile;
+mod http;
 mod spec;
 mod support;
