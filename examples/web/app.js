@@ -36,8 +36,10 @@ function arrive() {
     else showDoor(null);
 }
 
-function showDoor(problem) {
-    const { room } = readAddress(window.location.hash);
+/** @param {{ id: string, title: string | null } | null} chosen the room that was asked for before, if one was */
+function showDoor(problem, chosen = null) {
+    const { room: id } = readAddress(window.location.hash);
+    const room = chosen ?? (id === null ? null : { id, title: null });
     const { node, focus } = door({ name: shelf.name, room, problem, enter });
     document.body.replaceChildren(node);
     document.title = 'Homeroom';
@@ -60,7 +62,7 @@ function enter(name, room) {
             if (inside?.page !== page || page === null) return;
             const { state, hasBeenLive, why } = inside.chat.link;
             if (state === 'ended' && !hasBeenLive && why?.code === CLOSES.unauthenticated) {
-                leave('This name cannot be used here.');
+                leave('This name cannot be used here.', room);
                 return;
             }
             page.update(last);
@@ -79,11 +81,11 @@ function enter(name, room) {
 }
 
 /** Back to the door, to be somebody else. */
-function leave(problem = null) {
+function leave(problem = null, room = null) {
     inside?.chat.close();
     inside?.page.end();
     inside = null;
-    showDoor(problem);
+    showDoor(problem, room);
 }
 
 function goTo(room, tenant) {
