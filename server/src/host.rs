@@ -19,8 +19,9 @@ use tokio::{
 };
 
 use crate::{
+    admission::{Admission, AdmissionSettings, Descriptors, Memory, MemorySettings},
     http::{Door, Stage},
-    listener::{Listener, Seats},
+    listener::Listener,
     service::{Service, Terms},
 };
 
@@ -94,9 +95,10 @@ pub struct HostConfig {
     pub listen: SocketAddr,
     /// Where operators look in.
     pub operations: OperationsSettings,
-    /// Sockets served at once; further ones are told to come back. Default 100,000: what a small
-    /// machine's memory holds.
-    pub connections_max: u32,
+    /// Who comes in.
+    pub admission: AdmissionSettings,
+    /// When memory is short.
+    pub memory: MemorySettings,
     /// What connections are served on.
     pub terms: Terms,
     /// How it leaves.
@@ -108,7 +110,8 @@ impl Default for HostConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
             operations: OperationsSettings::default(),
-            connections_max: 100_000,
+            admission: AdmissionSettings::default(),
+            memory: MemorySettings::default(),
             terms: Terms::default(),
             drain: DrainSettings::default(),
         }
@@ -130,7 +133,7 @@ pub struct ListenError {
 pub struct Host {
     address: SocketAddr,
     service: Arc<Service>,
-    seats: Seats,
+    admission: Admission,
     accepting: JoinHandle<()>,
     operations: Option<OperationsDoor>,
     drain: DrainSettings,
@@ -152,8 +155,8 @@ impl Drop for OperationsDoor {
 impl OperationsDoor {
     async fn open(address: SocketAddr, service: &Arc<Service>) -> Result<Self, ListenError> {
         let (listener, address) = listen(address).await?;
-        let (service, seats) = (Arc::clone(service), Seats::new(OPERATORS_MAX));
-        let listener = Listener::new(listener, Door::Operations, service, seats);
+        let service = Arc::clone(service);
+        let listener = Listener::new(listener, Door::Operations, service, for_operators());
         Ok(Self {
             address,
             accepting: tokio::spawn(async move { listener.accept_all().await }),
@@ -186,13 +189,14 @@ impl Host {
             None => (None, Door::Both),
         };
         let (listener, address) = listen(config.listen).await?;
-        let seats = Seats::new(config.connections_max);
-        let accepting = Listener::new(listener, door, Arc::clone(&service), seats.clone());
+        let memory = Memory::of_system(&config.memory);
+        let admission = Admission::new(config.admission, Descriptors::raise(), memory);
+        let accepting = Listener::new(listener, door, Arc::clone(&service), admission.clone());
         service.reach(Stage::Ready);
         Ok(Self {
             address,
             service,
-            seats,
+            admission,
             accepting: tokio::spawn(accepting.run()),
             operations,
             drain: config.drain,
@@ -224,11 +228,28 @@ impl Host {
         self.service.leave();
         // It only ends; it cannot fail but by a panic, which then was logged.
         let _ = self.accepting.await;
-        if !self.seats.empty_within(self.drain.leave_within()).await {
+        let leave_within = self.drain.leave_within();
+        if !self.admission.empty_within(leave_within).await {
             tracing::warn!("some clients did not hang up after their bye");
         }
         self.operations
     }
+}
+
+/// A few seats, which are there while memory is short as well: that is when operators look in. Their
+/// descriptors are among those that are reserved.
+fn for_operators() -> Admission {
+    let settings = AdmissionSettings {
+        connections_max: OPERATORS_MAX,
+        connections_per_prefix_max: OPERATORS_MAX,
+        descriptors_reserved: 0,
+        ..AdmissionSettings::default()
+    };
+    let memory = Memory::of_system(&MemorySettings {
+        headroom_bytes: Some(0),
+        ..MemorySettings::default()
+    });
+    Admission::new(settings, Descriptors::granted(OPERATORS_MAX.into()), memory)
 }
 
 /// Listens, waiting a moment for an address that is in use.

@@ -5,6 +5,7 @@
 //! binary is [`cli`] around the two, with an [`admin`] socket beside them. Nothing here knows a room.
 
 pub mod admin;
+mod admission;
 pub mod cli;
 mod commands;
 mod connection;
@@ -18,6 +19,7 @@ mod service;
 mod socket;
 pub mod websocket;
 
+pub use admission::{AdmissionSettings, InvalidPrefix, MemorySettings, Prefix};
 pub use commands::CommandError;
 pub use host::{DrainSettings, Host, HostConfig, ListenError, OperationsDoor, OperationsSettings};
 pub use http::{

@@ -20,7 +20,8 @@ use crate::{
 const VERSION_MIN: u32 = 1;
 /// What an operator must mend is no better a moment later.
 const RETRY_BROKEN_TENANT_MS: u64 = 30_000;
-/// At the limit of connections somebody may leave at any moment, but rarely at once.
+/// At the limit of connections somebody may leave at any moment, but rarely at once: those who were
+/// turned away come back after this, and up to as long again, not all together.
 const RETRY_FULL_MS: u64 = 5_000;
 /// When a host leaves, its successor needs a moment.
 const SUCCESSOR_STARTS_MS: u64 = 500;
@@ -114,10 +115,9 @@ impl Service {
     }
 
     pub(crate) async fn turn_away_at(self: Arc<Self>, door: Door, stream: TcpStream) {
-        let service = Arc::clone(&self);
         if let Some((client, _)) = self.open(door, stream, false).await {
-            let after = service.time_to_return_ms(RETRY_FULL_MS);
-            let bye = Bye::new(CloseCode::Overloaded).back_after_ms(after);
+            let bye = Bye::new(CloseCode::Overloaded)
+                .back_after_ms(RETRY_FULL_MS + random_below(RETRY_FULL_MS));
             client.end(bye.into()).await;
         }
     }
@@ -250,9 +250,13 @@ impl Service {
     fn time_to_return_ms(&self, earliest_ms: u64) -> u64 {
         let connections = self.connections() as u64;
         let spread = SPREAD_MS_MIN.max(connections * SPREAD_MS_PER_CONNECTION);
-        // Without entropy all come back at once: worse, not wrong.
-        earliest_ms + getrandom::u64().unwrap_or(0) % spread
+        earliest_ms + random_below(spread)
     }
+}
+
+/// Without entropy all come back at once: worse, not wrong.
+fn random_below(bound: u64) -> u64 {
+    getrandom::u64().unwrap_or(0) % bound
 }
 
 /// The clock, for pongs.

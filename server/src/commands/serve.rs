@@ -4,7 +4,6 @@ use std::{net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
 use homeroom_engine::{Config, Engine, FolderError};
 use homeroom_protocol::{CloseCode, TenantName};
-use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, sleep, timeout},
@@ -34,7 +33,6 @@ const RECONNECT_AFTER_MS: u64 = 1_000;
 pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     let knobs = Knobs::from_env()?;
-    allow_many_files();
     let listen = options.listen.unwrap_or(LISTEN);
     let guests = guests(listen, options.allow_guests);
     let opened = open(config(options.sizes, folder), knobs.lock_wait);
@@ -163,15 +161,6 @@ fn guests(listen: SocketAddr, allowed: bool) -> Guests {
             );
             Guests::Refused
         }
-    }
-}
-
-/// Each client is an open file, and the usual soft limit is 1,024 of them.
-fn allow_many_files() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
 
+mod admission;
 mod binary;
 mod drain;
 mod end_to_end;
