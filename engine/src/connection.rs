@@ -6,10 +6,13 @@ use homeroom_protocol::{
     CloseCode, ConnectionId, Request, RequestId, ServerFrame, Timestamp, limit,
 };
 use tokio::{runtime::Handle, sync::mpsc};
+use tracing::Span;
 
 use crate::{
     hub::{Delivery, Gauge, Push, TenantLife},
+    metrics::Metrics,
     runtime::{
+        journey,
         shards::{ShardInput, Shards, TenantInbox},
         writer::Command,
     },
@@ -43,19 +46,27 @@ pub struct Gone;
 #[derive(Debug)]
 pub(crate) struct RequestTurn<'a> {
     place: mpsc::Permit<'a, Command<Tenant>>,
+    metrics: &'a Metrics,
     connection: ConnectionId,
     gauge: &'a Gauge,
+    journey: Span,
 }
 
 impl RequestTurn<'_> {
     /// Asks, at once.
     pub(crate) fn ask(self, id: RequestId, request: Request) {
         self.gauge.add_request(id, &request);
-        self.place.send(Command::Input(Input::Request {
+        self.metrics.requested(&request);
+        let input = Input::Request {
             connection: self.connection,
             id,
             request,
-        }));
+        };
+        self.place.send(if self.journey.is_disabled() {
+            Command::Input(input)
+        } else {
+            Command::Followed(Box::new((input, self.journey)))
+        });
     }
 }
 
@@ -100,17 +111,20 @@ impl Connection {
     /// # Errors
     /// [`Gone`].
     pub async fn request(&self, id: RequestId, request: Request) -> Result<(), Gone> {
-        self.turn().await?.ask(id, request);
+        self.turn(&request).await?.ask(id, request);
         Ok(())
     }
 
     /// Waits for a place in the tenant's queue. Until it is used, nothing was asked.
-    pub(crate) async fn turn(&self) -> Result<RequestTurn<'_>, Gone> {
+    pub(crate) async fn turn(&self, request: &Request) -> Result<RequestTurn<'_>, Gone> {
+        let journey = journey::request(self.id, request);
         let place = self.tenant.reserve().await.map_err(|_| Gone)?;
         Ok(RequestTurn {
             place,
+            metrics: self.shards.metrics(),
             connection: self.id,
             gauge: &self.gauge,
+            journey,
         })
     }
 
@@ -182,6 +196,7 @@ impl Connection {
                 self.id,
                 ShardInput::Detach {
                     connection: self.id,
+                    how,
                 },
             )
             .await;
@@ -235,7 +250,11 @@ impl Drop for Connection {
         let (tenant, shards) = (self.tenant.clone(), self.shards.clone());
         runtime.spawn(async move {
             if !closing {
-                shards.tell(id, ShardInput::Detach { connection: id }).await;
+                let detach = ShardInput::Detach {
+                    connection: id,
+                    how,
+                };
+                shards.tell(id, detach).await;
             }
             let left = Input::Disconnect {
                 connection: id,

@@ -11,7 +11,7 @@ use std::{
 
 use homeroom_protocol::{CloseCode, ConnectionId, TenantName, Timestamp};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, mpsc::error::TrySendError};
 
 use crate::{
     connection::Connection,
@@ -21,9 +21,11 @@ use crate::{
         Verified,
         disk::{Disk, RealDisk},
     },
+    metrics::{Figures, Health, MeasuredDisk, Metrics},
     runtime::{
+        clock,
         directory::{Directory, VisitError},
-        folder::FolderError,
+        folder::{DataFolder, FolderError},
         pool::Pool,
         rooms::RoomHost,
         shards::{Attach, ShardInput, Shards},
@@ -31,7 +33,7 @@ use crate::{
         writer::{Command, Habits},
     },
     session::{self, Events, Session},
-    tenant::{Disconnection, Input, Settings, Whom},
+    tenant::{Disconnection, Input, ServiceCall, ServiceRequest, Settings, Whom},
 };
 
 /// How an engine works. Every default has its reason on its field.
@@ -94,15 +96,16 @@ impl Config {
 /// A running engine; clones share it.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    host: Arc<RoomHost>,
-    tenants: Directory<crate::tenant::Tenant, RoomHost>,
-    shards: Shards,
-    pool: Pool,
+pub(crate) struct Shared {
+    pub(crate) host: Arc<RoomHost>,
+    pub(crate) tenants: Directory<crate::tenant::Tenant, RoomHost>,
+    pub(crate) shards: Shards,
+    pub(crate) pool: Pool,
+    metrics: Arc<Metrics>,
     connections: AtomicU64,
     shut_down: OnceCell<()>,
     closed: AtomicBool,
@@ -129,6 +132,8 @@ pub struct TenantSummary {
     pub name: TenantName,
     /// Whether it is awake.
     pub awake: bool,
+    /// Whether an operator suspended it. One whose record cannot be read counts as not suspended.
+    pub suspended: bool,
 }
 
 impl From<VisitError<WakeError>> for TenantError {
@@ -146,22 +151,34 @@ impl Engine {
     /// # Errors
     /// [`FolderError`] when the folder cannot be used, [`FolderError::Locked`] when another process has
     /// it.
-    pub async fn open(config: Config) -> Result<Self, FolderError> {
+    pub async fn open(mut config: Config) -> Result<Self, FolderError> {
+        let metrics = Metrics::new(clock::now);
+        config.disk = Arc::new(MeasuredDisk::new(config.disk, Arc::clone(&metrics)));
         let pool = Pool::new(config.storage_calls_max);
         let habits = Habits {
             sleep_after: Duration::from_millis(config.sleep_after_ms),
             snapshot_every: config.snapshot_every_records.max(1),
         };
-        let shards = Shards::start(config.shards, config.outbox_bytes_max);
+        let shards = Shards::start(config.shards, config.outbox_bytes_max, Arc::clone(&metrics));
         let host_shards = shards.clone();
         let host = pool.run(move || RoomHost::open(&config, host_shards));
-        let host = Arc::new(host.await.expect("opening a folder does not panic")?);
-        let tenants = Directory::new(Arc::clone(&host), pool.clone(), habits);
+        let (host, tombs) = host.await.expect("opening a folder does not panic")?;
+        let host = Arc::new(host);
+        if !tombs.is_empty() {
+            drop(pool.run(move || tombs.iter().for_each(|tomb| DataFolder::purge(tomb))));
+        }
+        let tenants = Directory::new(
+            Arc::clone(&host),
+            pool.clone(),
+            habits,
+            Arc::clone(&metrics),
+        );
         let shared = Shared {
             host,
             tenants,
             shards,
             pool,
+            metrics,
             connections: AtomicU64::new(1),
             shut_down: OnceCell::new(),
             closed: AtomicBool::new(false),
@@ -222,23 +239,28 @@ impl Engine {
         Ok(self.handle(name))
     }
 
-    /// All tenants, by name.
+    /// All tenants, by name. Reads a small file for each that sleeps.
     ///
     /// # Errors
     /// [`TenantError`].
     pub async fn tenants(&self) -> Result<Vec<TenantSummary>, TenantError> {
         self.check_open()?;
         let host = Arc::clone(&self.shared.host);
-        let names = self.shared.pool.run(move || host.names()).await;
-        let names = names.expect("listing a folder does not panic")?;
-        let awake = |name: &TenantName| self.shared.tenants.is_awake(name);
-        Ok(names
-            .into_iter()
-            .map(|name| TenantSummary {
-                awake: awake(&name),
-                name,
-            })
-            .collect())
+        let list = move || -> Result<Vec<_>, FolderError> {
+            let suspended = |name: &TenantName| host.record(name).is_ok_and(|it| it.suspended);
+            let names = host.names()?.into_iter();
+            Ok(names.map(|name| (suspended(&name), name)).collect())
+        };
+        let listed = self.shared.pool.run(list).await;
+        let listed = listed
+            .expect("listing a folder does not panic")?
+            .into_iter();
+        let summary = |(suspended, name)| TenantSummary {
+            awake: self.shared.tenants.is_awake(&name),
+            name,
+            suspended,
+        };
+        Ok(listed.map(summary).collect())
     }
 
     /// Reads every byte of a tenant's log, beside whatever it is doing; `None` when nothing was
@@ -262,6 +284,19 @@ impl Engine {
         };
         let checked = tokio::task::spawn_blocking(check).await;
         Ok(checked.expect("checking files does not panic")?)
+    }
+
+    /// What it has done and is doing, in numbers. Cheap: it reads some hundred counters.
+    #[must_use]
+    pub fn metrics(&self) -> Figures {
+        self.shared.metrics.read()
+    }
+
+    /// What does not work just now, tenant by tenant. Reads no file: what nobody has touched since the
+    /// start is not known to be broken.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.metrics.health.health()
     }
 
     /// The bounds and times its tenants keep to.
@@ -299,7 +334,7 @@ impl Engine {
         }
     }
 
-    fn check_open(&self) -> Result<(), TenantError> {
+    pub(crate) fn check_open(&self) -> Result<(), TenantError> {
         if self.shared.closed.load(Ordering::SeqCst) {
             return Err(TenantError::ShutDown);
         }
@@ -361,6 +396,32 @@ impl Tenant {
         Ok(())
     }
 
+    /// Takes a service's request to the tenant, waking it if it sleeps. When the tenant ends before it
+    /// has decided, whoever asked is dropped.
+    pub(crate) async fn serve(&self, call: ServiceCall) -> Result<(), TenantError> {
+        self.engine.check_open()?;
+        let visit = self.engine.shared.tenants.visit(&self.name).await?;
+        let queue = match call.request {
+            // A removal waits behind no slow disk and no flood of other requests.
+            ServiceRequest::RemoveMember { .. } => &visit.address().urgent,
+            ServiceRequest::CreateRoom { .. }
+            | ServiceRequest::AddMember { .. }
+            | ServiceRequest::Publish { .. }
+            | ServiceRequest::History { .. }
+            | ServiceRequest::Members { .. }
+            | ServiceRequest::Presence { .. }
+            | ServiceRequest::Room { .. } => &visit.address().inbox,
+        };
+        let command = Command::Input(Input::Service(call));
+        if let Err(TrySendError::Full(command)) = queue.try_send(command) {
+            // Others must not wait for this tenant's address meanwhile.
+            let queue = queue.clone();
+            drop(visit);
+            let _ = queue.send(command).await;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn attach_sink(
         &self,
         identity: Identity,
@@ -411,5 +472,5 @@ impl Tenant {
 /// A session that expires `after_ms` from now.
 #[must_use]
 pub fn expiry_in_ms(after_ms: u64) -> Timestamp {
-    crate::runtime::clock::now().plus_ms(after_ms)
+    clock::now().plus_ms(after_ms)
 }

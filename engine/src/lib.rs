@@ -24,8 +24,10 @@
 //!
 //! Inside, from the pure centre outwards: [`domain`] is the contract between rules and runtime,
 //! [`tenant`] the rules of rooms, [`log`] what remembers, [`index`] and [`snapshot`] what can be rebuilt
-//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold.
+//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold for a user,
+//! [`backend`] for your own back end, [`upkeep`] what operators do. [`metrics`] counts all of it.
 
+pub mod backend;
 pub mod connection;
 pub mod domain;
 pub mod engine;
@@ -33,20 +35,25 @@ pub mod hub;
 pub mod identity;
 pub mod index;
 pub mod log;
+pub mod metrics;
 pub mod runtime;
 pub mod session;
 pub mod snapshot;
 pub mod tenant;
+pub mod upkeep;
 
 /// The vocabulary of ids, positions and frames.
 pub use homeroom_protocol as protocol;
 
 pub use self::{
+    backend::{Backend, BackendError},
     connection::{Connection, Gone},
     engine::{Config, Engine, Tenant, TenantError, TenantSummary},
-    identity::{Identity, Scopes},
+    identity::{Identity, Scopes, ServiceName},
     log::Verified,
+    metrics::{Degraded, Figures, Health, Part},
     runtime::{folder::FolderError, wake::WakeError},
     session::{Event, Events, Session},
     tenant::{Disconnection, Whom},
+    upkeep::UpkeepError,
 };

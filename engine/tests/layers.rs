@@ -158,6 +158,27 @@ fn the_hub_is_sans_io() {
 }
 
 #[test]
+fn figures_are_numbers_that_know_nobody() {
+    let outer = [
+        "crate::tenant",
+        "crate::runtime",
+        "crate::index",
+        "crate::snapshot",
+        "crate::engine",
+        "tokio",
+        "SystemTime",
+        "\nstatic ",
+        "thread_local",
+    ];
+    forbid(
+        "engine/src/metrics",
+        &[],
+        &outer,
+        "whoever does something counts it; there is no global state",
+    );
+}
+
+#[test]
 fn the_contracts_are_pure() {
     for part in ["domain.rs", "identity.rs"] {
         let code = code_of(&fs::read_to_string(root().join("engine/src").join(part)).unwrap());

@@ -155,8 +155,8 @@ impl Drop for OperationsDoor {
 impl OperationsDoor {
     async fn open(address: SocketAddr, service: &Arc<Service>) -> Result<Self, ListenError> {
         let (listener, address) = listen(address).await?;
-        let service = Arc::clone(service);
-        let listener = Listener::new(listener, Door::Operations, service, for_operators());
+        let (service, admission) = (Arc::clone(service), Admission::counting(OPERATORS_MAX));
+        let listener = Listener::new(listener, Door::Operations, service, admission);
         Ok(Self {
             address,
             accepting: tokio::spawn(async move { listener.accept_all().await }),
@@ -228,28 +228,11 @@ impl Host {
         self.service.leave();
         // It only ends; it cannot fail but by a panic, which then was logged.
         let _ = self.accepting.await;
-        let leave_within = self.drain.leave_within();
-        if !self.admission.empty_within(leave_within).await {
+        if !self.admission.empty_within(self.drain.leave_within()).await {
             tracing::warn!("some clients did not hang up after their bye");
         }
         self.operations
     }
-}
-
-/// A few seats, which are there while memory is short as well: that is when operators look in. Their
-/// descriptors are among those that are reserved.
-fn for_operators() -> Admission {
-    let settings = AdmissionSettings {
-        connections_max: OPERATORS_MAX,
-        connections_per_prefix_max: OPERATORS_MAX,
-        descriptors_reserved: 0,
-        ..AdmissionSettings::default()
-    };
-    let memory = Memory::of_system(&MemorySettings {
-        headroom_bytes: Some(0),
-        ..MemorySettings::default()
-    });
-    Admission::new(settings, Descriptors::granted(OPERATORS_MAX.into()), memory)
 }
 
 /// Listens, waiting a moment for an address that is in use.

@@ -96,28 +96,36 @@ impl Service {
     }
 
     /// Serves one TCP connection from its first byte to its last: for a listener of your own.
-    pub async fn serve(self: Arc<Self>, stream: TcpStream) {
-        self.serve_at(Door::Both, stream).await;
+    pub fn serve(self: Arc<Self>, stream: TcpStream) -> impl Future<Output = ()> + Send {
+        self.serve_at(Door::Both, stream)
     }
 
     /// Like [`serve`](Self::serve), at the limit of connections: signs of life are given, clients are
     /// told to come back.
-    pub async fn turn_away(self: Arc<Self>, stream: TcpStream) {
-        self.turn_away_at(Door::Both, stream).await;
+    pub fn turn_away(self: Arc<Self>, stream: TcpStream) -> impl Future<Output = ()> + Send {
+        self.turn_away_at(Door::Both, stream)
     }
 
-    pub(crate) async fn serve_at(self: Arc<Self>, door: Door, stream: TcpStream) {
+    pub(crate) fn serve_at(
+        self: Arc<Self>,
+        door: Door,
+        stream: TcpStream,
+    ) -> impl Future<Output = ()> + Send {
         // Boxed is what happens once: the rest is held as long as the connection lives.
-        if let Some((mut client, early)) = Box::pin(self.open(door, stream, true)).await {
-            let end = client.converse(early).await;
-            Box::pin(client.end(end)).await;
+        let opening = Box::pin(self.open(door, stream, true));
+        async move {
+            if let Some((mut client, early)) = opening.await {
+                let end = client.converse(early).await;
+                Box::pin(client.end(end)).await;
+            }
         }
     }
 
     pub(crate) async fn turn_away_at(self: Arc<Self>, door: Door, stream: TcpStream) {
+        let service = Arc::clone(&self);
         if let Some((client, _)) = self.open(door, stream, false).await {
-            let bye = Bye::new(CloseCode::Overloaded)
-                .back_after_ms(RETRY_FULL_MS + random_below(RETRY_FULL_MS));
+            let after = service.time_to_return_ms(RETRY_FULL_MS);
+            let bye = Bye::new(CloseCode::Overloaded).back_after_ms(after);
             client.end(bye.into()).await;
         }
     }
@@ -250,13 +258,9 @@ impl Service {
     fn time_to_return_ms(&self, earliest_ms: u64) -> u64 {
         let connections = self.connections() as u64;
         let spread = SPREAD_MS_MIN.max(connections * SPREAD_MS_PER_CONNECTION);
-        earliest_ms + random_below(spread)
+        // Without entropy all come back at once: worse, not wrong.
+        earliest_ms + getrandom::u64().unwrap_or(0) % spread
     }
-}
-
-/// Without entropy all come back at once: worse, not wrong.
-fn random_below(bound: u64) -> u64 {
-    getrandom::u64().unwrap_or(0) % bound
 }
 
 /// The clock, for pongs.

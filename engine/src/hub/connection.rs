@@ -10,6 +10,7 @@ use super::{
     bounds::STALL_MS,
     joined::Joined,
     pipe::{Broken, Pipe},
+    tally::Tally,
 };
 
 /// Where a connection sits in an audience.
@@ -51,6 +52,13 @@ impl Parting {
             | CloseCode::Replaced => Self::AtOnce,
         }
     }
+}
+
+/// What every use of a connection is told, and tells.
+#[derive(Debug)]
+pub(super) struct Note<'a> {
+    pub(super) now: Timestamp,
+    pub(super) tally: &'a mut Tally,
 }
 
 #[derive(Debug)]
@@ -112,10 +120,11 @@ impl Connection {
     pub(super) fn send_collected(
         &mut self,
         scratch: &mut Vec<u8>,
-        now: Timestamp,
+        note: &mut Note<'_>,
     ) -> Result<(), Broken> {
         let pushes = mem::take(&mut self.direct);
-        let sent = self.watched(now, |pipe| pipe.send(&pushes, scratch));
+        note.tally.direct += pushes.len() as u64;
+        let sent = self.watched(note, |pipe| pipe.send(&pushes, scratch));
         let mut answered = pushes.iter().filter_map(|push| push.answered()).peekable();
         if answered.peek().is_some() {
             self.gauge.take_unanswered(answered);
@@ -131,10 +140,13 @@ impl Connection {
         from: Option<usize>,
         room: Option<RoomNumber>,
         outbox_bytes_max: usize,
-        now: Timestamp,
+        note: &mut Note<'_>,
     ) -> Result<usize, Broken> {
-        let heard = self.watched(now, |pipe| pipe.hear(joined, from, room, outbox_bytes_max))?;
+        let heard = self.watched(note, |pipe| pipe.hear(joined, from, room, outbox_bytes_max))?;
+        note.tally.events += heard.events as u64;
+        note.tally.signals += (joined.signals().len() - heard.dropped) as u64;
         if heard.dropped > 0 {
+            note.tally.signals_dropped += heard.dropped as u64;
             self.dropped += heard.dropped as u64;
             self.gauge.add_dropped(heard.dropped as u64);
         }
@@ -142,15 +154,20 @@ impl Connection {
     }
 
     /// The sink takes more: writes what is queued, then how many signals were dropped meanwhile.
-    pub(super) fn drain(&mut self, scratch: &mut Vec<u8>, now: Timestamp) -> Result<(), Broken> {
-        if self.watched(now, |pipe| pipe.drain(scratch))? {
-            self.progress = now;
+    pub(super) fn drain(
+        &mut self,
+        scratch: &mut Vec<u8>,
+        note: &mut Note<'_>,
+    ) -> Result<(), Broken> {
+        if self.watched(note, |pipe| pipe.drain(scratch))? {
+            self.progress = note.now;
             self.pipe.gauge_changed();
         }
         if self.dropped > 0 && !self.pipe.is_blocked() {
             let signals = mem::take(&mut self.dropped);
             let push = Arc::new(Push::new(ServerFrame::Dropped { signals }));
-            self.watched(now, |pipe| pipe.send(&[push], scratch))?;
+            note.tally.direct += 1;
+            self.watched(note, |pipe| pipe.send(&[push], scratch))?;
         }
         Ok(())
     }
@@ -196,17 +213,18 @@ impl Connection {
         self.gauge.set_behind(self.behind > 0);
     }
 
-    /// Keeps gauge and stall clock true around a use of the pipe.
+    /// Keeps gauge, stall clock and tally true around a use of the pipe.
     fn watched<T>(
         &mut self,
-        now: Timestamp,
+        note: &mut Note<'_>,
         act: impl FnOnce(&mut Pipe) -> Result<T, Broken>,
     ) -> Result<T, Broken> {
         let queued_before = self.pipe.has_queued();
         let result = act(&mut self.pipe);
+        note.tally.bytes_written += self.pipe.take_written();
         let queued = self.pipe.has_queued();
         if !queued_before && queued {
-            self.progress = now;
+            self.progress = note.now;
         }
         if queued_before || queued {
             self.show_queued();

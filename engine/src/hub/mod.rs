@@ -19,6 +19,7 @@ mod roster;
 mod seating;
 mod shard;
 mod slots;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -31,6 +32,7 @@ pub use bounds::{
 pub use gauge::Gauge;
 pub use push::Push;
 pub use shard::{Shard, Turn};
+pub use tally::Tally;
 
 /// One awake life of one tenant: audiences of different lives never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,6 +137,9 @@ pub enum Delivery {
         /// `None`: what the code means.
         explanation: Option<Box<str>>,
     },
+    /// To a caller in this process that has no connection: the runtime lets it go when all that was
+    /// released before it has reached the shards.
+    Answer(Arc<dyn Deferred>),
     /// Ends every connection of this tenant life, like `Close`.
     CloseAll {
         /// Why.
@@ -143,6 +148,15 @@ pub enum Delivery {
         /// [`RETURN_SPREAD_MS`]. `None` where the code says not to come back.
         reconnect_after_ms: Option<u64>,
     },
+}
+
+/// Something that waits to leave, and knows its way.
+pub trait Deferred: fmt::Debug + Send + Sync {
+    /// It may leave now. Never blocks.
+    fn leave(self: Arc<Self>);
+
+    /// About how many bytes of memory it takes; for bounds, so rather too many.
+    fn weight(&self) -> usize;
 }
 
 /// Which signals replace each other.
@@ -166,6 +180,7 @@ impl Delivery {
             Self::Watch { users, .. } => {
                 users.len() * (size_of::<UserId>() + limit::USER_ID_BYTES_MAX)
             }
+            Self::Answer(answer) => answer.weight(),
             Self::Listen { .. }
             | Self::Unlisten { .. }
             | Self::Close { .. }

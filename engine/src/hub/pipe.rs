@@ -3,7 +3,7 @@
 //! A pipe that was refused something is blocked, and is left alone until its sink is said to be
 //! writable again.
 
-use std::{collections::VecDeque, io, sync::Arc};
+use std::{collections::VecDeque, io, mem, sync::Arc};
 
 use homeroom_protocol::{CloseCode, RoomNumber, ServerFrame, websocket::close_message};
 
@@ -35,9 +35,17 @@ pub(super) enum Pipe {
 
 #[derive(Debug)]
 pub(super) struct Socket {
-    sink: Box<dyn SocketSink>,
+    flow: Flow,
     outbox: Outbox,
+}
+
+/// What goes into a sink.
+#[derive(Debug)]
+struct Flow {
+    sink: Box<dyn SocketSink>,
     blocked: bool,
+    /// Bytes the sink took and nobody has counted yet.
+    written: u64,
 }
 
 #[derive(Debug)]
@@ -53,9 +61,12 @@ impl Pipe {
     pub(super) fn new(sink: Sink) -> Self {
         match sink {
             Sink::Socket(sink) => Self::Socket(Socket {
-                sink,
+                flow: Flow {
+                    sink,
+                    blocked: false,
+                    written: 0,
+                },
                 outbox: Outbox::default(),
-                blocked: false,
             }),
             Sink::Session(sink) => Self::Session(Session {
                 sink,
@@ -73,7 +84,7 @@ impl Pipe {
     /// Whether the sink refused something and has not said since that it takes more.
     pub(super) const fn is_blocked(&self) -> bool {
         match self {
-            Self::Socket(socket) => socket.blocked,
+            Self::Socket(socket) => socket.flow.blocked,
             Self::Session(session) => session.blocked,
         }
     }
@@ -91,6 +102,14 @@ impl Pipe {
         match self {
             Self::Socket(socket) => (socket.outbox.bytes(), socket.outbox.direct_bytes()),
             Self::Session(session) => (session.parked_bytes, session.parked_bytes),
+        }
+    }
+
+    /// Bytes written since this was last asked.
+    pub(super) const fn take_written(&mut self) -> u64 {
+        match self {
+            Self::Socket(socket) => mem::replace(&mut socket.flow.written, 0),
+            Self::Session(_) => 0,
         }
     }
 
@@ -169,7 +188,7 @@ impl Pipe {
     /// Replies were counted, or counted bytes are gone.
     pub(super) fn gauge_changed(&mut self) {
         match self {
-            Self::Socket(socket) => socket.sink.gauge_changed(),
+            Self::Socket(socket) => socket.flow.sink.gauge_changed(),
             Self::Session(_) => {}
         }
     }
@@ -179,7 +198,7 @@ impl Pipe {
         match self {
             Self::Socket(socket) => {
                 socket.say_bye(bye, code);
-                socket.sink.close(code);
+                socket.flow.sink.close(code);
             }
             Self::Session(session) => {
                 // A session without room for its bye still learns the code from the close.
@@ -192,27 +211,30 @@ impl Pipe {
     /// Closes without a word.
     pub(super) fn close(&mut self, code: CloseCode) {
         match self {
-            Self::Socket(socket) => socket.sink.close(code),
+            Self::Socket(socket) => socket.flow.sink.close(code),
             Self::Session(session) => session.sink.close(code),
         }
     }
 }
 
-impl Socket {
+impl Flow {
     /// One write; how many bytes the sink took. Fewer than given means blocked.
-    fn write(sink: &mut dyn SocketSink, blocked: &mut bool, bytes: &[u8]) -> Result<usize, Broken> {
-        let taken = match sink.try_write(bytes) {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
+        let taken = match self.sink.try_write(bytes) {
             Ok(taken) => taken.min(bytes.len()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Err(Broken),
         };
-        *blocked = taken < bytes.len();
+        self.blocked = taken < bytes.len();
+        self.written += taken as u64;
         Ok(taken)
     }
+}
 
+impl Socket {
     fn send(&mut self, pushes: &[Arc<Push>], scratch: &mut Vec<u8>) -> Result<(), Broken> {
         let mut rest = pushes;
-        while !self.blocked && !rest.is_empty() {
+        while !self.flow.blocked && !rest.is_empty() {
             let (group, later) = rest.split_at(group_of(rest));
             let bytes = if let [push] = group {
                 push.wire()
@@ -223,7 +245,7 @@ impl Socket {
                 }
                 &scratch[..]
             };
-            let mut taken = Self::write(self.sink.as_mut(), &mut self.blocked, bytes)?;
+            let mut taken = self.flow.write(bytes)?;
             for push in group {
                 let written = taken.min(push.wire().len());
                 taken -= written;
@@ -248,7 +270,7 @@ impl Socket {
         let all = from.map_or(0, |from| joined.events().len() - from);
         let events_end = joined.events_end();
         let start = from.map_or(events_end, |from| joined.start_of(from));
-        if self.blocked {
+        if self.flow.blocked {
             let events = if self.outbox.weight() < outbox_bytes_max {
                 let slice = joined.bytes().slice(start..events_end);
                 self.outbox.push(slice, 0, lane);
@@ -265,8 +287,8 @@ impl Socket {
         if bytes.is_empty() {
             return Ok(Heard::default());
         }
-        let taken = Self::write(self.sink.as_mut(), &mut self.blocked, bytes)?;
-        if !self.blocked {
+        let taken = self.flow.write(bytes)?;
+        if !self.flow.blocked {
             return Ok(Heard {
                 events: all,
                 dropped: 0,
@@ -283,11 +305,11 @@ impl Socket {
     }
 
     fn drain(&mut self, scratch: &mut Vec<u8>) -> Result<bool, Broken> {
-        self.blocked = false;
+        self.flow.blocked = false;
         let mut progress = false;
-        while !self.blocked && !self.outbox.is_empty() {
+        while !self.flow.blocked && !self.outbox.is_empty() {
             let bytes = self.outbox.gather(scratch);
-            let taken = Self::write(self.sink.as_mut(), &mut self.blocked, bytes)?;
+            let taken = self.flow.write(bytes)?;
             progress |= taken > 0;
             self.outbox.advance(taken);
         }
@@ -296,7 +318,7 @@ impl Socket {
 
     fn say_bye(&mut self, bye: &Arc<Push>, code: CloseCode) {
         let mut scratch = Vec::new();
-        if self.drain(&mut scratch).is_err() || self.blocked {
+        if self.drain(&mut scratch).is_err() || self.flow.blocked {
             return;
         }
         scratch.clear();
@@ -307,7 +329,7 @@ impl Socket {
         };
         scratch.extend_from_slice(&close_message(code.number(), why));
         // What does not fit is not said: the close code of the sink says it again.
-        let _ = Self::write(self.sink.as_mut(), &mut self.blocked, &scratch);
+        let _ = self.flow.write(&scratch);
     }
 }
 

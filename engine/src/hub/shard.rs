@@ -16,10 +16,13 @@ use homeroom_protocol::{CloseCode, ConnectionId, Timestamp};
 
 use super::{
     Delivery, Gauge, Need, Push, Sink, TenantLife,
-    bounds::{COLLECTED_BYTES_MAX, LISTENERS_PER_CALL, PAGES_PER_CONNECTION_MAX},
-    connection::Connection,
+    bounds::{
+        COLLECTED_BYTES_MAX, DIRECT_LANE_BYTES_MAX, LISTENERS_PER_CALL, PAGES_PER_CONNECTION_MAX,
+    },
+    connection::{Connection, Note},
     roster::{Cursor, CursorState, Stamp},
     seating::Seating,
+    tally::Tally,
     turn::{Job, PageRead, Work},
 };
 
@@ -58,6 +61,10 @@ pub struct Shard {
     stalled: Vec<ConnectionId>,
     ended: Vec<Need>,
     scratch: Vec<u8>,
+    tally: Tally,
+    /// Turns that were begun.
+    turns: u64,
+    outbox_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -65,6 +72,15 @@ struct Goodbye {
     connection: ConnectionId,
     code: CloseCode,
     bye: Arc<Push>,
+}
+
+/// Why a shard ends a connection by its own rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// It took no byte for too long, or let its replies pile up.
+    TooSlow,
+    /// Its sink failed.
+    Broken,
 }
 
 impl Shard {
@@ -88,6 +104,9 @@ impl Shard {
             stalled: Vec::new(),
             ended: Vec::new(),
             scratch: Vec::new(),
+            tally: Tally::default(),
+            turns: 0,
+            outbox_bytes: 0,
         }
     }
 
@@ -100,16 +119,43 @@ impl Shard {
         gauge: Arc<Gauge>,
     ) {
         self.detach(connection);
-        self.seating
-            .add(Connection::new(tenant, connection, sink, gauge));
+        let connection = Connection::new(tenant, connection, sink, gauge);
+        self.tally.attached(connection.pipe.is_socket());
+        self.seating.add(connection);
     }
 
-    /// Forgets a connection whose socket is gone, without a word to it or to the tenant.
-    pub fn detach(&mut self, connection: ConnectionId) {
-        if let Some(slot) = self.seating.slot(connection) {
-            self.unseat(slot);
-            self.seating.remove(slot);
-        }
+    /// Forgets a connection whose socket is gone, without a word to it or to the tenant; whether it was
+    /// there.
+    pub fn detach(&mut self, connection: ConnectionId) -> bool {
+        let Some(slot) = self.seating.slot(connection) else {
+            return false;
+        };
+        self.unseat(slot);
+        self.forget(slot).is_some()
+    }
+
+    /// What happened since this was last called.
+    pub fn take_tally(&mut self) -> Tally {
+        mem::take(&mut self.tally)
+    }
+
+    /// Turns that were begun so far. What is delivered while turn `n` is the last one is written by turn
+    /// `n + 1`, which begins when turn `n` is written to its end.
+    #[must_use]
+    pub const fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// Bytes queued for all connections together, as they were at the last [`tick`](Self::tick).
+    #[must_use]
+    pub const fn outbox_bytes(&self) -> usize {
+        self.outbox_bytes
+    }
+
+    /// Connections that had something queued at the last [`tick`](Self::tick).
+    #[must_use]
+    pub const fn stalled(&self) -> usize {
+        self.stalled.len()
     }
 
     /// Collects a delivery of a tenant. What concerns a connection that is gone, or is another
@@ -168,6 +214,7 @@ impl Shard {
                 let bye = collect::bye(code, reconnect_after_ms, explanation);
                 self.close(tenant, connection, code, bye);
             }
+            Delivery::Answer(answer) => answer.leave(),
             Delivery::CloseAll {
                 code,
                 reconnect_after_ms,
@@ -204,7 +251,11 @@ impl Shard {
         if found.closing {
             return;
         }
-        if found.drain(&mut self.scratch, now).is_err() {
+        let mut note = Note {
+            now,
+            tally: &mut self.tally,
+        };
+        if (found.drain(&mut self.scratch, &mut note)).is_err() {
             self.end(slot);
             return;
         }
@@ -252,6 +303,7 @@ impl Shard {
     /// came empty.
     pub fn tick(&mut self, now: Timestamp, needs: &mut Vec<Need>) {
         let mut stalled = mem::take(&mut self.stalled);
+        let mut outbox_bytes = 0;
         stalled.retain(|&connection| {
             let Some(slot) = self.seating.slot(connection) else {
                 return false;
@@ -260,13 +312,15 @@ impl Shard {
                 return false;
             };
             if found.is_stalled(now) {
-                self.end(slot);
+                self.cut(slot, Cut::TooSlow);
                 return false;
             }
+            outbox_bytes += found.pipe.queued_bytes().0;
             found.listed_as_stalled = found.pipe.has_queued();
             found.listed_as_stalled
         });
         self.stalled.append(&mut stalled);
+        self.outbox_bytes = outbox_bytes;
         for connection in mem::take(&mut self.page_waiters) {
             self.wake_waiters(connection);
         }
@@ -301,10 +355,29 @@ impl Shard {
         }
     }
 
-    /// Ends a connection by the shard's own rules.
+    /// Ends a connection whose sink failed, or whose replies passed their bound.
     fn end(&mut self, slot: u32) {
+        let replies = (self.seating.connections.get(slot))
+            .map_or(0, |connection| connection.pipe.queued_bytes().1);
+        let cause = if replies > DIRECT_LANE_BYTES_MAX {
+            Cut::TooSlow
+        } else {
+            Cut::Broken
+        };
+        self.cut(slot, cause);
+    }
+
+    /// Ends a connection by the shard's own rules.
+    fn cut(&mut self, slot: u32, cause: Cut) {
         self.unseat(slot);
-        if let Some(mut connection) = self.seating.remove(slot) {
+        if let Some(mut connection) = self.forget(slot) {
+            match cause {
+                Cut::TooSlow => {
+                    self.tally.slow_readers_cut += 1;
+                    self.tally.closed(CloseCode::TooSlow);
+                }
+                Cut::Broken => self.tally.broken += 1,
+            }
             connection.pipe.close(CloseCode::TooSlow);
             // A connection that was told to close is known to be gone.
             if !connection.closing {
@@ -314,6 +387,13 @@ impl Shard {
                 });
             }
         }
+    }
+
+    /// Lets go of a connection that has left its seats.
+    fn forget(&mut self, slot: u32) -> Option<Connection> {
+        let connection = self.seating.remove(slot)?;
+        self.tally.ended(connection.pipe.is_socket());
+        Some(connection)
     }
 
     /// Takes a connection out of every audience, in as many steps as it has seats.

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     domain::{Domain, HistoryError},
     log::{Log, LogPosition, ReadError, Record},
+    metrics::{Part, Watch},
 };
 
 /// Most records in one write to the index. sled is fastest between 128 and 256, and a write holds a
@@ -40,6 +41,9 @@ pub struct Indexer<D: Domain> {
     slot: Arc<Slot>,
     /// Whether the last question came to nothing because of the index.
     is_failing: AtomicBool,
+    watch: Option<Watch>,
+    /// The watch was told that it is degraded, in this life or one before.
+    is_degraded: AtomicBool,
 }
 
 /// Why a try came to nothing.
@@ -65,7 +69,17 @@ impl<D: Domain> Indexer<D> {
             place,
             slot: Slot::new(cache),
             is_failing: AtomicBool::new(false),
+            watch: None,
+            is_degraded: AtomicBool::new(false),
         }
+    }
+
+    /// Tells `watch` when it is rebuilt, when it cannot be used, and when it works again.
+    #[must_use]
+    pub fn watched(mut self, watch: Watch) -> Self {
+        self.is_degraded = AtomicBool::new(watch.is_failing(Part::Index));
+        self.watch = Some(watch);
+        self
     }
 
     /// Takes in the log at least up to `durable`; returns how far the index has come.
@@ -118,6 +132,10 @@ impl<D: Domain> Indexer<D> {
                 && error.fault == IndexFault::Damaged
             {
                 self.tell(error, "the index is set aside and rebuilt");
+                self.degrade(&format!("{error}; it is set aside and rebuilt"));
+                if let Some(watch) = &self.watch {
+                    watch.rebuilds_index();
+                }
                 held.close();
                 result = caught(&self.name, || self.place.set_aside())
                     .map_err(Trouble::Index)
@@ -136,11 +154,17 @@ impl<D: Domain> Indexer<D> {
         match result {
             Ok(value) => {
                 self.is_failing.store(false, Ordering::Relaxed);
+                if self.is_degraded.swap(false, Ordering::Relaxed)
+                    && let Some(watch) = &self.watch
+                {
+                    watch.works(Part::Index);
+                }
                 Ok(value)
             }
             Err(Trouble::History(error)) => Err(error),
             Err(Trouble::Index(error)) => {
                 self.tell(&error, "the index cannot be used");
+                self.degrade(&error.to_string());
                 self.is_failing.store(true, Ordering::Relaxed);
                 match error.fault {
                     IndexFault::Damaged | IndexFault::Unavailable => held.close(),
@@ -148,6 +172,13 @@ impl<D: Domain> Indexer<D> {
                 }
                 Err(HistoryError::Unreadable)
             }
+        }
+    }
+
+    fn degrade(&self, what: &str) {
+        if let Some(watch) = &self.watch {
+            self.is_degraded.store(true, Ordering::Relaxed);
+            watch.fails(Part::Index, what);
         }
     }
 

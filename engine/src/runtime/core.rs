@@ -93,6 +93,12 @@ impl<D: Domain> Core<D> {
         }
     }
 
+    /// Inputs that wait for an answer, or behind one.
+    #[must_use]
+    pub fn undecided(&self) -> usize {
+        self.asked.len() + self.lanes.count()
+    }
+
     /// The answer to a question; the inputs that waited behind it follow with
     /// [`resume`](Self::resume).
     pub fn answered(
@@ -131,7 +137,7 @@ impl<D: Domain> Core<D> {
     pub fn appended(&mut self, appended: Appended) -> Result<(), Misplaced> {
         let durable = self.commits.finish(appended)?;
         self.storage = storage_of(appended.space);
-        self.held.release(durable, &mut self.effects);
+        self.release(durable);
         Ok(())
     }
 
@@ -187,6 +193,13 @@ impl<D: Domain> Core<D> {
         self.has_room() && !self.lanes.is_full() && self.asked.len() < QUESTIONS_MAX
     }
 
+    /// Whether it takes what goes out of turn: that has as much room again, so that it need not wait
+    /// where everything else does.
+    #[must_use]
+    pub fn takes_urgent(&self) -> bool {
+        !self.held.is_overfull()
+    }
+
     fn has_room(&self) -> bool {
         !self.commits.is_full() && !self.held.is_full()
     }
@@ -209,6 +222,11 @@ impl<D: Domain> Core<D> {
     /// Whether nobody is connected.
     pub fn is_idle(&self) -> bool {
         self.domain.is_idle()
+    }
+
+    /// How many rooms its domain has.
+    pub fn rooms_count(&self) -> usize {
+        self.domain.rooms_count()
     }
 
     /// Everything up to here is durable.
@@ -276,7 +294,13 @@ impl<D: Domain> Core<D> {
         for effect in out.held {
             self.held.push(tail, D::weight(&effect), effect);
         }
-        self.held.release(self.commits.durable(), &mut self.effects);
+        self.release(self.commits.durable());
+    }
+
+    fn release(&mut self, durable: LogPosition) {
+        let (domain, effects) = (&self.domain, &mut self.effects);
+        self.held
+            .release(durable, |effect| effects.extend(domain.release(effect)));
     }
 
     fn moment(&self, env: &mut impl Environment) -> Moment {

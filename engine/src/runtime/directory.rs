@@ -14,14 +14,22 @@ use std::{
 
 use dashmap::DashMap;
 use homeroom_protocol::TenantName;
-use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, mpsc, oneshot},
+    time::Instant,
+};
 use tracing::{Instrument, info_span};
 
 use super::{
     pool::Pool,
     writer::{Awake, Bed, Command, Habits, INBOX_MAX, Outlet, URGENT_MAX, Writer},
 };
-use crate::{domain::Domain, hub::TenantLife};
+use crate::{
+    domain::Domain,
+    hub::TenantLife,
+    log::Log,
+    metrics::{Metrics, Watch},
+};
 
 /// Makes what a tenant of one kind needs to be awake.
 pub(crate) trait Host<D: Domain>: fmt::Debug + Send + Sync + 'static {
@@ -52,6 +60,7 @@ struct Shared<D: Domain, H> {
     host: Arc<H>,
     pool: Pool,
     habits: Habits,
+    metrics: Arc<Metrics>,
     lives: AtomicU64,
     closed: AtomicBool,
 }
@@ -67,6 +76,8 @@ pub(crate) struct Address<D: Domain> {
     pub(crate) inbox: mpsc::Sender<Command<D>>,
     /// For what must not wait behind a slow disk: revocations, and the end.
     pub(crate) urgent: mpsc::Sender<Command<D>>,
+    /// For reading beside the writer.
+    pub(crate) log: Arc<dyn Log>,
 }
 
 impl<D: Domain> Clone for Address<D> {
@@ -75,6 +86,7 @@ impl<D: Domain> Clone for Address<D> {
             life: self.life,
             inbox: self.inbox.clone(),
             urgent: self.urgent.clone(),
+            log: Arc::clone(&self.log),
         }
     }
 }
@@ -91,6 +103,32 @@ impl<D: Domain> Visit<D> {
     }
 }
 
+/// Holds a tenant as it is, awake or asleep: while it lives, nobody wakes it. Make it short.
+#[derive(Debug)]
+pub(crate) struct Hold<D: Domain> {
+    slot: Locked<D>,
+}
+
+impl<D: Domain> Hold<D> {
+    /// The log of an awake tenant, to be read beside its writer.
+    pub(crate) fn log(&self) -> Option<Arc<dyn Log>> {
+        let address = self.slot.as_ref().filter(|address| is_up(address));
+        address.map(|address| Arc::clone(&address.log))
+    }
+
+    /// Has an awake tenant finish, snapshot, seal and end. Returns the life that ended.
+    pub(crate) async fn put_to_bed(&mut self) -> Option<TenantLife> {
+        let address = self.slot.clone()?;
+        let (told, end) = oneshot::channel();
+        // Refused when it has ended already.
+        let _ = address.urgent.send(Command::Close(told)).await;
+        let _ = end.await;
+        address.inbox.closed().await;
+        *self.slot = None;
+        Some(address.life)
+    }
+}
+
 /// Why a tenant cannot be visited.
 #[derive(Debug)]
 pub(crate) enum VisitError<E> {
@@ -101,12 +139,13 @@ pub(crate) enum VisitError<E> {
 }
 
 impl<D: Domain, H: Host<D>> Directory<D, H> {
-    pub(crate) fn new(host: Arc<H>, pool: Pool, habits: Habits) -> Self {
+    pub(crate) fn new(host: Arc<H>, pool: Pool, habits: Habits, metrics: Arc<Metrics>) -> Self {
         let shared = Shared {
             slots: DashMap::new(),
             host,
             pool,
             habits,
+            metrics,
             lives: AtomicU64::new(1),
             closed: AtomicBool::new(false),
         };
@@ -154,6 +193,22 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
         }
     }
 
+    /// Holds a tenant as it is; `None` when the directory is closed.
+    pub(crate) async fn hold(&self, tenant: &TenantName) -> Option<Hold<D>> {
+        let slot = Arc::clone(&self.shared.slots.entry(tenant.clone()).or_default());
+        let slot = slot.lock_owned().await;
+        let closed = self.shared.closed.load(Ordering::SeqCst);
+        (!closed).then_some(Hold { slot })
+    }
+
+    /// Lets go of a tenant that is gone: nothing of it stays here, unless somebody waits for it.
+    pub(crate) fn forget(&self, tenant: &TenantName, hold: Hold<D>) {
+        // The map's and the hold's: nobody else can come by another, the map is locked meanwhile.
+        let unused = |_: &TenantName, slot: &Slot<D>| Arc::strong_count(slot) == 2;
+        self.shared.slots.remove_if(tenant, unused);
+        drop(hold);
+    }
+
     /// Puts every awake tenant to bed: all that was taken is on disk and sealed afterwards, and no
     /// tenant wakes again. Returns the lives that ended. May be called again, and then waits as well.
     pub(crate) async fn close(&self) -> Vec<TenantLife> {
@@ -198,11 +253,17 @@ impl<D: Domain, H: Host<D>> Shared<D, H> {
         *slot = None;
         let life = TenantLife(self.lives.fetch_add(1, Ordering::Relaxed));
         let (host, name) = (Arc::clone(&self.host), tenant.clone());
+        let started = Instant::now();
         let awake = self.pool.run(move || host.wake(&name)).await;
         let awake = match awake {
-            Ok(awake) => awake?,
+            Ok(Ok(awake)) => awake,
+            Ok(Err(error)) => {
+                self.metrics.did_not_wake();
+                return Err(error);
+            }
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
+        let log = Arc::clone(&awake.stores.log);
         let (inbox, inputs) = mpsc::channel(INBOX_MAX);
         let (urgent, urgents) = mpsc::channel(URGENT_MAX);
         let bed = SlotBed {
@@ -212,13 +273,16 @@ impl<D: Domain, H: Host<D>> Shared<D, H> {
             tenant: tenant.clone(),
         };
         let outlet = self.host.outlet(life);
-        let writer = Writer::new(awake, outlet, bed, self.habits, self.pool.clone());
+        self.metrics.woke(started.elapsed());
+        let watch = Watch::new(Arc::clone(&self.metrics), tenant.clone());
+        let writer = Writer::new(awake, outlet, bed, self.habits, self.pool.clone(), watch);
         let span = info_span!("tenant", tenant = %tenant);
         tokio::spawn(writer.run(inputs, urgents).instrument(span));
         *slot = Some(Address {
             life,
             inbox,
             urgent,
+            log,
         });
         Ok(slot)
     }

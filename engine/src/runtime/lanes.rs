@@ -53,6 +53,12 @@ impl<I> Lanes<I> {
         next
     }
 
+    /// Inputs that wait.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
     /// Whether they are at their bound.
     #[must_use]
     pub const fn is_full(&self) -> bool {

@@ -4,12 +4,14 @@
 //! simulator drives the very code that ships. They, the writer and the directory work for any
 //! [`Domain`](crate::domain::Domain); what rooms need beyond that is in `rooms` and `shards`.
 
+pub(crate) mod aside;
 pub(crate) mod clock;
 pub mod core;
 pub(crate) mod directory;
 pub(crate) mod folder;
 pub mod group_commit;
 pub mod held;
+pub mod journey;
 pub mod lanes;
 pub(crate) mod pool;
 pub(crate) mod rooms;

@@ -9,7 +9,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use homeroom_protocol::{CloseCode, ConnectionId};
@@ -21,13 +21,15 @@ use tokio::{
     },
     time::MissedTickBehavior,
 };
+use tracing::Span;
 
 use super::{
-    clock,
+    clock, journey,
     writer::{Command, Outlet},
 };
 use crate::{
     hub::{Delivery, Gauge, Need, Shard, Sink, TenantLife},
+    metrics::Metrics,
     tenant::{Disconnection, Input, Tenant},
 };
 
@@ -55,6 +57,7 @@ pub(crate) enum ShardInput {
     /// The socket is gone; the tenant knows.
     Detach {
         connection: ConnectionId,
+        how: Disconnection,
     },
     /// The socket or session has room again.
     Writable {
@@ -70,9 +73,18 @@ pub(crate) enum ShardInput {
         life: TenantLife,
         deliveries: Vec<Delivery>,
         share: OwnedSemaphorePermit,
+        handed: Handed,
     },
     /// Answered when all that came before has been written, or left to sockets that take no more.
     Flush(oneshot::Sender<()>),
+}
+
+/// When a release was handed over.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    at: Instant,
+    /// For each request that is traced and led to some of it.
+    spans: Vec<Span>,
 }
 
 /// A new connection.
@@ -89,6 +101,7 @@ pub(crate) struct Attach {
 #[derive(Debug, Clone)]
 pub(crate) struct Shards {
     inboxes: Arc<[ShardInbox]>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug)]
@@ -99,18 +112,23 @@ struct ShardInbox {
 
 impl Shards {
     /// Starts `count` shards; they end when the last handle is dropped.
-    pub(crate) fn start(count: usize, outbox_bytes_max: usize) -> Self {
+    pub(crate) fn start(count: usize, outbox_bytes_max: usize, metrics: Arc<Metrics>) -> Self {
         let inboxes = (0..count.max(1))
             .map(|_| {
                 let (sender, inputs) = mpsc::channel(INBOX_MAX);
-                tokio::spawn(ShardTask::new(outbox_bytes_max).run(inputs));
+                let task = ShardTask::new(outbox_bytes_max, Arc::clone(&metrics));
+                tokio::spawn(task.run(inputs));
                 ShardInbox {
                     inputs: sender,
                     bytes: Arc::new(Semaphore::new(INBOX_BYTES_MAX as usize)),
                 }
             })
             .collect();
-        Self { inboxes }
+        Self { inboxes, metrics }
+    }
+
+    pub(crate) const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Tells the shard of a connection. Does nothing once the engine is gone.
@@ -130,7 +148,7 @@ impl Shards {
             reconnect_after_ms,
         };
         HubOutlet::new(self.clone(), life)
-            .deliver(vec![close])
+            .deliver(vec![close], Vec::new())
             .await;
     }
 
@@ -167,11 +185,19 @@ impl HubOutlet {
         Self { shards, life }
     }
 
-    async fn send(&self, shard: usize, deliveries: Vec<Delivery>) {
+    async fn send(&self, shard: usize, deliveries: Vec<Delivery>, followed: &[Span]) {
         if deliveries.is_empty() {
             return;
         }
         let inbox = &self.shards.inboxes[shard];
+        // The wait for room counts: it is part of what a listener waits for.
+        let spans = followed.iter();
+        let handed = Handed {
+            at: Instant::now(),
+            spans: spans
+                .map(|request| journey::fan_out(request, shard, deliveries.len()))
+                .collect(),
+        };
         let weight: usize = deliveries.iter().map(Delivery::weight).sum();
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
         let share = Arc::clone(&inbox.bytes)
@@ -182,16 +208,38 @@ impl HubOutlet {
             life: self.life,
             deliveries,
             share,
+            handed,
         };
         let _ = inbox.inputs.send(input).await;
     }
 }
 
 impl Outlet<Tenant> for HubOutlet {
-    async fn deliver(&mut self, effects: Vec<Delivery>) {
+    async fn deliver(&mut self, mut effects: Vec<Delivery>, followed: Vec<Span>) {
+        let is_answer = |effect: &mut Delivery| matches!(effect, Delivery::Answer(_));
+        let answers: Vec<_> = effects.extract_if(.., is_answer).collect();
+        self.deliver_to_shards(effects, &followed).await;
+        // After the shards were told: who hears that a membership ended finds it ended.
+        for answer in answers {
+            if let Delivery::Answer(answer) = answer {
+                answer.leave();
+            }
+        }
+    }
+
+    async fn abandon(&mut self) {
+        let after = Some(RECONNECT_AFTER_FAILURE_MS);
+        self.shards
+            .close_all(self.life, CloseCode::TenantRestarted, after)
+            .await;
+    }
+}
+
+impl HubOutlet {
+    async fn deliver_to_shards(&self, effects: Vec<Delivery>, followed: &[Span]) {
         let count = self.shards.inboxes.len();
         if count == 1 {
-            return self.send(0, effects).await;
+            return self.send(0, effects, followed).await;
         }
         let mut batches: Vec<Vec<Delivery>> = vec![Vec::new(); count];
         for effect in effects {
@@ -203,15 +251,8 @@ impl Outlet<Tenant> for HubOutlet {
             }
         }
         for (shard, batch) in batches.into_iter().enumerate() {
-            self.send(shard, batch).await;
+            self.send(shard, batch, followed).await;
         }
-    }
-
-    async fn abandon(&mut self) {
-        let after = Some(RECONNECT_AFTER_FAILURE_MS);
-        self.shards
-            .close_all(self.life, CloseCode::TenantRestarted, after)
-            .await;
     }
 }
 
@@ -227,7 +268,10 @@ const fn receiver(delivery: &Delivery) -> Option<ConnectionId> {
         | Delivery::Watch { connection, .. }
         | Delivery::Page { connection, .. }
         | Delivery::Close { connection, .. } => Some(*connection),
-        Delivery::Event { .. } | Delivery::Signal { .. } | Delivery::CloseAll { .. } => None,
+        Delivery::Event { .. }
+        | Delivery::Signal { .. }
+        | Delivery::CloseAll { .. }
+        | Delivery::Answer(_) => None,
     }
 }
 
@@ -239,16 +283,23 @@ struct ShardTask {
     unsent: VecDeque<Need>,
     /// One for each shutdown under way.
     flushing: Vec<oneshot::Sender<()>>,
+    metrics: Arc<Metrics>,
+    fan_out: FanOut,
+    /// Bytes and connections, as last told.
+    queued: (u64, u64),
 }
 
 impl ShardTask {
-    fn new(outbox_bytes_max: usize) -> Self {
+    fn new(outbox_bytes_max: usize, metrics: Arc<Metrics>) -> Self {
         Self {
             shard: Shard::new(outbox_bytes_max),
             tenants: HashMap::new(),
             needs: Vec::new(),
             unsent: VecDeque::new(),
             flushing: Vec::new(),
+            metrics,
+            fan_out: FanOut::default(),
+            queued: (0, 0),
         }
     }
 
@@ -262,6 +313,9 @@ impl ShardTask {
                 biased;
                 _ = tick.tick() => {
                     self.shard.tick(clock::now(), &mut self.needs);
+                    let queued = (self.shard.outbox_bytes() as u64, self.shard.stalled() as u64);
+                    self.metrics.queued(self.queued, queued);
+                    self.queued = queued;
                     self.tenants.retain(|_, inbox| inbox.upgrade().is_some_and(|inbox| !inbox.is_closed()));
                 }
                 count = inbox.recv_many(&mut inputs, INPUTS_PER_TURN), if !self.shard.is_full() => {
@@ -276,6 +330,8 @@ impl ShardTask {
                 self.take(input);
             }
             more = self.shard.end_turn(clock::now(), &mut self.needs).more;
+            self.metrics.take_in(&self.shard.take_tally());
+            self.fan_out.turned(self.shard.turns(), more, &self.metrics);
             self.send_needs();
             if !more {
                 for flushed in self.flushing.drain(..) {
@@ -299,7 +355,11 @@ impl ShardTask {
                 self.tenants.insert(life, tenant.downgrade());
                 self.shard.attach(life, connection, sink, gauge);
             }
-            ShardInput::Detach { connection } => self.shard.detach(connection),
+            ShardInput::Detach { connection, how } => {
+                if self.shard.detach(connection) {
+                    self.metrics.gone(how == Disconnection::Clean);
+                }
+            }
             ShardInput::Writable { connection } => {
                 self.shard.writable(connection, clock::now());
             }
@@ -312,11 +372,13 @@ impl ShardTask {
                 life,
                 deliveries,
                 share,
+                handed,
             } => {
                 for delivery in deliveries {
                     self.shard.deliver(life, delivery);
                 }
                 drop(share);
+                self.fan_out.collected(handed);
             }
             ShardInput::Flush(flushed) => self.flushing.push(flushed),
         }
@@ -334,6 +396,48 @@ impl ShardTask {
             if let Err(TrySendError::Full(_)) = tenant.try_send(Command::Input(input)) {
                 self.unsent.push_back(need);
             }
+        }
+    }
+}
+
+/// Releases of one turn that are measured; what comes on top is not.
+const MEASURED_PER_TURN_MAX: usize = 512;
+
+/// How long releases take until they are written: those that are being collected, and those of the turn
+/// that is being written.
+#[derive(Debug, Default)]
+struct FanOut {
+    collecting: Vec<Handed>,
+    writing: Vec<Handed>,
+    turns: u64,
+}
+
+impl FanOut {
+    fn collected(&mut self, handed: Handed) {
+        if self.collecting.len() < MEASURED_PER_TURN_MAX {
+            self.collecting.push(handed);
+        }
+    }
+
+    /// The shard has worked; it has begun so many turns in all, and may have more to write.
+    fn turned(&mut self, turns: u64, more: bool, metrics: &Metrics) {
+        if turns == self.turns && more {
+            return;
+        }
+        let now = Instant::now();
+        // With a release its spans end.
+        let measure = |handed: Handed| {
+            drop(handed.spans);
+            metrics.fanned_out(now.saturating_duration_since(handed.at));
+        };
+        self.writing.drain(..).for_each(measure);
+        if turns != self.turns {
+            self.turns = turns;
+            std::mem::swap(&mut self.collecting, &mut self.writing);
+        }
+        if !more {
+            self.writing.drain(..).for_each(measure);
+            self.collecting.drain(..).for_each(measure);
         }
     }
 }
@@ -439,7 +543,8 @@ mod tests {
         const LISTENERS: usize = 3_000;
         const EVENTS: usize = 2_000;
         let eaten = Eats::default();
-        let mut task = ShardTask::new(256 * 1024);
+        let metrics = Metrics::new(clock::now);
+        let mut task = ShardTask::new(256 * 1024, Arc::clone(&metrics));
         crowd(&mut task, &eaten, LISTENERS as u64);
         let (sender, inputs) = mpsc::channel(INBOX_MAX);
         let bytes = Arc::new(Semaphore::new(INBOX_BYTES_MAX as usize));
@@ -449,6 +554,7 @@ mod tests {
         };
         let shards = Shards {
             inboxes: Arc::new([inbox]),
+            metrics,
         };
         let _open = shards.clone();
         let released = Arc::new(AtomicUsize::new(0));
@@ -456,7 +562,7 @@ mod tests {
             let (mut outlet, released) = (HubOutlet::new(shards, LIFE), Arc::clone(&released));
             async move {
                 for seq in 1..=EVENTS as u64 {
-                    outlet.deliver(vec![event(seq)]).await;
+                    outlet.deliver(vec![event(seq)], Vec::new()).await;
                     released.fetch_add(TEXT_BYTES, Ordering::Relaxed);
                 }
             }
@@ -487,12 +593,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_release_larger_than_an_inbox_goes_through() {
-        let shards = Shards::start(1, 256 * 1024);
+        let shards = Shards::start(1, 256 * 1024, Metrics::new(clock::now));
         let mut outlet = HubOutlet::new(shards, LIFE);
         let events = INBOX_BYTES_MAX as usize / TEXT_BYTES;
         for _ in 0..3 {
             outlet
-                .deliver((1..=events as u64).map(event).collect())
+                .deliver((1..=events as u64).map(event).collect(), Vec::new())
                 .await;
         }
     }

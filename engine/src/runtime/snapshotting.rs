@@ -13,6 +13,7 @@ use super::{
 use crate::{
     domain::{Domain, SectionId},
     log::LogPosition,
+    metrics::{Part, Watch},
     snapshot::SnapshotStore,
 };
 
@@ -52,17 +53,23 @@ pub(crate) struct Snapshotting {
     /// The last one was not written: what it was to hold is in no file, so the next one holds all.
     rewrite_all: bool,
     progress: Progress,
+    watch: Watch,
 }
 
 impl Snapshotting {
     /// `newest` is the position of the snapshot the tenant woke from; without a store it does nothing.
-    pub(crate) const fn new(store: Option<SnapshotStore>, newest: LogPosition) -> Self {
+    pub(crate) const fn new(
+        store: Option<SnapshotStore>,
+        newest: LogPosition,
+        watch: Watch,
+    ) -> Self {
         Self {
             store,
             newest,
             tried: newest,
             rewrite_all: false,
             progress: Progress::None,
+            watch,
         }
     }
 
@@ -120,10 +127,16 @@ impl Snapshotting {
             && let Some(mut store) = self.store.take()
         {
             let (from, saved) = (*from, std::mem::take(saved));
+            let watch = self.watch.clone();
             let write = pool.run(move || {
                 let written = store.write(from, &saved);
-                if let Err(failure) = &written {
-                    warn!(%failure, "a snapshot was not written; the next wake replays more");
+                watch.snapshot_written(written.is_ok());
+                match &written {
+                    Ok(_) => watch.works(Part::Snapshot),
+                    Err(failure) => {
+                        warn!(%failure, "a snapshot was not written; the next wake replays more");
+                        watch.fails(Part::Snapshot, &failure.to_string());
+                    }
                 }
                 (store, written.is_ok())
             });

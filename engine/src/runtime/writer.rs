@@ -14,11 +14,12 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::{Instant, MissedTickBehavior, Sleep, sleep_until},
 };
-use tracing::{debug, error};
+use tracing::{Span, debug, error};
 
 use super::{
     clock::{self, SystemEnvironment},
     core::{Ask, Core, Ticket},
+    journey::Journeys,
     pool::Pool,
     snapshotting::Snapshotting,
 };
@@ -26,12 +27,13 @@ use crate::{
     domain::{Domain, HistoryError},
     index::Indexer,
     log::{AppendError, Appended, Commit, Log, LogFailure, LogPosition, Space},
+    metrics::{Part, Watch},
     snapshot::SnapshotStore,
 };
 
 /// Inputs a tenant's queue holds before its senders wait.
 pub(crate) const INBOX_MAX: usize = 1024;
-/// The same for what goes out of turn: what must not wait behind a slow disk, and leads to no event.
+/// The same for what goes out of turn: what must not wait behind a slow disk, and leads to few events.
 pub(crate) const URGENT_MAX: usize = 64;
 /// Inputs decided before the writer looks at everything else again.
 const INPUTS_PER_TURN: usize = 128;
@@ -43,7 +45,12 @@ const INDEX_LAG_MAX: u64 = 1024;
 /// Where a domain's effects go.
 pub(crate) trait Outlet<D: Domain>: Send + 'static {
     /// Delivers in order; may wait for room.
-    fn deliver(&mut self, effects: Vec<D::Effect>) -> impl Future<Output = ()> + Send;
+    /// `followed` are the requests that led to some of them and are traced.
+    fn deliver(
+        &mut self,
+        effects: Vec<D::Effect>,
+        followed: Vec<Span>,
+    ) -> impl Future<Output = ()> + Send;
     /// This life ended by a failure: whoever is connected must come back.
     fn abandon(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -61,6 +68,8 @@ pub(crate) trait Bed: Send + 'static {
 pub(crate) enum Command<D: Domain> {
     /// Something for the domain.
     Input(D::Input),
+    /// The same, followed on its way.
+    Followed(Box<(D::Input, Span)>),
     /// Finish what is under way, snapshot, seal, end.
     Close(oneshot::Sender<()>),
 }
@@ -99,7 +108,11 @@ pub(crate) struct Writer<D: Domain, O, B> {
     habits: Habits,
     pool: Pool,
     env: SystemEnvironment,
+    watch: Watch,
+    journeys: Journeys,
     append: Option<JoinHandle<Result<Appended, AppendError>>>,
+    /// When the commit in flight was first handed over.
+    appending_since: Option<Instant>,
     checkpoint: Option<JoinHandle<Result<Space, LogFailure>>>,
     indexing: Option<JoinHandle<LogPosition>>,
     /// How far the index has come, as far as this life has to see to it.
@@ -113,6 +126,9 @@ pub(crate) struct Writer<D: Domain, O, B> {
     answers: JoinSet<(Ticket, Result<D::Fact, HistoryError>)>,
     snapshotting: Snapshotting,
     marked: LogPosition,
+    /// What the figures say of this tenant.
+    rooms_told: u64,
+    shortage_told: bool,
     idle_since: Option<Instant>,
     closing: bool,
     /// Whoever waits for the end.
@@ -129,11 +145,19 @@ pub(crate) struct Awake<D: Domain> {
 }
 
 impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
-    pub(crate) fn new(awake: Awake<D>, outlet: O, bed: B, habits: Habits, pool: Pool) -> Self {
+    pub(crate) fn new(
+        awake: Awake<D>,
+        outlet: O,
+        bed: B,
+        habits: Habits,
+        pool: Pool,
+        watch: Watch,
+    ) -> Self {
         let durable = awake.core.durable();
+        let newest = awake.newest_snapshot;
         Self {
             marked: durable,
-            snapshotting: Snapshotting::new(awake.snapshots, awake.newest_snapshot),
+            snapshotting: Snapshotting::new(awake.snapshots, newest, watch.clone()),
             core: awake.core,
             stores: awake.stores,
             outlet,
@@ -141,13 +165,18 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             habits,
             pool,
             env: SystemEnvironment::default(),
+            watch,
+            journeys: Journeys::default(),
             append: None,
+            appending_since: None,
             checkpoint: None,
             indexing: None,
             indexed: durable,
             taken: VecDeque::new(),
             questions: VecDeque::new(),
             answers: JoinSet::new(),
+            rooms_told: 0,
+            shortage_told: false,
             idle_since: None,
             closing: false,
             told: Vec::new(),
@@ -165,6 +194,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         let broken: String = match work.await {
             Ok(Ok(())) => {
                 self.seal().await;
+                self.forget_figures(true);
                 self.tell_the_end();
                 return Ended::Closed;
             }
@@ -172,9 +202,11 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             Err(Panicked) => "the writer panicked".to_owned(),
         };
         error!(broken, "the tenant's state is dropped and will be replayed");
+        self.watch.keeps_out(Part::Log, &broken);
         self.bed.fall_ill();
         self.outlet.abandon().await;
         self.quiet().await;
+        self.forget_figures(false);
         self.tell_the_end();
         Ended::Failed
     }
@@ -191,7 +223,8 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         loop {
             self.decide();
             self.start_what_is_due().await;
-            if self.may_end(inbox) {
+            self.tell_figures();
+            if self.may_end(inbox, urgent) {
                 return Ok(());
             }
             let wake_at = self.core.next_deadline();
@@ -204,7 +237,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             let saving = self.snapshotting.is_saving();
             tokio::select! {
                 biased;
-                Some(command) = urgent.recv() => self.obey(command),
+                Some(command) = urgent.recv(), if self.core.takes_urgent() => self.obey(command),
                 appended = finished(&mut self.append) => self.appended(appended)?,
                 Some(answer) = self.answers.join_next() => {
                     let (ticket, fact) = answer.expect("answering a question does not panic");
@@ -240,6 +273,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
     fn obey(&mut self, command: Command<D>) {
         match command {
             Command::Input(input) => self.core.input(&mut self.env, input),
+            Command::Followed(followed) => self.follow(*followed),
             Command::Close(told) => {
                 self.closing = true;
                 self.told.push(told);
@@ -247,10 +281,26 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         }
     }
 
+    /// Decides a request that is traced.
+    fn follow(&mut self, (input, request): (D::Input, Span)) {
+        let (before, undecided) = (self.core.tail(), self.core.undecided());
+        let decide = Journeys::decide(&request);
+        self.core.input(&mut self.env, input);
+        drop(decide);
+        if self.core.undecided() > undecided {
+            Journeys::looks_up(&request);
+        } else {
+            self.journeys.decided(request, before, self.core.tail());
+        }
+    }
+
     async fn start_what_is_due(&mut self) {
         if self.append.is_none()
             && let Some(commit) = self.core.next_commit(&mut self.env)
         {
+            let events = commit.records.len();
+            let last = LogPosition(commit.expected.0 + events as u64);
+            self.journeys.committing(last, events);
             self.start_append(commit);
         }
         self.questions.extend(self.core.take_questions());
@@ -266,12 +316,15 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 .spawn(async move { answer.await.expect("answering does not panic") });
         }
         let effects = self.core.take_effects();
+        // A request that led to nothing ends here.
+        let followed = self.journeys.release(self.core.durable());
         if !effects.is_empty() {
-            self.outlet.deliver(effects).await;
+            self.outlet.deliver(effects, followed).await;
         }
     }
 
     fn start_append(&mut self, commit: Commit) {
+        self.appending_since.get_or_insert_with(Instant::now);
         let log = Arc::clone(&self.stores.log);
         self.append = Some(self.pool.commit(move || log.append(&commit)));
     }
@@ -292,11 +345,19 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             self.start_append(commit);
             return Ok(());
         }
+        let appended = result?;
+        if let Some(since) = self.appending_since.take() {
+            let events = self.core.commit_in_flight();
+            let events = events.map_or(0, |commit| commit.records.len() as u64);
+            self.watch.metrics().committed(events, since.elapsed());
+        }
         self.core
-            .appended(result?)
+            .appended(appended)
             .map_err(|misplaced| AppendError::WrongPosition {
                 actual: misplaced.appended.last,
-            })
+            })?;
+        self.journeys.committed(self.core.durable());
+        Ok(())
     }
 
     /// What is looked at once a second.
@@ -326,7 +387,11 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         }
     }
 
-    fn may_end(&mut self, inbox: &mpsc::Receiver<Command<D>>) -> bool {
+    fn may_end(
+        &mut self,
+        inbox: &mpsc::Receiver<Command<D>>,
+        urgent: &mpsc::Receiver<Command<D>>,
+    ) -> bool {
         if !self.core.is_settled() || !self.taken.is_empty() {
             return false;
         }
@@ -338,8 +403,10 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             return false;
         }
         let since = *self.idle_since.get_or_insert_with(Instant::now);
-        let sleeps =
-            since.elapsed() >= self.habits.sleep_after && inbox.is_empty() && self.bed.lie_down();
+        let sleeps = since.elapsed() >= self.habits.sleep_after
+            && inbox.is_empty()
+            && urgent.is_empty()
+            && self.bed.lie_down();
         if sleeps {
             debug!("nobody is connected: the tenant sleeps");
         }
@@ -375,6 +442,34 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         }
         while self.answers.join_next().await.is_some() {}
         self.snapshotting.quiet().await;
+    }
+
+    /// Keeps the figures of the engine true, where something changed.
+    fn tell_figures(&mut self) {
+        let rooms = self.core.rooms_count() as u64;
+        if rooms != self.rooms_told {
+            self.watch.metrics().rooms(self.rooms_told, rooms);
+            self.rooms_told = rooms;
+        }
+        let is_short = self.core.is_short_of_space();
+        if is_short != self.shortage_told {
+            self.shortage_told = is_short;
+            if is_short {
+                self.watch.fails(
+                    Part::Space,
+                    "the disk is full: make room, and writing goes on by itself",
+                );
+            } else {
+                self.watch.works(Part::Space);
+            }
+        }
+    }
+
+    /// A tenant that sleeps has no rooms in memory and wants no space.
+    fn forget_figures(&mut self, in_order: bool) {
+        self.watch.metrics().rooms(self.rooms_told, 0);
+        self.watch.works(Part::Space);
+        self.watch.metrics().slept(in_order);
     }
 
     fn tell_the_end(&mut self) {

@@ -434,7 +434,7 @@ impl Session {
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
-        let turn = self.shared.connection.turn().await?;
+        let turn = self.shared.connection.turn(&request).await?;
         // From here to the answer nothing waits: who gives up has asked, or has not.
         let id = RequestId(self.shared.requests.fetch_add(1, Ordering::Relaxed));
         let room = match &request {

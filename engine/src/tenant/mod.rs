@@ -9,10 +9,10 @@
 //! |---|---|
 //! | `state` | the tenant and how it meets the runtime |
 //! | `decide` | the rules: state in, event or refusal out |
-//! | `requests`, `connections`, `listening` | one input each: look up, decide, apply, answer |
+//! | `requests`, `service`, `connections`, `listening` | one input each: look up, decide, apply, answer |
 //! | `rooms`, `room`, `keys` | durable state, written by `apply` alone |
 //! | `people`, `typing`, `session`, `deadline` | what lives as long as connections do |
-//! | `event`, `stored`, `history`, `sections` | events, their stored form, index rows, snapshots |
+//! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
 
 mod connections;
 mod deadline;
@@ -27,9 +27,11 @@ mod listening;
 mod people;
 mod refusal;
 mod requests;
+mod restart;
 mod room;
 mod rooms;
 mod sections;
+mod service;
 mod session;
 mod settings;
 mod state;
@@ -41,6 +43,11 @@ pub use hashing::{Digest, Lookup};
 pub use history::{Fact, Question};
 pub use input::{Disconnection, Input, Whom};
 pub use keys::KeyRecord;
+pub use restart::{Entry, Restarted};
 pub use room::Room;
+pub use service::{
+    Answered, Asker, HistoryPage, MembersPage, Placed, Refused, RoomSummary, ServiceAnswer,
+    ServiceCall, ServiceRequest,
+};
 pub use settings::{Seed, Settings};
 pub use state::{DUE_PER_TICK_MAX, Tenant};

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use homeroom_protocol::{Epoch, Position, ResetReason, RoomId, RoomNumber, Seq, Timestamp, UserId};
 
-use super::event::{Body, Event};
+use super::{
+    event::{Body, Event},
+    restart::Restarted,
+};
 use crate::log::LogPosition;
 
 /// A room as its events have made it. Written only by `apply`.
@@ -60,6 +63,18 @@ impl Room {
         self.members.len()
     }
 
+    /// Members behind `after`, at most `limit`, and whether there are more.
+    pub(super) fn members_page(&self, after: Option<UserId>, limit: usize) -> (Vec<UserId>, bool) {
+        use std::ops::Bound::{Excluded, Unbounded};
+
+        let mut rest = self
+            .members
+            .range((after.map_or(Unbounded, Excluded), Unbounded))
+            .map(|(user, _)| user.clone());
+        let users = rest.by_ref().take(limit).collect();
+        (users, rest.next().is_some())
+    }
+
     pub(super) fn has(&self, user: &UserId) -> bool {
         self.members.contains_key(user)
     }
@@ -97,21 +112,37 @@ impl Room {
             epoch: event.position.epoch,
             head: event.position.seq,
             time: event.time,
-            members: BTreeMap::from([(event.author.clone(), at)]),
+            members: event
+                .first_member()
+                .map(|user| (user.clone(), at))
+                .into_iter()
+                .collect(),
             applied: at,
         }
+    }
+
+    /// Its timeline goes on in a new life: what it holds stays, under another epoch.
+    pub(super) fn restart(&mut self, at: LogPosition, restarted: &Restarted) {
+        self.applied = at;
+        self.epoch = restarted.epoch_after(self.epoch);
     }
 
     pub(super) fn apply(&mut self, at: LogPosition, event: &Event) {
         self.applied = at;
         self.head = event.position.seq;
         self.time = event.time;
-        match event.body {
+        match &event.body {
             Body::MemberJoined => {
                 self.members.insert(event.author.clone(), at);
             }
+            Body::MemberAdded { member } => {
+                self.members.insert(member.clone(), at);
+            }
             Body::MemberLeft => {
                 self.members.remove(&event.author);
+            }
+            Body::MemberRemoved { member } => {
+                self.members.remove(member);
             }
             Body::RoomCreated { .. } | Body::MessageSent { .. } => {}
         }

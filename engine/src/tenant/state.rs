@@ -7,7 +7,7 @@ use homeroom_protocol::{Presence, RoomNumber, TenantName, Timestamp, UserId, lim
 
 use super::{
     deadline::{Deadlines, Due},
-    decide::Ground,
+    decide::{Ground, Standing},
     effects,
     event::Event,
     hashing::Hashing,
@@ -15,6 +15,7 @@ use super::{
     input::Input,
     keys::{self, KeyBounds, KeyWindow},
     people::{Grace, People},
+    restart::{Entry, Restarted},
     room::Room,
     rooms::Rooms,
     sections,
@@ -87,7 +88,7 @@ impl Tenant {
     pub(super) fn commit(&mut self, event: Event, out: &mut Outcome<Self>) {
         self.take_in(self.applied.next(), &event);
         out.held.push(effects::event(&event));
-        out.events.push(event);
+        out.events.push(event.into());
     }
 
     /// The time of an event made now: never lower than that of the event before it, and never more
@@ -101,6 +102,7 @@ impl Tenant {
             rooms: &self.rooms,
             settings: &self.settings,
             asker,
+            standing: Standing::Member,
             storage: moment.storage,
             time: self.log_time(moment.now),
         }
@@ -132,6 +134,16 @@ impl Tenant {
         }
     }
 
+    fn restart(&mut self, at: LogPosition, restarted: &Restarted) {
+        let rooms = self.rooms.restart(at, restarted);
+        self.dirty
+            .extend(rooms.into_iter().map(sections::section_of));
+        // Without rooms nothing else would say how far the log has come.
+        if self.keys.pass(at) {
+            self.dirty.insert(sections::KEYS);
+        }
+    }
+
     /// Loaded from a snapshot or replayed: it is on disk.
     fn recovered_to(&mut self, at: LogPosition) {
         self.applied = self.applied.max(at);
@@ -142,7 +154,7 @@ impl Tenant {
 impl Domain for Tenant {
     type Seed = Seed;
     type Input = Input;
-    type Event = Event;
+    type Event = Entry;
     type Effect = Delivery;
     type Question = Question;
     type Fact = Fact;
@@ -183,6 +195,7 @@ impl Domain for Tenant {
                 generation,
                 from,
             } => self.page_needs(*connection, *room, *generation, *from),
+            Input::Service(call) => self.service_needs(call),
             Input::Connect { .. }
             | Input::Disconnect { .. }
             | Input::Renew { .. }
@@ -214,6 +227,7 @@ impl Domain for Tenant {
                 expires,
             } => self.renew(moment, connection, expires, out),
             Input::Revoke { whom } => self.revoke(moment, &whom, out),
+            Input::Service(call) => self.serve(moment, call, fact, out),
             Input::Page {
                 connection,
                 room,
@@ -258,29 +272,43 @@ impl Domain for Tenant {
         self.sessions.count() == 0
     }
 
-    fn apply(&mut self, at: LogPosition, event: &Event) {
-        self.take_in(at, event);
+    fn rooms_count(&self) -> usize {
+        self.rooms.count()
+    }
+
+    fn apply(&mut self, at: LogPosition, entry: &Entry) {
+        match entry {
+            Entry::Event(event) => self.take_in(at, event),
+            Entry::Restarted(restarted) => self.restart(at, restarted),
+        }
         self.recovered_to(at);
+    }
+
+    fn release(&self, effect: Delivery) -> Option<Delivery> {
+        self.still_due(effect)
     }
 
     fn weight(effect: &Delivery) -> usize {
         effect.weight()
     }
 
-    fn encode(event: &Event) -> Bytes {
-        stored::encode(event)
+    fn encode(entry: &Entry) -> Bytes {
+        stored::encode(entry)
     }
 
-    fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
+    fn decode(bytes: &[u8]) -> Result<Entry, DecodeError> {
         stored::decode(bytes)
     }
 
-    fn index(seed: &Seed, at: LogPosition, event: &Event, rows: &mut Vec<Row>) {
-        history::rows(seed, at, event, rows);
+    fn index(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
+        history::rows(seed, at, entry, rows);
     }
 
-    fn time(event: &Event) -> Timestamp {
-        event.time
+    fn time(entry: &Entry) -> Timestamp {
+        match entry {
+            Entry::Event(event) => event.time,
+            Entry::Restarted(restarted) => restarted.time,
+        }
     }
 
     fn answer(

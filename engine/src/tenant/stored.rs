@@ -9,6 +9,9 @@
 //! | 2 member joined | 1 | room, epoch, seq, time, author |
 //! | 3 member left | 1 | room, epoch, seq, time, author |
 //! | 4 message sent | 1 | room, epoch, seq, time, author, text, key |
+//! | 5 member added | 1 | room, epoch, seq, time, author, member |
+//! | 6 member removed | 1 | room, epoch, seq, time, author, member |
+//! | 32 restarted | 1 | time, salt |
 
 use std::{fmt, io::Cursor};
 
@@ -21,20 +24,36 @@ use serde::{
     de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor},
 };
 
-use super::event::{Body, Event};
+use super::{
+    event::{Body, Event},
+    restart::{Entry, Restarted},
+};
 use crate::domain::DecodeError;
 
 const ROOM_CREATED: u32 = 1;
 const MEMBER_JOINED: u32 = 2;
 const MEMBER_LEFT: u32 = 3;
 const MESSAGE_SENT: u32 = 4;
+const MEMBER_ADDED: u32 = 5;
+const MEMBER_REMOVED: u32 = 6;
+/// What happens to the log itself is counted from here.
+const RESTARTED: u32 = 32;
 const VERSION: u32 = 1;
 
 /// Deepest nesting that is read; the stored forms of this release need 3.
 const DEPTH_MAX: usize = 8;
 
-/// Writes an event.
-pub(super) fn encode(event: &Event) -> Bytes {
+/// Writes a record.
+pub(super) fn encode(entry: &Entry) -> Bytes {
+    match entry {
+        Entry::Event(event) => encode_event(event),
+        Entry::Restarted(Restarted { time, salt }) => {
+            write(&(RESTARTED, VERSION, time.0, Blob(*salt))).into()
+        }
+    }
+}
+
+fn encode_event(event: &Event) -> Bytes {
     let head = |kind: u32| {
         let Position { epoch, seq } = event.position;
         (
@@ -68,14 +87,24 @@ pub(super) fn encode(event: &Event) -> Bytes {
             let key = Blob(key.0);
             write(&(kind, version, room, epoch, seq, time, author, text, key))
         }
+        Body::MemberAdded { member } => {
+            let (kind, version, room, epoch, seq, time) = head(MEMBER_ADDED);
+            let member = member.as_str();
+            write(&(kind, version, room, epoch, seq, time, author, member))
+        }
+        Body::MemberRemoved { member } => {
+            let (kind, version, room, epoch, seq, time) = head(MEMBER_REMOVED);
+            let member = member.as_str();
+            write(&(kind, version, room, epoch, seq, time, author, member))
+        }
     }
     .into()
 }
 
-/// Reads an event of this or any earlier release.
-pub(super) fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
+/// Reads a record of this or any earlier release.
+pub(super) fn decode(bytes: &[u8]) -> Result<Entry, DecodeError> {
     match read(bytes, "event")? {
-        Stored::Event(event) => Ok(event),
+        Stored::Entry(entry) => Ok(entry),
         Stored::Later { kind, version } => Err(DecodeError::Later { kind, version }),
     }
 }
@@ -99,7 +128,7 @@ pub(super) fn read<T: DeserializeOwned>(
 }
 
 enum Stored {
-    Event(Event),
+    Entry(Entry),
     Later { kind: u32, version: u32 },
 }
 
@@ -124,13 +153,24 @@ impl<'de> Visitor<'de> for StoredVisitor {
         let known = matches!(
             (kind, version),
             (
-                ROOM_CREATED | MEMBER_JOINED | MEMBER_LEFT | MESSAGE_SENT,
+                ROOM_CREATED
+                    | MEMBER_JOINED
+                    | MEMBER_LEFT
+                    | MESSAGE_SENT
+                    | MEMBER_ADDED
+                    | MEMBER_REMOVED
+                    | RESTARTED,
                 VERSION
             )
         );
         if !known {
             while fields.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(Stored::Later { kind, version });
+        }
+        if kind == RESTARTED {
+            let time = Timestamp(field(&mut fields)?);
+            let salt = field::<Blob, A>(&mut fields)?.0;
+            return Ok(Stored::Entry(Restarted { time, salt }.into()));
         }
         let room = RoomNumber(field(&mut fields)?);
         if room.0 == 0 {
@@ -151,19 +191,30 @@ impl<'de> Visitor<'de> for StoredVisitor {
             },
             MEMBER_JOINED => Body::MemberJoined,
             MEMBER_LEFT => Body::MemberLeft,
+            MEMBER_ADDED => Body::MemberAdded {
+                member: user(field(&mut fields)?)?,
+            },
+            MEMBER_REMOVED => Body::MemberRemoved {
+                member: user(field(&mut fields)?)?,
+            },
             _ => Body::MessageSent {
                 text: field(&mut fields)?,
                 key: IdempotencyKey(field::<Blob, A>(&mut fields)?.0),
             },
         };
-        Ok(Stored::Event(Event {
+        let event = Event {
             room,
             position: Position { epoch, seq },
             time,
-            author: UserId::new(author).map_err(A::Error::custom)?,
+            author: user(author)?,
             body,
-        }))
+        };
+        Ok(Stored::Entry(event.into()))
     }
+}
+
+fn user<E: serde::de::Error>(id: String) -> Result<UserId, E> {
+    UserId::new(id).map_err(E::custom)
 }
 
 fn field<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(fields: &mut A) -> Result<T, A::Error> {

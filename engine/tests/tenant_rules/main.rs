@@ -7,8 +7,11 @@ mod hub;
 mod laws;
 mod pages;
 mod presence;
+mod restarts;
 mod retries;
 mod rooms;
+#[cfg(test)]
+mod services;
 mod sessions;
 mod snapshots;
 #[cfg(test)]

@@ -1,16 +1,22 @@
 //! A runtime for one tenant in memory: a virtual clock, a log, an index, and a hub that hands every
 //! connection its frames. Everything a runtime owes a tenant is here in its shortest form.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
 use homeroom_engine::{
     domain::{Domain, History, HistoryError, Moment, Outcome, SectionId, Storage},
     hub::Delivery,
-    identity::Identity,
+    identity::{Actor, Identity, ServiceName},
     index::{Found, Order},
     log::LogPosition,
-    tenant::{Disconnection, Event, Fact, Input, Question, Seed, Settings, Tenant},
+    tenant::{
+        Answered, Asker, Disconnection, Entry, Event, Fact, Input, Question, Restarted, Seed,
+        ServiceCall, ServiceRequest, Settings, Tenant,
+    },
 };
 use homeroom_protocol::{
     ConnectionId, DeviceId, ErrorCode, IdempotencyKey, Position, Presence, Request, RequestId,
@@ -36,7 +42,7 @@ pub(crate) struct World {
     pub(crate) hub: Hub,
     log: Vec<Bytes>,
     /// The log, read.
-    events: Vec<Event>,
+    entries: Vec<Entry>,
     durable: usize,
     held: VecDeque<(LogPosition, Vec<Delivery>)>,
     index: BTreeMap<Vec<u8>, (Vec<u8>, Option<Timestamp>)>,
@@ -76,7 +82,7 @@ impl World {
             questions: 0,
             hub: Hub::default(),
             log: Vec::new(),
-            events: Vec::new(),
+            entries: Vec::new(),
             durable: 0,
             held: VecDeque::new(),
             index: BTreeMap::new(),
@@ -147,13 +153,32 @@ impl World {
         let durable = LogPosition(self.durable as u64);
         while self.held.front().is_some_and(|&(at, _)| at <= durable) {
             let (_, deliveries) = self.held.pop_front().unwrap();
-            self.deliver(deliveries);
+            for delivery in deliveries {
+                self.deliver(self.tenant.release(delivery).into_iter().collect());
+            }
         }
     }
 
     /// Kills the process: what was not durable is gone, everyone is disconnected, the log is replayed.
     pub(crate) fn crash(&mut self) {
         self.crash_with(&BTreeMap::new(), LogPosition::START);
+    }
+
+    /// The tenant comes back from a copy of its log, which goes on as another life.
+    pub(crate) fn restore(&mut self, salt: u8) {
+        let restarted = Restarted {
+            time: self.now,
+            salt: [salt; 16],
+        };
+        self.log.truncate(self.durable);
+        self.entries.truncate(self.durable);
+        self.log.push(Tenant::encode(&restarted.into()));
+        self.entries.push(restarted.into());
+        self.durable += 1;
+        self.index.clear();
+        self.indexed = 0;
+        self.index_durable();
+        self.crash();
     }
 
     /// The same, starting from a snapshot.
@@ -163,7 +188,7 @@ impl World {
         from: LogPosition,
     ) {
         self.log.truncate(self.durable);
-        self.events.truncate(self.durable);
+        self.entries.truncate(self.durable);
         self.held.clear();
         self.hub = Hub::default();
         self.tenant = self.recovered(snapshot, from);
@@ -201,8 +226,18 @@ impl World {
         self.durable
     }
 
-    pub(crate) fn events(&self) -> &[Event] {
-        &self.events
+    /// What the log holds.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What happened in rooms.
+    pub(crate) fn events(&self) -> Vec<&Event> {
+        let events = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Event(event) => Some(event),
+            Entry::Restarted(_) => None,
+        });
+        events.collect()
     }
 
     /// Forgets the index rows of everything, as if the index had lost them.
@@ -234,7 +269,7 @@ impl World {
             let stored = Tenant::encode(&event);
             assert_eq!(Tenant::decode(&stored).as_ref(), Ok(&event));
             self.log.push(stored);
-            self.events.push(event);
+            self.entries.push(event);
         }
         self.deliver(out.now);
         if !out.held.is_empty() {
@@ -261,7 +296,7 @@ impl World {
         let mut rows = Vec::new();
         let mut time = Timestamp(0);
         for at in self.indexed..self.durable {
-            let event = &self.events[at];
+            let event = &self.entries[at];
             time = Tenant::time(event);
             let at = LogPosition(at as u64 + 1);
             Tenant::index(&self.seed, at, event, &mut rows);
@@ -423,6 +458,60 @@ impl World {
         self.requests += 1;
         u64::MAX - self.requests
     }
+}
+
+/// A place for one answer to a service.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AnswerBox(Arc<Mutex<Option<Answered>>>);
+
+impl AnswerBox {
+    /// The answer, if it has come since this was last called.
+    pub(crate) fn take(&self) -> Option<Answered> {
+        self.0.lock().unwrap().take()
+    }
+}
+
+impl Asker for AnswerBox {
+    fn answer(&self, answer: Answered) {
+        let before = self.0.lock().unwrap().replace(answer);
+        assert!(before.is_none(), "one answer to each request");
+    }
+}
+
+/// What a service does.
+impl World {
+    /// Sends a request; its answer is in the box once it may be.
+    pub(crate) fn serve_later(&mut self, actor: Actor, request: ServiceRequest) -> AnswerBox {
+        let (input, answer) = service_input(actor, request);
+        self.input(input);
+        answer
+    }
+
+    /// Sends a request and takes its answer.
+    pub(crate) fn serve(&mut self, actor: Actor, request: ServiceRequest) -> Answered {
+        let answer = self.serve_later(actor, request);
+        answer.take().expect("an answer that may leave")
+    }
+}
+
+pub(crate) fn service_input(actor: Actor, request: ServiceRequest) -> (Input, AnswerBox) {
+    let answer = AnswerBox::default();
+    let call = ServiceCall {
+        actor,
+        request,
+        asker: Arc::new(answer.clone()),
+    };
+    (Input::Service(call), answer)
+}
+
+/// The service that speaks for itself.
+pub(crate) fn itself() -> Actor {
+    Actor::Service(ServiceName::new("timetable").unwrap())
+}
+
+/// A service that speaks as a user.
+pub(crate) fn as_user(name: &str) -> Actor {
+    Actor::User(user(name))
 }
 
 pub(crate) fn refusal_of(frame: &ServerFrame) -> Option<ErrorCode> {

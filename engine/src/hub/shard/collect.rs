@@ -21,6 +21,9 @@ impl Shard {
             && let Some(found) = self.seating.connections.get_mut(slot)
         {
             self.inbox.weight += push.weight();
+            if let ServerFrame::Error { code, .. } = push.frame() {
+                self.tally.refused(*code);
+            }
             if found.collect(push) {
                 self.inbox.direct.push_back(connection);
             }

@@ -8,6 +8,7 @@ use super::{
     super::{
         Audience, Need, Push,
         bounds::PAGES_PER_CONNECTION_MAX,
+        connection::Note,
         joined::Joined,
         roster::{Cursor, CursorState},
         turn::PageRead,
@@ -43,7 +44,12 @@ impl Shard {
         let joined = fitting(events, cursor.next, space, encoded);
         let helped = space == 0 || !joined.events().is_empty();
         let from = (!joined.events().is_empty()).then_some(0);
-        let heard = connection.hear(&joined, from, Some(page.room), self.outbox_bytes_max, now);
+        let mut note = Note {
+            now,
+            tally: &mut self.tally,
+        };
+        let (room, space) = (Some(page.room), self.outbox_bytes_max);
+        let heard = connection.hear(&joined, from, room, space, &mut note);
         let Ok(taken) = heard else {
             self.end(slot);
             return;
@@ -110,6 +116,7 @@ impl Shard {
                     from: cursor.next,
                 });
                 roster.page_asked();
+                self.tally.pages_asked += 1;
             }
         }
     }

@@ -7,6 +7,7 @@ use homeroom_protocol::{ConnectionId, Seq, Timestamp};
 use super::{
     super::{
         Audience,
+        connection::Note,
         joined::Joined,
         roster::{Cursor, CursorState},
         turn::{Batch, Job},
@@ -27,6 +28,7 @@ impl Shard {
         }
         self.stamp = self.stamp.next();
         self.turn_stamp = self.stamp;
+        self.turns += 1;
     }
 
     pub(super) fn send_direct(&mut self, connection: ConnectionId, now: Timestamp) {
@@ -34,7 +36,12 @@ impl Shard {
             && let Some(found) = self.seating.connections.get_mut(slot)
             && !found.closing
         {
-            if found.send_collected(&mut self.scratch, now).is_err() {
+            let mut note = Note {
+                now,
+                tally: &mut self.tally,
+            };
+            let sent = found.send_collected(&mut self.scratch, &mut note);
+            if sent.is_err() {
                 self.end(slot);
             } else {
                 self.look_after(slot);
@@ -117,7 +124,13 @@ impl Shard {
         };
         let mut cursor = roster.cursors.get_mut(index);
         let from = (cursor.as_deref()).and_then(|cursor| first_lacking(&job.joined, cursor));
-        let Ok(taken) = connection.hear(&job.joined, from, room, self.outbox_bytes_max, now) else {
+        let mut note = Note {
+            now,
+            tally: &mut self.tally,
+        };
+        let space = self.outbox_bytes_max;
+        let heard = connection.hear(&job.joined, from, room, space, &mut note);
+        let Ok(taken) = heard else {
             self.end(slot);
             return;
         };
@@ -129,6 +142,7 @@ impl Shard {
             if cursor.next <= last {
                 cursor.state = CursorState::Behind;
                 connection.fall_behind();
+                self.tally.fell_behind += 1;
                 self.look_after(slot);
                 return;
             }
@@ -141,14 +155,21 @@ impl Shard {
     pub(super) fn say_goodbye(&mut self, goodbye: &Goodbye, now: Timestamp) {
         if let Some(slot) = self.seating.slot(goodbye.connection)
             && (self.seating.connections.get(slot)).is_some_and(|connection| connection.closing)
-            && let Some(mut connection) = self.seating.remove(slot)
+            && let Some(mut connection) = self.forget(slot)
         {
+            self.tally.closed(goodbye.code);
             // Empty unless the parting is graceful. A sink that fails here is closed all the same.
-            if connection.send_collected(&mut self.scratch, now).is_err() {
+            let mut note = Note {
+                now,
+                tally: &mut self.tally,
+            };
+            let sent = connection.send_collected(&mut self.scratch, &mut note);
+            if sent.is_err() {
                 connection.pipe.close(goodbye.code);
                 return;
             }
             connection.pipe.close_with(&goodbye.bye, goodbye.code);
+            self.tally.bytes_written += connection.pipe.take_written();
         }
     }
 }

@@ -4,10 +4,14 @@ use std::{fs, path::Path};
 
 use homeroom_protocol::Timestamp;
 
-use super::tally::{Added, Input, Tally};
+use super::{
+    tally::{Added, Input, Tally},
+    watch,
+};
 use crate::{
     domain::Domain,
     log::{Appended, LogEpoch, LogPosition, Space, TenantId, WriterEpoch},
+    metrics::{Health, Part},
     runtime::{
         core::{Core, Environment},
         pool::Pool,
@@ -71,7 +75,8 @@ async fn after_a_snapshot_that_failed_the_next_one_holds_everything() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("snapshot");
     let (store, _) = SnapshotStore::open(&folder, IDENTITY, LogPosition::START).unwrap();
-    let mut snapshotting = Snapshotting::new(Some(store), LogPosition::START);
+    let watch = watch();
+    let mut snapshotting = Snapshotting::new(Some(store), LogPosition::START, watch.clone());
     let (mut core, pool) = (
         Core::new(
             Tally::new(()),
@@ -91,11 +96,22 @@ async fn after_a_snapshot_that_failed_the_next_one_holds_everything() {
     fs::rename(&folder, &away).unwrap();
     snapshotting.finish(&mut core, &pool).await;
     fs::rename(&away, &folder).unwrap();
+    let health = watch.metrics().health.health().degraded;
+    assert_eq!(
+        (health[0].part, health[0].keeps_out),
+        (Part::Snapshot, false)
+    );
     assert_eq!(woken(&folder, &[2, 3, 4]), 9, "the older one and a replay");
 
     add(&mut core, 5);
     snapshotting.finish(&mut core, &pool).await;
     let (_, loaded) = SnapshotStore::open(&folder, IDENTITY, LogPosition(4)).unwrap();
     assert_eq!(loaded.snapshot.unwrap().position, LogPosition(4));
+    assert_eq!(watch.metrics().health.health(), Health::default());
+    let figures = watch.metrics().read();
+    assert_eq!(
+        (figures.snapshots_written, figures.snapshots_failed),
+        (2, 1)
+    );
     assert_eq!(woken(&folder, &[2, 3, 4, 5]), 14);
 }

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::tally::{Effect, Input, Tally};
+use super::{
+    tally::{Effect, Input, Tally},
+    watch,
+};
 use crate::{
     domain::Domain,
     index::{Indexer, MemoryPlace},
@@ -18,6 +21,7 @@ use crate::{
         AppendError, Appended, Bounds, Commit, DurableListener, Log, LogFailure, LogPosition,
         MemoryLog, ReadError, Record, Space,
     },
+    metrics::{Part, Watch},
     runtime::{
         pool::Pool,
         wake,
@@ -33,7 +37,7 @@ struct Ears {
 }
 
 impl Outlet<Tally> for Ears {
-    async fn deliver(&mut self, effects: Vec<Effect>) {
+    async fn deliver(&mut self, effects: Vec<Effect>, _: Vec<tracing::Span>) {
         for effect in effects {
             self.heard.send(effect).unwrap();
         }
@@ -123,6 +127,7 @@ struct Scene {
     heard: mpsc::UnboundedReceiver<Effect>,
     abandoned: Arc<AtomicBool>,
     writer: tokio::task::JoinHandle<Ended>,
+    watch: Watch,
 }
 
 impl Scene {
@@ -153,7 +158,8 @@ impl Scene {
         };
         let (inbox, commands) = mpsc::channel(INBOX_MAX);
         let pool = Pool::new(2);
-        let writer = Writer::new(awake, ears, bed, habits, pool.clone());
+        let watch = watch();
+        let writer = Writer::new(awake, ears, bed, habits, pool.clone(), watch.clone());
         let (urgent, urgents) = mpsc::channel(URGENT_MAX);
         let writer = tokio::spawn(writer.run(commands, urgents));
         Self {
@@ -165,6 +171,7 @@ impl Scene {
             heard,
             abandoned,
             writer,
+            watch,
         }
     }
 
@@ -218,6 +225,10 @@ async fn many_senders_share_one_commit_while_one_is_under_way() {
         assert_eq!(scene.hear().await, Effect::Added { who: 1, total });
     }
     assert_eq!(*scene.log.commits.lock().unwrap(), [1, 50]);
+    let figures = scene.watch.metrics().read().log;
+    assert_eq!((figures.commits, figures.events_appended), (2, 51));
+    assert_eq!(figures.commit_events.buckets.iter().sum::<u64>(), 2);
+    assert_eq!(figures.commit_time.count, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,6 +255,10 @@ async fn a_failed_append_ends_this_life_and_answers_nothing() {
         assert_eq!(effect, Effect::Signal { who: 1 });
     }
     assert!(scene.inbox.is_closed());
+    let health = scene.watch.metrics().health.health().degraded;
+    assert_eq!((health[0].part, health[0].keeps_out), (Part::Log, true));
+    assert!(health[0].what.contains("because"), "{health:?}");
+    assert_eq!(scene.watch.metrics().read().log.commits, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
