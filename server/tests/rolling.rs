@@ -13,6 +13,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod crash_support;
+#[path = "crash_support/relay.rs"]
+mod relay;
 #[path = "crash_support/turns.rs"]
 mod turns;
 
@@ -30,6 +32,7 @@ use crash_support::{
     ledger::Ledger,
     load::{Lasting, Load, life, settle},
 };
+use relay::Relay;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::{
@@ -122,23 +125,27 @@ async fn a_process_that_is_killed_while_it_leaves_hands_over_as_well() {
     let mut dice = Dice::new(seed);
     let (_folder, home) = home();
     let ledger: Shared = Arc::new(Mutex::new(Ledger::default()));
+    let relay = Relay::open().await;
     let mut host = home.start();
-    let address = host.address;
-    make_rooms(address).await;
-    let lasting = Lasting::start(address, &ledger).await;
+    relay.lead_to(Some(host.address));
+    make_rooms(host.address).await;
+    let lasting = Lasting::start(relay.address, &ledger).await;
     for _ in 0..from_env("HOMEROOM_TURNS", TURNS) {
-        let load = Load::start(address, &ledger, &mut dice);
+        let load = Load::start(host.address, &ledger, &mut dice);
         sleep(life(&mut dice)).await;
-        let successor = home.launch_on(&address.to_string());
+        // Elsewhere, so that the load of one life does not go on in the next.
+        let successor = home.launch();
         host.signal(Signal::TERM);
         sleep(Duration::from_millis(dice.below(LEAVING_MS_MAX))).await;
+        relay.lead_to(None);
         host.kill();
         load.end().await;
         host = spawn_blocking(|| successor.ready()).await.unwrap();
-        audit(address, &ledger).await;
+        relay.lead_to(Some(host.address));
+        audit(host.address, &ledger).await;
     }
-    settle(address, &ledger, &mut dice).await;
-    audit(address, &ledger).await;
+    settle(host.address, &ledger, &mut dice).await;
+    audit(host.address, &ledger).await;
     drop(lasting);
     assert_eq!(locked(&ledger).unanswered_total(), 0);
     assert!(locked(&ledger).all_kept());
