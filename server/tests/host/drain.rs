@@ -1,6 +1,10 @@
 //! Leaving: in which order, within which time, and who takes over.
 
-use std::{io::ErrorKind, net::TcpStream, time::Duration};
+use std::{
+    io::ErrorKind,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 use homeroom_engine::Config;
 use homeroom_server::{DrainSettings, HostConfig};
@@ -23,7 +27,9 @@ fn leaving_with(drain: DrainSettings) -> Server {
 
 /// Asks anew until this is the status; the answer's body.
 fn until_status(address: std::net::SocketAddr, wanted: u16) -> String {
+    let asking = Instant::now();
     loop {
+        assert!(asking.elapsed() < PATIENCE, "it never was {wanted}");
         let (status, head, body) = Client::dial(address).get("/health/ready");
         if status == wanted {
             assert_eq!(status == 503, head.contains("\r\nconnection: close\r\n"));
