@@ -109,26 +109,33 @@ impl Service {
     }
 
     /// Serves one TCP connection from its first byte to its last: for a listener of your own.
-    pub async fn serve(self: Arc<Self>, stream: TcpStream) {
-        self.serve_at(Door::Both, stream).await;
+    pub fn serve(self: Arc<Self>, stream: TcpStream) -> impl Future<Output = ()> + Send {
+        self.serve_at(Door::Both, stream)
     }
 
     /// Like [`serve`](Self::serve), at the limit of connections: signs of life are given, clients are
     /// told to come back.
-    pub async fn turn_away(self: Arc<Self>, stream: TcpStream) {
-        self.turn_away_at(Door::Both, stream).await;
+    pub fn turn_away(self: Arc<Self>, stream: TcpStream) -> impl Future<Output = ()> + Send {
+        self.turn_away_at(Door::Both, stream)
     }
 
-    pub(crate) async fn serve_at(self: Arc<Self>, door: Door, stream: TcpStream) {
+    pub(crate) fn serve_at(
+        self: Arc<Self>,
+        door: Door,
+        stream: TcpStream,
+    ) -> impl Future<Output = ()> + Send {
         // Boxed is what happens once: the rest is held as long as the connection lives.
-        if let Some((mut client, early)) = Box::pin(self.open(door, stream, true)).await {
-            // What it is called is known once it said hello.
-            let span = debug_span!("connection", tenant = Empty, connection = Empty);
-            let conversation = async {
-                let end = client.converse(early).await;
-                Box::pin(client.end(end)).await;
-            };
-            conversation.instrument(span).await;
+        let opening = Box::pin(self.open(door, stream, true));
+        async move {
+            if let Some((mut client, early)) = opening.await {
+                // What it is called is known once it said hello.
+                let span = debug_span!("connection", tenant = Empty, connection = Empty);
+                let conversation = async {
+                    let end = client.converse(early).await;
+                    Box::pin(client.end(end)).await;
+                };
+                conversation.instrument(span).await;
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use homeroom_protocol::ServerFrame;
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::SockRef;
 
-use crate::support::{Client, Got};
+use crate::support::{Client, Got, PATIENCE};
 
 const LOCK_WAIT: &str = "HOMEROOM_STORAGE__LOCK_WAIT_MS";
 const NOTICE: &str = "HOMEROOM_DRAIN__NOTICE_MS";
@@ -156,7 +156,10 @@ fn a_second_signal_ends_the_notice_as_well() {
     let host = Running::spawn(command);
     host.signal(Signal::TERM);
     // Two signals at once could be taken for one.
-    while Client::dial(host.address).get("/health/ready").0 == 200 {}
+    let signalled = Instant::now();
+    while Client::dial(host.address).get("/health/ready").0 == 200 {
+        assert!(signalled.elapsed() < PATIENCE, "it stays ready");
+    }
     Client::enter(host.address, "ada").is_served();
     host.signal(Signal::TERM);
     assert_eq!(host.end().0, Some(1));
