@@ -217,3 +217,94 @@ impl fmt::Display for NotTheLogin {
         f.write_str("the name is not that of the login")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use homeroom_engine::Engine;
+    use http_body_util::Empty;
+    use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+    use hyper_util::rt::TokioIo;
+    use tokio::{io::AsyncWriteExt, sync::mpsc};
+
+    use super::*;
+    use crate::{Terms, tls::papers, wire::pairs::sockets};
+
+    const ASKING: &[u8] = b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Protocol: homeroom.v1.msgpack\r\n\r\nearly";
+
+    /// Somebody else's answer to the handshake; what comes of it goes to `to`.
+    fn accept(
+        mut request: Request<Incoming>,
+        to: &mpsc::Sender<WebSocketIo>,
+    ) -> Result<Response<Empty<Bytes>>, Infallible> {
+        let (response, upgrading) = upgrade(&mut request).unwrap();
+        let to = to.clone();
+        tokio::spawn(async move { to.send(upgrading.finish().await.unwrap()).await });
+        Ok(response.map(|()| Empty::new()))
+    }
+
+    #[tokio::test]
+    async fn the_socket_below_hyper_is_found() {
+        let (to, mut upgraded) = mpsc::channel(1);
+        let (near, mut far) = sockets(false).await;
+        let answering = service_fn(|request| std::future::ready(accept(request, &to)));
+        let server = http1::Builder::new()
+            .serve_connection(TokioIo::new(near), answering)
+            .with_upgrades();
+        far.write_all(ASKING).await.unwrap();
+        server.await.unwrap();
+        let io = upgraded.recv().await.unwrap();
+        assert!(matches!(io.wire, Wire::Tcp(_)), "{io:?}");
+        assert_eq!(io.early, b"early"[..]);
+    }
+
+    #[tokio::test]
+    async fn tls_below_hyper_is_found() {
+        let (to, mut upgraded) = mpsc::channel(1);
+        let (near, far) = sockets(false).await;
+        let versions = [&papers::versions::TLS13];
+        let (near, mut far) = papers::Papers::new().secure(near, far, &versions).await;
+        let answering = service_fn(|request| std::future::ready(accept(request, &to)));
+        let server = http1::Builder::new()
+            .serve_connection(TokioIo::new(near), answering)
+            .with_upgrades();
+        far.write_all(ASKING).await.unwrap();
+        far.flush().await.unwrap();
+        server.await.unwrap();
+        let io = upgraded.recv().await.unwrap();
+        assert!(matches!(io.wire, Wire::Tls(_)), "{io:?}");
+        assert_eq!(io.early, b"early"[..]);
+    }
+
+    /// As `axum::serve` does it.
+    #[cfg(feature = "auto")]
+    #[tokio::test]
+    async fn the_socket_below_the_auto_server_is_found() {
+        use hyper_util::{rt::TokioExecutor, server::conn::auto};
+        let (to, mut upgraded) = mpsc::channel(1);
+        let (near, mut far) = sockets(false).await;
+        let answering = service_fn(move |request| std::future::ready(accept(request, &to)));
+        let builder = auto::Builder::new(TokioExecutor::new());
+        let server = builder.serve_connection_with_upgrades(TokioIo::new(near), answering);
+        far.write_all(ASKING).await.unwrap();
+        server.await.unwrap();
+        let io = upgraded.recv().await.unwrap();
+        assert!(matches!(io.wire, Wire::Tcp(_)), "{io:?}");
+        assert_eq!(io.early, b"early"[..]);
+    }
+
+    /// As `an_idle_connection_is_small` has it for our own listener.
+    #[tokio::test]
+    async fn an_idle_connection_of_others_is_small_too() {
+        let engine = Engine::in_memory().await.unwrap();
+        let tenant = engine.tenant(&"north".parse().unwrap()).await.unwrap();
+        let service = Service::new(engine, Terms::default());
+        let ana = Identity::user("ana").unwrap();
+        let (near, _far) = sockets(false).await;
+        let bytes = size_of_val(&service.serve_connection(near, tenant, ana));
+        assert!(bytes <= 1536, "{bytes} bytes");
+    }
+}
