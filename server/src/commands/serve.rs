@@ -1,6 +1,6 @@
 //! `homeroom serve`: from the lock on the data folder to the last bye.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use homeroom_engine::{Engine, FolderError};
 use homeroom_protocol::{CloseCode, TenantName};
@@ -38,7 +38,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
     if let Some(address) = host.operations_addr() {
         tracing::info!("health and metrics on http://{address}");
     }
-    print(&format!("ws://{}{PATH}", host.local_addr()))?;
+    print(&addresses(host.local_addr(), config.guests()))?;
     notify::tell("READY=1");
 
     signals.next().await;
@@ -57,6 +57,15 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
     let in_time = timeout(seal_within, sealed).await;
     drop(operations);
     in_time.map_err(|_| CommandError::Overtime)
+}
+
+/// Where clients connect and, where anyone may come in, where a browser does. One text, written at once:
+/// whoever reads the first line only may hang up behind it.
+fn addresses(local: SocketAddr, guests: Guests) -> String {
+    match guests {
+        Guests::Allowed => format!("ws://{local}{PATH}\nhttp://{local}/"),
+        Guests::Refused => format!("ws://{local}{PATH}"),
+    }
 }
 
 /// Opens the engine, waiting for a predecessor to leave the folder.
@@ -128,4 +137,21 @@ impl Signals {
 )]
 fn exit_at_once() -> ! {
     std::process::exit(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_named_behind_the_address_for_clients_where_guests_come_in() {
+        let local = SocketAddr::from(([127, 0, 0, 1], 7400));
+        let lines = addresses(local, Guests::Allowed);
+        let lines: Vec<&str> = lines.lines().collect();
+        assert_eq!(
+            lines,
+            ["ws://127.0.0.1:7400/v1/connect", "http://127.0.0.1:7400/"]
+        );
+        assert_eq!(addresses(local, Guests::Refused).lines().count(), 1);
+    }
 }

@@ -13,6 +13,7 @@ mod connect;
 mod health;
 mod origin;
 mod paced;
+mod page;
 pub(crate) mod reply;
 mod routes;
 
