@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod config;
+mod notify;
 pub(crate) mod serve;
 pub(crate) mod tenant;
 

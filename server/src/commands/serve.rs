@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{CommandError, print};
+use super::{CommandError, notify, print};
 use crate::{admin::AdminSocket, config::Config, host::Host, http::PATH, identity::Guests};
 
 /// The tenant that is there from the start, so that two people can talk without an operator.
@@ -39,9 +39,11 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
         tracing::info!("health and metrics on http://{address}");
     }
     print(&addresses(host.local_addr(), config.guests()))?;
+    notify::tell("READY=1");
 
     signals.next().await;
     let signalled = Instant::now();
+    notify::tell("STOPPING=1");
     tracing::info!("leaving; a second signal exits at once");
     tokio::spawn(async move {
         signals.next().await;

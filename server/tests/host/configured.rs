@@ -2,11 +2,17 @@
 
 use std::{
     fs,
+    os::unix::net::UnixDatagram,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
-use crate::binary::homeroom;
+use rustix::process::Signal;
+
+use crate::{
+    binary::{Running, homeroom},
+    support::PATIENCE,
+};
 
 /// The binary in a folder of its own, nothing said but this.
 fn asked(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
@@ -121,4 +127,25 @@ fn the_folder_named_in_a_file_counts_for_every_command() {
     assert_eq!(printed(&made), "made tenant school\n");
     let mut listed = homeroom(&folder.path().join("north"), &["tenant", "list"]);
     assert_eq!(printed(&listed.output().unwrap()), "school\tasleep\n");
+}
+
+#[test]
+fn a_service_manager_hears_when_it_serves_and_when_it_leaves() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&place).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hear = || {
+        let mut heard = [0; 64];
+        let count = manager.recv(&mut heard).unwrap();
+        String::from_utf8_lossy(&heard[..count]).into_owned()
+    };
+    let data = folder.path().join("data");
+    let mut command = homeroom(&data, &["serve", "--listen", "127.0.0.1:0"]);
+    command.env("NOTIFY_SOCKET", &place).stdout(Stdio::piped());
+    let host = Running::ready(command.stderr(Stdio::null()).spawn().unwrap());
+    assert_eq!(hear(), "READY=1");
+    host.signal(Signal::TERM);
+    assert_eq!(hear(), "STOPPING=1");
+    assert_eq!(host.end().0, Some(0));
 }
