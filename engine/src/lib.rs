@@ -24,9 +24,10 @@
 //!
 //! Inside, from the pure centre outwards: [`domain`] is the contract between rules and runtime,
 //! [`tenant`] the rules of rooms, [`log`] what remembers, [`index`] and [`snapshot`] what can be rebuilt
-//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold, [`upkeep`] what
-//! operators do.
+//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold for a user, [`backend`] for your own back end,
+//! [`upkeep`] for an operator.
 
+pub mod backend;
 pub mod connection;
 pub mod domain;
 pub mod engine;
@@ -44,9 +45,10 @@ pub mod upkeep;
 pub use homeroom_protocol as protocol;
 
 pub use self::{
+    backend::{Backend, BackendError},
     connection::{Connection, Gone},
     engine::{Config, Engine, Tenant, TenantError, TenantSummary},
-    identity::{Identity, Scopes},
+    identity::{Identity, Scopes, ServiceName},
     log::Verified,
     runtime::{folder::FolderError, wake::WakeError},
     session::{Event, Events, Session},

@@ -5,21 +5,25 @@
 //! binary is [`cli`] around the two, with an [`admin`] socket beside them. Nothing here knows a room.
 
 pub mod admin;
+mod admission;
 pub mod cli;
 mod commands;
 mod connection;
 mod farewell;
 mod host;
+mod http;
 mod identity;
 mod listener;
 mod scratch;
 mod service;
 mod socket;
-mod upgrade;
 pub mod websocket;
 
+pub use admission::{AdmissionSettings, InvalidPrefix, MemorySettings, Prefix};
 pub use commands::CommandError;
-pub use host::{Host, HostConfig, ListenError};
+pub use host::{DrainSettings, Host, HostConfig, ListenError, OperationsDoor, OperationsSettings};
+pub use http::{
+    HEADERS_MAX, InvalidOrigin, Origin, OriginSettings, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL,
+};
 pub use identity::{Guests, Unauthenticated, identify};
 pub use service::{Service, Terms};
-pub use upgrade::{HEADERS_MAX, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL};

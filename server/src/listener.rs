@@ -1,102 +1,119 @@
-//! The accept loop: counts who is in, and stays calm when the system runs out of something.
+//! The accept loop: asks the door about whoever comes, and stays calm when the system runs out of
+//! something.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
-use crate::service::Service;
+use crate::{
+    admission::{Admission, Refused},
+    http::Door,
+    service::Service,
+};
 
-/// Most connections that are at once being told that there is no seat; more are dropped unanswered.
-const TURNED_AWAY_MAX: u32 = 64;
 /// After a failed accept (no more file descriptors, say): waits this long, doubling up to a second.
 const BACKOFF_MIN: Duration = Duration::from_millis(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
-/// Accepts until told to stop, then knows who is still in.
+/// Accepts until told to stop.
 #[derive(Debug)]
-pub(crate) struct Listener {
-    listener: TcpListener,
+pub(crate) struct Listener<A> {
+    source: A,
+    door: Door,
     service: Arc<Service>,
-    seats: Seats,
-    spare: Seats,
+    admission: Admission,
 }
 
-/// How many may be in at once, and whether all have gone. Clones share it.
-#[derive(Debug, Clone)]
-pub(crate) struct Seats {
-    free: Arc<Semaphore>,
-    count: u32,
+/// Where connections come from.
+pub(crate) trait Accept: Send {
+    /// The next one, and who it is from. Safe to cancel.
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
 }
 
-impl Seats {
-    pub(crate) fn new(count: u32) -> Self {
-        Self {
-            free: Arc::new(Semaphore::new(count as usize)),
-            count,
-        }
-    }
-
-    /// Resolves when all are free; whether that was within `time`.
-    pub(crate) async fn empty_within(&self, time: Duration) -> bool {
-        timeout(time, self.free.acquire_many(self.count))
-            .await
-            .is_ok()
+impl Accept for TcpListener {
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        Self::accept(self).await
     }
 }
 
-impl Listener {
-    pub(crate) fn new(listener: TcpListener, service: Arc<Service>, seats: Seats) -> Self {
+impl<A: Accept> Listener<A> {
+    pub(crate) fn new(source: A, door: Door, service: Arc<Service>, admission: Admission) -> Self {
         Self {
-            listener,
+            source,
+            door,
             service,
-            seats,
-            spare: Seats::new(TURNED_AWAY_MAX),
+            admission,
         }
     }
 
     /// Accepts until the service leaves.
     pub(crate) async fn run(self) {
-        let mut leaving = self.service.leaving();
         tokio::select! {
             () = self.accept_all() => {}
-            _ = leaving.wait_for(Option::is_some) => {}
+            () = self.service.left() => {}
         }
     }
 
-    async fn accept_all(&self) {
-        let mut backoff = BACKOFF_MIN;
+    /// Accepts for ever.
+    pub(crate) async fn accept_all(&self) {
+        let mut trouble = Trouble::default();
         loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    backoff = BACKOFF_MIN;
-                    self.seat(stream);
+            match self.source.accept().await {
+                Ok((stream, from)) => {
+                    trouble.is_over();
+                    self.seat(stream, from);
                 }
                 Err(error) if concerns_one_peer(&error) => {}
-                Err(error) => {
-                    tracing::error!(%error, wait = ?backoff, "cannot accept connections");
-                    sleep(backoff).await;
-                    backoff = BACKOFF_MAX.min(backoff * 2);
-                }
+                Err(error) => sleep(trouble.wait(&error)).await,
             }
         }
     }
 
-    fn seat(&self, stream: TcpStream) {
-        let service = Arc::clone(&self.service);
-        if let Ok(seat) = Arc::clone(&self.seats.free).try_acquire_owned() {
-            tokio::spawn(async move {
-                service.serve(stream).await;
-                drop(seat);
-            });
-        } else if let Ok(seat) = Arc::clone(&self.spare.free).try_acquire_owned() {
-            tokio::spawn(async move {
-                service.turn_away(stream).await;
-                drop(seat);
-            });
+    fn seat(&self, stream: TcpStream, from: SocketAddr) {
+        let (service, door) = (Arc::clone(&self.service), self.door);
+        match self.admission.ask(from.ip()) {
+            Ok(seat) => {
+                tokio::spawn(async move {
+                    service.serve_at(door, stream).await;
+                    drop(seat);
+                });
+            }
+            Err(Refused::Full | Refused::Crowded | Refused::MemoryShort) => {
+                if let Some(seat) = self.admission.ask_to_be_told() {
+                    tokio::spawn(async move {
+                        service.turn_away_at(door, stream).await;
+                        drop(seat);
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Failures to accept in a row: said once, waited out ever longer.
+#[derive(Debug, Default)]
+struct Trouble {
+    failures: u32,
+}
+
+impl Trouble {
+    /// How long to wait before the next try.
+    fn wait(&mut self, error: &io::Error) -> Duration {
+        if self.failures == 0 {
+            tracing::error!(%error, "cannot accept connections; tries again and again");
+        }
+        let wait = BACKOFF_MIN * 2_u32.saturating_pow(self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        wait.min(BACKOFF_MAX)
+    }
+
+    fn is_over(&mut self) {
+        let failures = std::mem::take(&mut self.failures);
+        if failures > 0 {
+            tracing::info!(failures, "connections are accepted again");
         }
     }
 }
@@ -109,4 +126,55 @@ fn concerns_one_peer(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use homeroom_engine::Engine;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{
+        Terms,
+        admission::{AdmissionSettings, Descriptors, Memory, MemorySettings},
+    };
+
+    /// A process without a descriptor left.
+    struct Exhausted<'a>(&'a AtomicU32);
+
+    impl Accept for Exhausted<'_> {
+        async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(io::Error::from_raw_os_error(
+                rustix::io::Errno::MFILE.raw_os_error(),
+            ))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_descriptors_it_neither_spins_nor_gives_up() {
+        let tries = AtomicU32::new(0);
+        let engine = Engine::in_memory().await.unwrap();
+        let admission = Admission::new(
+            AdmissionSettings::default(),
+            Descriptors::granted(1024),
+            Memory::of_system(&MemorySettings::default()),
+        );
+        let service = Service::new(engine, Terms::default());
+        let listener = Listener::new(Exhausted(&tries), Door::Both, service, admission);
+        let minute = timeout(Duration::from_secs(60), listener.accept_all()).await;
+        assert!(minute.is_err(), "it goes on trying");
+        let tries = tries.load(Ordering::Relaxed);
+        assert!((60..=70).contains(&tries), "{tries} tries in a minute");
+    }
+
+    #[test]
+    fn a_peer_that_gave_up_is_no_trouble_of_ours() {
+        assert!(concerns_one_peer(&io::ErrorKind::ConnectionAborted.into()));
+        assert!(!concerns_one_peer(&io::Error::from_raw_os_error(
+            rustix::io::Errno::NFILE.raw_os_error()
+        )));
+    }
 }

@@ -188,7 +188,28 @@ impl HubOutlet {
 }
 
 impl Outlet<Tenant> for HubOutlet {
-    async fn deliver(&mut self, effects: Vec<Delivery>) {
+    async fn deliver(&mut self, mut effects: Vec<Delivery>) {
+        let is_answer = |effect: &mut Delivery| matches!(effect, Delivery::Answer(_));
+        let answers: Vec<_> = effects.extract_if(.., is_answer).collect();
+        self.deliver_to_shards(effects).await;
+        // After the shards were told: who hears that a membership ended finds it ended.
+        for answer in answers {
+            if let Delivery::Answer(answer) = answer {
+                answer.leave();
+            }
+        }
+    }
+
+    async fn abandon(&mut self) {
+        let after = Some(RECONNECT_AFTER_FAILURE_MS);
+        self.shards
+            .close_all(self.life, CloseCode::TenantRestarted, after)
+            .await;
+    }
+}
+
+impl HubOutlet {
+    async fn deliver_to_shards(&self, effects: Vec<Delivery>) {
         let count = self.shards.inboxes.len();
         if count == 1 {
             return self.send(0, effects).await;
@@ -206,13 +227,6 @@ impl Outlet<Tenant> for HubOutlet {
             self.send(shard, batch).await;
         }
     }
-
-    async fn abandon(&mut self) {
-        let after = Some(RECONNECT_AFTER_FAILURE_MS);
-        self.shards
-            .close_all(self.life, CloseCode::TenantRestarted, after)
-            .await;
-    }
 }
 
 /// After a failure clients give the tenant this long to be replayed.
@@ -227,7 +241,10 @@ const fn receiver(delivery: &Delivery) -> Option<ConnectionId> {
         | Delivery::Watch { connection, .. }
         | Delivery::Page { connection, .. }
         | Delivery::Close { connection, .. } => Some(*connection),
-        Delivery::Event { .. } | Delivery::Signal { .. } | Delivery::CloseAll { .. } => None,
+        Delivery::Event { .. }
+        | Delivery::Signal { .. }
+        | Delivery::CloseAll { .. }
+        | Delivery::Answer(_) => None,
     }
 }
 

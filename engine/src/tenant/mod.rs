@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `state` | the tenant and how it meets the runtime |
 //! | `decide` | the rules: state in, event or refusal out |
-//! | `requests`, `connections`, `listening` | one input each: look up, decide, apply, answer |
+//! | `requests`, `service`, `connections`, `listening` | one input each: look up, decide, apply, answer |
 //! | `rooms`, `room`, `keys` | durable state, written by `apply` alone |
 //! | `people`, `typing`, `session`, `deadline` | what lives as long as connections do |
 //! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
@@ -31,6 +31,7 @@ mod restart;
 mod room;
 mod rooms;
 mod sections;
+mod service;
 mod session;
 mod settings;
 mod state;
@@ -44,5 +45,9 @@ pub use input::{Disconnection, Input, Whom};
 pub use keys::KeyRecord;
 pub use restart::{Entry, Restarted};
 pub use room::Room;
+pub use service::{
+    Answered, Asker, HistoryPage, MembersPage, Placed, Refused, RoomSummary, ServiceAnswer,
+    ServiceCall, ServiceRequest,
+};
 pub use settings::{Seed, Settings};
 pub use state::{DUE_PER_TICK_MAX, Tenant};

@@ -7,7 +7,7 @@ use homeroom_protocol::{Presence, RoomNumber, TenantName, Timestamp, UserId, lim
 
 use super::{
     deadline::{Deadlines, Due},
-    decide::Ground,
+    decide::{Ground, Standing},
     effects,
     event::Event,
     hashing::Hashing,
@@ -102,6 +102,7 @@ impl Tenant {
             rooms: &self.rooms,
             settings: &self.settings,
             asker,
+            standing: Standing::Member,
             storage: moment.storage,
             time: self.log_time(moment.now),
         }
@@ -194,6 +195,7 @@ impl Domain for Tenant {
                 generation,
                 from,
             } => self.page_needs(*connection, *room, *generation, *from),
+            Input::Service(call) => self.service_needs(call),
             Input::Connect { .. }
             | Input::Disconnect { .. }
             | Input::Renew { .. }
@@ -225,6 +227,7 @@ impl Domain for Tenant {
                 expires,
             } => self.renew(moment, connection, expires, out),
             Input::Revoke { whom } => self.revoke(moment, &whom, out),
+            Input::Service(call) => self.serve(moment, call, fact, out),
             Input::Page {
                 connection,
                 room,
@@ -275,6 +278,10 @@ impl Domain for Tenant {
             Entry::Restarted(restarted) => self.restart(at, restarted),
         }
         self.recovered_to(at);
+    }
+
+    fn release(&self, effect: Delivery) -> Option<Delivery> {
+        self.still_due(effect)
     }
 
     fn weight(effect: &Delivery) -> usize {

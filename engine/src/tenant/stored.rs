@@ -9,6 +9,8 @@
 //! | 2 member joined | 1 | room, epoch, seq, time, author |
 //! | 3 member left | 1 | room, epoch, seq, time, author |
 //! | 4 message sent | 1 | room, epoch, seq, time, author, text, key |
+//! | 5 member added | 1 | room, epoch, seq, time, author, member |
+//! | 6 member removed | 1 | room, epoch, seq, time, author, member |
 //! | 32 restarted | 1 | time, salt |
 
 use std::{fmt, io::Cursor};
@@ -32,6 +34,8 @@ const ROOM_CREATED: u32 = 1;
 const MEMBER_JOINED: u32 = 2;
 const MEMBER_LEFT: u32 = 3;
 const MESSAGE_SENT: u32 = 4;
+const MEMBER_ADDED: u32 = 5;
+const MEMBER_REMOVED: u32 = 6;
 /// What happens to the log itself is counted from here.
 const RESTARTED: u32 = 32;
 const VERSION: u32 = 1;
@@ -82,6 +86,16 @@ fn encode_event(event: &Event) -> Bytes {
             let (kind, version, room, epoch, seq, time) = head(MESSAGE_SENT);
             let key = Blob(key.0);
             write(&(kind, version, room, epoch, seq, time, author, text, key))
+        }
+        Body::MemberAdded { member } => {
+            let (kind, version, room, epoch, seq, time) = head(MEMBER_ADDED);
+            let member = member.as_str();
+            write(&(kind, version, room, epoch, seq, time, author, member))
+        }
+        Body::MemberRemoved { member } => {
+            let (kind, version, room, epoch, seq, time) = head(MEMBER_REMOVED);
+            let member = member.as_str();
+            write(&(kind, version, room, epoch, seq, time, author, member))
         }
     }
     .into()
@@ -139,7 +153,13 @@ impl<'de> Visitor<'de> for StoredVisitor {
         let known = matches!(
             (kind, version),
             (
-                ROOM_CREATED | MEMBER_JOINED | MEMBER_LEFT | MESSAGE_SENT | RESTARTED,
+                ROOM_CREATED
+                    | MEMBER_JOINED
+                    | MEMBER_LEFT
+                    | MESSAGE_SENT
+                    | MEMBER_ADDED
+                    | MEMBER_REMOVED
+                    | RESTARTED,
                 VERSION
             )
         );
@@ -171,6 +191,12 @@ impl<'de> Visitor<'de> for StoredVisitor {
             },
             MEMBER_JOINED => Body::MemberJoined,
             MEMBER_LEFT => Body::MemberLeft,
+            MEMBER_ADDED => Body::MemberAdded {
+                member: user(field(&mut fields)?)?,
+            },
+            MEMBER_REMOVED => Body::MemberRemoved {
+                member: user(field(&mut fields)?)?,
+            },
             _ => Body::MessageSent {
                 text: field(&mut fields)?,
                 key: IdempotencyKey(field::<Blob, A>(&mut fields)?.0),
@@ -180,11 +206,15 @@ impl<'de> Visitor<'de> for StoredVisitor {
             room,
             position: Position { epoch, seq },
             time,
-            author: UserId::new(author).map_err(A::Error::custom)?,
+            author: user(author)?,
             body,
         };
         Ok(Stored::Entry(event.into()))
     }
+}
+
+fn user<E: serde::de::Error>(id: String) -> Result<UserId, E> {
+    UserId::new(id).map_err(E::custom)
 }
 
 fn field<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(fields: &mut A) -> Result<T, A::Error> {

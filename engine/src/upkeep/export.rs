@@ -4,7 +4,7 @@
 //! | line | fields |
 //! |---|---|
 //! | first | `homeroom_export` (the version of this format, 1), `release`, `tenant`, `position`: the export ends there |
-//! | event | `position`, `room`, `seq`, `epoch`, `time_ms`, `author`, `kind`, and what the kind has: `title`, `text` |
+//! | event | `position`, `room`, `seq`, `epoch`, `time_ms`, `author`, `kind`, and what the kind has: `title`, `text`, `member` |
 //! | restart | `position`, `time_ms`, `kind`: every room has another epoch from here on |
 //! | last | `end`: true, `events`: the number of lines between first and last |
 //!
@@ -127,11 +127,13 @@ impl Writing {
         if let Body::RoomCreated { id, .. } = &event.body {
             self.ids.insert(event.room, id.clone());
         }
-        let (kind, title, text) = match &event.body {
-            Body::RoomCreated { title, .. } => ("room_created", title.as_deref(), None),
-            Body::MemberJoined => ("member_joined", None, None),
-            Body::MemberLeft => ("member_left", None, None),
-            Body::MessageSent { text, .. } => ("message_sent", None, Some(text.as_str())),
+        let (kind, title, text, member) = match &event.body {
+            Body::RoomCreated { title, .. } => ("room_created", title.as_deref(), None, None),
+            Body::MemberJoined => ("member_joined", None, None, None),
+            Body::MemberLeft => ("member_left", None, None, None),
+            Body::MemberAdded { member } => ("member_added", None, None, Some(member.as_str())),
+            Body::MemberRemoved { member } => ("member_removed", None, None, Some(member.as_str())),
+            Body::MessageSent { text, .. } => ("message_sent", None, Some(text.as_str()), None),
         };
         line(&Line {
             position: at.0,
@@ -143,6 +145,7 @@ impl Writing {
             kind,
             title,
             text,
+            member,
         })
     }
 }
@@ -181,6 +184,8 @@ struct Line<'a> {
     title: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<&'a str>,
 }
 
 #[derive(Serialize)]

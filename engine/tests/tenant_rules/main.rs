@@ -10,6 +10,8 @@ mod presence;
 mod restarts;
 mod retries;
 mod rooms;
+#[cfg(test)]
+mod services;
 mod sessions;
 mod snapshots;
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod violation;
 use http_body_util::Empty;
 use hyper::{Request, Response, body::Bytes, header, header::HeaderValue};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use reader::{Item, Reader};
 pub use violation::Violation;
@@ -40,10 +40,14 @@ pub(crate) fn accept<B>(
 }
 
 impl Upgrading {
-    /// The socket, and what the client sent behind its request; `None` when it went away first.
-    pub(crate) async fn finish(self) -> Option<(TcpStream, Bytes)> {
+    /// The stream that was served, of the type it was served as, and what the client sent behind its
+    /// request; `None` when it went away first.
+    pub(crate) async fn finish<S>(self) -> Option<(S, Bytes)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let upgraded = self.0.await.ok()?.into_inner().into_inner();
-        let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+        let parts = upgraded.downcast::<TokioIo<S>>().ok()?;
         Some((parts.io.into_inner(), parts.read_buf))
     }
 }

@@ -10,7 +10,7 @@ use homeroom_protocol::{
     Auth, ClientFrame, Direction, EventBody, Hello, Request, RequestId, RoomNumber, Seq,
     ServerFrame, limit,
 };
-use homeroom_server::{HostConfig, REQUEST_BYTES_MAX, Terms};
+use homeroom_server::{AdmissionSettings, HostConfig, REQUEST_BYTES_MAX, Terms};
 use socket2::SockRef;
 
 use crate::support::{
@@ -336,7 +336,10 @@ fn at_the_limit_of_connections_the_next_is_told_to_come_back() {
     let server = Server::start(
         Config::default(),
         HostConfig {
-            connections_max: 1,
+            admission: AdmissionSettings {
+                connections_max: 1,
+                ..AdmissionSettings::default()
+            },
             ..config()
         },
     );

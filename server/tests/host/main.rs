@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
 
+mod admission;
 mod binary;
+mod drain;
 mod end_to_end;
 mod hostile;
+mod http;
 mod spec;
 mod support;

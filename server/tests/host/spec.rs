@@ -17,7 +17,7 @@ fn the_limits_of_a_server_are_those_of_the_code() {
         .filter_map(|row| row.split(" | ").nth(1)?.parse().ok())
         .collect();
     let settings = Config::default().settings;
-    let host = usize::try_from(HostConfig::default().connections_max).unwrap();
+    let host = usize::try_from(HostConfig::default().admission.connections_max).unwrap();
     let limits = [
         settings.rooms_per_user_max,
         settings.rooms_per_connection_max,
