@@ -76,7 +76,7 @@ async fn refused(engine: &Engine, tenant: &str) -> String {
         Err(error) => return error.to_string(),
     };
     let connected = tenant.connect(Identity::user("eve").unwrap()).await;
-    connected.err().expect("nobody gets in").to_string()
+    connected.expect_err("nobody gets in").to_string()
 }
 
 /// `school` with some messages, closed in order.
