@@ -27,12 +27,12 @@ fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     homeroom(folder, arguments).output().unwrap()
 }
 
 /// What a command printed that must have succeeded.
-fn done(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn done(folder: &Path, arguments: &[&str]) -> String {
     let output = run(folder, arguments);
     assert!(
         output.status.success(),
@@ -42,18 +42,18 @@ fn done(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn complaint(output: &Output) -> String {
+pub(crate) fn complaint(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A running host; killed if a test forgets it.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Running {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         Self::start_with(folder, &["serve", "--listen", "127.0.0.1:0"])
     }
 
@@ -80,12 +80,12 @@ impl Running {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Its exit code and what it said on stderr.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         let mut said = String::new();
         if let Some(stderr) = &mut self.child.stderr {
@@ -290,7 +290,7 @@ fn the_admin_socket_is_the_owners_and_its_lines_are_bounded() {
     };
     assert!(answer(b"{\"ask\":\"list_tenants\"}\n").contains("default"));
     assert!(answer(b"what?\n").contains("refused"));
-    assert!(answer(&[b'x'; 5000]).contains("refused"));
+    assert!(answer(&[b'x'; 20_000]).contains("refused"));
     let mut rest = Vec::new();
     // The rest of the line is unread, so this may be a reset.
     let _ = answers.read_to_end(&mut rest);

@@ -10,3 +10,4 @@ mod hostile;
 mod http;
 mod spec;
 mod support;
+mod upkeep;
