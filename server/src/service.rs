@@ -5,7 +5,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use homeroom_engine::{Connection, Engine, TenantError, hub::SocketSink};
+use homeroom_engine::{
+    Connection, Engine, TenantError, WakeError,
+    hub::SocketSink,
+    upkeep::{SUSPENDED_RETRY_MS, WORK_RETRY_MS},
+};
 use homeroom_protocol::{CloseCode, Hello, Timestamp};
 use tokio::{
     net::TcpStream,
@@ -301,6 +305,18 @@ impl Service {
     pub(crate) fn closed_tenant(&self, hello: &Hello, error: &TenantError) -> Bye {
         match error {
             TenantError::ShutDown => self.leave_taking(),
+            // An operator's doing, and told to them already.
+            TenantError::Wake(WakeError::Suspended(_)) => {
+                let after = self.time_to_return_ms(SUSPENDED_RETRY_MS);
+                Bye::new(CloseCode::TenantUnavailable)
+                    .because("the tenant is suspended")
+                    .back_after_ms(after)
+            }
+            TenantError::Wake(WakeError::Busy(_)) => {
+                let after = self.time_to_return_ms(WORK_RETRY_MS);
+                Bye::new(CloseCode::TenantUnavailable).back_after_ms(after)
+            }
+            TenantError::Wake(WakeError::NotFound(_)) => Bye::new(CloseCode::TenantNotFound),
             error => {
                 tracing::error!(tenant = %hello.tenant, %error, "a tenant cannot be entered");
                 let after = self.time_to_return_ms(RETRY_BROKEN_TENANT_MS);

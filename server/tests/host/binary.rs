@@ -33,12 +33,12 @@ pub(crate) fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     homeroom(folder, arguments).output().unwrap()
 }
 
 /// What a command printed that must have succeeded.
-fn done(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn done(folder: &Path, arguments: &[&str]) -> String {
     let output = run(folder, arguments);
     assert!(
         output.status.success(),
@@ -48,7 +48,7 @@ fn done(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn complaint(output: &Output) -> String {
+pub(crate) fn complaint(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         Self::start_with(folder, &["serve", "--listen", "127.0.0.1:0"])
     }
 
@@ -299,7 +299,7 @@ fn the_admin_socket_is_the_owners_and_its_lines_are_bounded() {
     };
     assert!(answer(b"{\"ask\":\"list_tenants\"}\n").contains("default"));
     assert!(answer(b"what?\n").contains("refused"));
-    assert!(answer(&[b'x'; 5000]).contains("refused"));
+    assert!(answer(&[b'x'; 20_000]).contains("refused"));
     let mut rest = Vec::new();
     // The rest of the line is unread, so this may be a reset.
     let _ = answers.read_to_end(&mut rest);
