@@ -73,6 +73,7 @@ impl Host {
         let service = Service::new(engine, config.terms);
         let memory = Memory::of_system(&config.memory);
         let admission = Admission::new(config.admission, Descriptors::raise(), memory);
+        service.figures().watch(admission.clone());
         let accepting = Listener::new(listener, Arc::clone(&service), admission.clone());
         Ok(Self {
             address,

@@ -12,7 +12,7 @@ use tokio::{net::TcpStream, sync::watch, time::Instant};
 use crate::{
     connection::Client,
     farewell::Bye,
-    http::{self, Door, Visit},
+    http::{self, Door, HostFigures, Visit},
     identity::{Guests, identify},
 };
 
@@ -64,6 +64,7 @@ pub struct Service {
     silence_max: Duration,
     requests_in_flight_max: usize,
     leaving: watch::Sender<Option<Instant>>,
+    figures: HostFigures,
 }
 
 impl Service {
@@ -80,6 +81,7 @@ impl Service {
             // With none, nobody could ever ask anything.
             requests_in_flight_max: in_flight_max.max(1),
             leaving: watch::Sender::new(None),
+            figures: HostFigures::default(),
         })
     }
 
@@ -116,6 +118,11 @@ impl Service {
     #[must_use]
     pub const fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What is counted of it.
+    pub(crate) const fn figures(&self) -> &HostFigures {
+        &self.figures
     }
 
     /// HTTP until it is a WebSocket, and what there is to be set up once.

@@ -115,7 +115,6 @@ impl Refusals {
     }
 
     /// For this cause.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will show it"))]
     pub(crate) fn count(&self, cause: Refused) -> u64 {
         self.of(cause).load(Ordering::Relaxed)
     }
@@ -198,7 +197,6 @@ impl Admission {
     }
 
     /// Who was not let in.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will show it"))]
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.shared.refusals
     }

@@ -8,20 +8,23 @@ use std::net::SocketAddr;
 
 use hyper::{Method, Request, Response, body::Incoming};
 
-use super::{Body, Door, health, reply};
+use super::{Body, Door, health, metrics, reply};
 use crate::service::Service;
 
 /// Answers one request. The answer to HEAD is GET's: its body is left out on the way.
-#[expect(clippy::unused_async, reason = "the API waits for the engine")]
 pub(crate) async fn answer(
     service: &Service,
     door: Door,
     peer: Option<SocketAddr>,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let (_, _, _) = (service, door, peer);
+    let _ = peer;
     match request.uri().path() {
         "/health/live" => only_read(&request, health::live),
+        "/metrics" if door != Door::Clients => match *request.method() {
+            Method::GET | Method::HEAD => metrics::answer(service).await,
+            _ => reply::wrong_method("GET, HEAD"),
+        },
         _ => reply::not_found(),
     }
 }

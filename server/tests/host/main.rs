@@ -6,5 +6,6 @@ mod admission;
 mod binary;
 mod end_to_end;
 mod hostile;
+mod metrics;
 mod spec;
 mod support;
