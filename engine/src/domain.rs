@@ -34,6 +34,19 @@ pub struct Moment {
     pub durable: LogPosition,
 }
 
+impl Moment {
+    /// 64 of the random bits.
+    #[must_use]
+    pub const fn entropy_64(&self) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "any 64 of the random bits do"
+        )]
+        let bits = self.entropy as u64;
+        bits
+    }
+}
+
 /// Whether new events can be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
@@ -132,6 +145,13 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
     #[must_use]
     fn weight(_: &Self::Effect) -> usize {
         size_of::<Self::Effect>()
+    }
+
+    /// What leaves of a held effect now that it may. What was decided since can have made it void, as a
+    /// removal does to an addition that was still held: removals act at once, additions when durable.
+    #[must_use]
+    fn release(&self, effect: Self::Effect) -> Option<Self::Effect> {
+        Some(effect)
     }
 
     /// The stored form: a type, a version, the fields.

@@ -11,7 +11,7 @@ use std::{
 
 use homeroom_protocol::{CloseCode, ConnectionId, TenantName, Timestamp};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, mpsc::error::TrySendError};
 
 use crate::{
     connection::Connection,
@@ -33,7 +33,7 @@ use crate::{
         writer::{Command, Habits},
     },
     session::{self, Events, Session},
-    tenant::{Disconnection, Input, Settings, Whom},
+    tenant::{Disconnection, Input, ServiceCall, ServiceRequest, Settings, Whom},
 };
 
 /// How an engine works. Every default has its reason on its field.
@@ -296,6 +296,9 @@ impl Engine {
 
     /// Ends everything in order: what was taken is brought to disk and answered, the logs are sealed,
     /// every connection gets a bye. Afterwards everything refuses.
+    ///
+    /// `reconnect_after_ms` is for the first to come back: of many, each is given a time of its own behind
+    /// it, so that they do not come back at once.
     pub async fn shut_down(&self, code: CloseCode, reconnect_after_ms: Option<u64>) {
         self.shared.closed.store(true, Ordering::SeqCst);
         let shared = &self.shared;
@@ -378,6 +381,33 @@ impl Tenant {
         if let Some(tenant) = self.engine.shared.tenants.awake(&self.name).await {
             let revoke = Command::Input(Input::Revoke { whom });
             let _ = tenant.urgent.send(revoke).await;
+        }
+        Ok(())
+    }
+
+    /// Takes a service's request to the tenant, waking it if it sleeps. When the tenant ends before it
+    /// has decided, whoever asked is dropped.
+    pub(crate) async fn serve(&self, call: ServiceCall) -> Result<(), TenantError> {
+        self.engine.check_open()?;
+        let visit = self.engine.shared.tenants.visit(&self.name).await?;
+        let queue = match call.request {
+            // A removal waits behind no slow disk and no flood of other requests.
+            ServiceRequest::RemoveMember { .. } => &visit.address().urgent,
+            ServiceRequest::CreateRoom { .. }
+            | ServiceRequest::AddMember { .. }
+            | ServiceRequest::Publish { .. }
+            | ServiceRequest::History { .. }
+            | ServiceRequest::Members { .. }
+            | ServiceRequest::Presence { .. }
+            | ServiceRequest::Room { .. } => &visit.address().inbox,
+        };
+        self.engine.shared.metrics.requested_by_backend();
+        let command = Command::Input(Input::Service(call));
+        if let Err(TrySendError::Full(command)) = queue.try_send(command) {
+            // Others must not wait for this tenant's address meanwhile.
+            let queue = queue.clone();
+            drop(visit);
+            let _ = queue.send(command).await;
         }
         Ok(())
     }

@@ -104,6 +104,70 @@ impl Identity {
     }
 }
 
+/// A back end of an app, as the host vouches for it: what it says for itself has an author of this
+/// name behind [`UserId::SERVICE_PREFIX`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ServiceName(UserId);
+
+impl ServiceName {
+    /// Longest name in bytes.
+    pub const BYTES_MAX: usize = 64;
+
+    /// Checks length and characters: `a-z`, `0-9`, `-`, `_` and `.`, so that it reads the same in a
+    /// configuration, a log and a timeline.
+    ///
+    /// # Errors
+    /// [`InvalidId`].
+    pub fn new(name: &str) -> Result<Self, InvalidId> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+        if name.is_empty() {
+            return Err(InvalidId::Empty);
+        }
+        if name.len() > Self::BYTES_MAX {
+            return Err(InvalidId::TooLong {
+                actual: name.len(),
+                max: Self::BYTES_MAX,
+            });
+        }
+        if let Some((at, _)) = name.char_indices().find(|&(_, c)| !allowed(c)) {
+            return Err(InvalidId::Character { at });
+        }
+        UserId::new(format!("{}{name}", UserId::SERVICE_PREFIX)).map(Self)
+    }
+
+    /// Without the prefix.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0.as_str()[UserId::SERVICE_PREFIX.len()..]
+    }
+
+    /// The author of what it says for itself.
+    #[must_use]
+    pub const fn author(&self) -> &UserId {
+        &self.0
+    }
+}
+
+/// In whose name a service acts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// Its own. It is a member of no room and needs to be of none.
+    Service(ServiceName),
+    /// A user's, with what the rules let that user do.
+    User(UserId),
+}
+
+impl Actor {
+    /// The author of what it does, and the scope of its keys.
+    #[must_use]
+    pub fn user_id(&self) -> UserId {
+        match self {
+            Self::Service(name) => name.author().clone(),
+            Self::User(user) => user.clone(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +179,19 @@ mod tests {
         assert!(!Scopes::READ.contain(Scopes::WRITE));
         assert!(Scopes::NONE.contain(Scopes::NONE));
         assert_eq!(format!("{:?}", Scopes::WRITE), "Scopes(write)");
+    }
+
+    #[test]
+    fn a_service_is_no_person() {
+        let name = ServiceName::new("time-table.2").unwrap();
+        assert_eq!(name.as_str(), "time-table.2");
+        assert_eq!(name.author().as_str(), "service:time-table.2");
+        assert!(name.author().is_service());
+        let long = "x".repeat(ServiceName::BYTES_MAX + 1);
+        for wrong in ["", "Time", "a b", "a:b", "é", long.as_str()] {
+            assert!(ServiceName::new(wrong).is_err(), "{wrong}");
+        }
+        assert!(ServiceName::new(&long[1..]).is_ok());
     }
 
     #[test]

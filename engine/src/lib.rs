@@ -24,9 +24,10 @@
 //!
 //! Inside, from the pure centre outwards: [`domain`] is the contract between rules and runtime,
 //! [`tenant`] the rules of rooms, [`log`] what remembers, [`index`] and [`snapshot`] what can be rebuilt
-//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold. [`metrics`]
-//! counts all of it.
+//! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold for a user,
+//! [`backend`] for your own back end. [`metrics`] counts all of it.
 
+pub mod backend;
 pub mod connection;
 pub mod domain;
 pub mod engine;
@@ -44,9 +45,10 @@ pub mod tenant;
 pub use homeroom_protocol as protocol;
 
 pub use self::{
+    backend::{Backend, BackendError},
     connection::{Connection, Gone},
     engine::{Config, Engine, Tenant, TenantError, TenantSummary},
-    identity::{Identity, Scopes},
+    identity::{Identity, Scopes, ServiceName},
     log::Verified,
     metrics::{Degraded, Figures, Health, Part},
     runtime::{folder::FolderError, wake::WakeError},

@@ -39,6 +39,8 @@ impl Screen {
             }
             EventBody::MemberJoined => self.dim(&format!("{author} joined")),
             EventBody::MemberLeft => self.dim(&format!("{author} left")),
+            EventBody::MemberAdded { member } => self.dim(&format!("{author} added {member}")),
+            EventBody::MemberRemoved { member } => self.dim(&format!("{author} removed {member}")),
             EventBody::RoomCreated { title: Some(title) } => {
                 self.dim(&format!("{author} made this room: {}", printable(title)))
             }

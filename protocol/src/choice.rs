@@ -37,7 +37,7 @@ choice_table! {
     DeviceState { 1 Active, 2 Idle }
     Presence { 0 Offline, 1 Active, 2 Idle }
     ResetReason { 1 EpochChanged, 2 Trimmed, 3 Ahead, 4 Unreadable }
-    RemovedReason { 1 Left }
+    RemovedReason { 1 Left, 2 Removed }
 }
 
 #[cfg(test)]

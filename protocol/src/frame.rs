@@ -357,7 +357,7 @@ pub struct TimelineEvent {
 /// What happened in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventBody {
-    /// The room was made; its author is its first member.
+    /// The room was made; its author is its first member, unless it is a service.
     RoomCreated {
         /// A name for people.
         title: Option<String>,
@@ -366,6 +366,16 @@ pub enum EventBody {
     MemberJoined,
     /// The author's membership ended.
     MemberLeft,
+    /// The author made somebody a member.
+    MemberAdded {
+        /// Whom.
+        member: UserId,
+    },
+    /// The author ended somebody's membership.
+    MemberRemoved {
+        /// Whose.
+        member: UserId,
+    },
     /// The author said something.
     Message {
         /// What.
@@ -396,4 +406,6 @@ pub enum ResetReason {
 pub enum RemovedReason {
     /// The user left, perhaps on another device.
     Left,
+    /// Somebody else ended the user's membership.
+    Removed,
 }

@@ -107,6 +107,18 @@ text_id! {
     DeviceId, limit::DEVICE_ID_BYTES_MAX, |_: &str, _: usize, c: char| !c.is_control()
 }
 
+impl UserId {
+    /// How the ids of services begin: back ends of the app that speak for themselves. No client connects
+    /// under such an id.
+    pub const SERVICE_PREFIX: &'static str = "service:";
+
+    /// Whether it names a service and no person.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.0.starts_with(Self::SERVICE_PREFIX)
+    }
+}
+
 fn check_text(
     text: &str,
     max: usize,

@@ -76,6 +76,10 @@ pub mod body {
     pub const MEMBER_JOINED: u32 = 2;
     /// [`EventBody::MemberLeft`](crate::EventBody::MemberLeft).
     pub const MEMBER_LEFT: u32 = 3;
+    /// [`EventBody::MemberAdded`](crate::EventBody::MemberAdded).
+    pub const MEMBER_ADDED: u32 = 4;
+    /// [`EventBody::MemberRemoved`](crate::EventBody::MemberRemoved).
+    pub const MEMBER_REMOVED: u32 = 5;
     /// [`EventBody::Message`](crate::EventBody::Message).
     pub const MESSAGE: u32 = 16;
 }

@@ -254,7 +254,7 @@ impl Client {
                 (None, Err(error)) => {
                     return Err(Bye::new(CloseCode::Protocol).because(error).into());
                 }
-                (Some(connection), Ok(frame)) => pass_on(connection, frame).await?,
+                (Some(connection), Ok(frame)) => pass_on(&self.service, connection, frame).await?,
                 (Some(connection), Err(error)) => connection.push(refusal(&error)).await,
             }
         }
@@ -272,11 +272,15 @@ impl Client {
     }
 }
 
-async fn pass_on(connection: &Connection, frame: ClientFrame) -> Result<(), End> {
+async fn pass_on(
+    service: &Service,
+    connection: &Connection,
+    frame: ClientFrame,
+) -> Result<(), End> {
     match frame {
         ClientFrame::Request { id, request } => {
             let taken = connection.request(id, request).await;
-            taken.map_err(|_gone| Bye::new(CloseCode::TenantRestarted).back_after_ms(500))?;
+            taken.map_err(|_gone| service.restarted_tenant())?;
         }
         ClientFrame::Ping { nonce } => {
             let time = now();

@@ -1,39 +1,119 @@
 //! A listening host around an engine, from its address to its leave.
+//!
+//! It has one door or two. With [`OperationsSettings::listen`] health and metrics have their own, so
+//! that a firewall, not a path, keeps others out of them, and so that they can be asked until the very
+//! end: the door for clients is closed long before.
+//!
+//! **Leaving** is done in an order that loses nothing: readiness drops, and who leads clients here has
+//! [`DrainSettings::notice_ms`] to see it; nobody is let in any more; everybody gets the replies under
+//! way and a bye with a time of its own to come back. Then the engine's owner seals it.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use homeroom_engine::Engine;
-use tokio::{net::TcpListener, task::JoinHandle};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 
 use crate::{
     admission::{Admission, AdmissionSettings, Descriptors, Memory, MemorySettings},
+    http::{Door, Stage},
     listener::Listener,
     service::{Service, Terms},
 };
+
+/// Connections at once on the door for operations: those who watch are few.
+const OPERATORS_MAX: u32 = 64;
+/// How long an address that is in use is tried again. A predecessor lets go of the data folder a moment
+/// before the last of its addresses.
+const ADDRESS_WITHIN: Duration = Duration::from_secs(2);
+/// How often.
+const ADDRESS_AGAIN: Duration = Duration::from_millis(20);
+/// What is left of a drain's time when all is done, for the process to end in.
+const EXIT_WITHIN: Duration = Duration::from_millis(500);
+
+/// The door for operations.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OperationsSettings {
+    /// The address on which `/health/ready` and `/metrics` are served, and then nowhere else. Default
+    /// none: they are on the clients' address, and what names tenants is shown only to who asks on this
+    /// machine itself, for a loopback address and through no proxy that says it is one.
+    pub listen: Option<SocketAddr>,
+}
+
+/// How a host leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrainSettings {
+    /// From the drop of readiness until nobody is let in any more, in ms. Default 0: clients come back by
+    /// themselves, so only what leads them here by readiness, as load balancers do, needs time to see
+    /// it: twice the interval at which it asks.
+    pub notice_ms: u64,
+    /// From the signal to the exit, in ms, the notice included. Default 9 s: service managers often kill
+    /// after 10 s. Clients get half of what the notice leaves to take their bye and hang up; the engine
+    /// gets the rest to bring everything to disk.
+    pub within_ms: u64,
+}
+
+impl Default for DrainSettings {
+    fn default() -> Self {
+        Self {
+            notice_ms: 0,
+            within_ms: 9_000,
+        }
+    }
+}
+
+impl DrainSettings {
+    /// From the drop of readiness until nobody is let in.
+    const fn notice(&self) -> Duration {
+        Duration::from_millis(self.notice_ms)
+    }
+
+    /// How long clients may take to go.
+    const fn leave_within(&self) -> Duration {
+        Duration::from_millis(self.within_ms.saturating_sub(self.notice_ms) / 2)
+    }
+
+    /// How long the engine may take to seal, so long after the signal.
+    #[must_use]
+    pub const fn seal_within(&self, since_signal: Duration) -> Duration {
+        Duration::from_millis(self.within_ms)
+            .saturating_sub(EXIT_WITHIN)
+            .saturating_sub(since_signal)
+    }
+}
 
 /// How a host listens. Every default has its reason on its field.
 #[derive(Debug, Clone)]
 pub struct HostConfig {
     /// Where. Default 127.0.0.1:7400: nobody else's machine until somebody says so.
     pub listen: SocketAddr,
+    /// Where operators look in.
+    pub operations: OperationsSettings,
     /// Who comes in.
     pub admission: AdmissionSettings,
     /// When memory is short.
     pub memory: MemorySettings,
     /// What connections are served on.
     pub terms: Terms,
-    /// How long [`Host::shut_down`] waits for clients to take their bye. Default 5 s.
-    pub leave_within: Duration,
+    /// How it leaves.
+    pub drain: DrainSettings,
 }
 
 impl Default for HostConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
+            operations: OperationsSettings::default(),
             admission: AdmissionSettings::default(),
             memory: MemorySettings::default(),
             terms: Terms::default(),
-            leave_within: Duration::from_secs(5),
+            drain: DrainSettings::default(),
         }
     }
 }
@@ -55,32 +135,72 @@ pub struct Host {
     service: Arc<Service>,
     admission: Admission,
     accepting: JoinHandle<()>,
-    leave_within: Duration,
+    operations: Option<OperationsDoor>,
+    drain: DrainSettings,
+}
+
+/// The door for operations, which is open until this is dropped.
+#[derive(Debug)]
+pub struct OperationsDoor {
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for OperationsDoor {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl OperationsDoor {
+    async fn open(address: SocketAddr, service: &Arc<Service>) -> Result<Self, ListenError> {
+        let (listener, address) = listen(address).await?;
+        let (service, admission) = (Arc::clone(service), Admission::counting(OPERATORS_MAX));
+        let listener = Listener::new(listener, Door::Operations, service, admission);
+        Ok(Self {
+            address,
+            accepting: tokio::spawn(async move { listener.accept_all().await }),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 impl Host {
-    /// Listens, and serves whoever comes. Must be called in the engine's tokio runtime.
+    /// Listens, and serves whoever comes. Must be called in the engine's tokio runtime, with an engine
+    /// that can serve: from here on clients reach it.
+    ///
+    /// An address that is in use is tried again for two seconds, as its user may be a predecessor that
+    /// is leaving.
     ///
     /// # Errors
     /// [`ListenError`].
     pub async fn start(engine: Engine, config: HostConfig) -> Result<Self, ListenError> {
-        let failed = |cause| ListenError {
-            address: config.listen,
-            cause,
+        let service = Service::at(Stage::Starting, engine, config.terms);
+        let (operations, door) = match config.operations.listen {
+            Some(address) => {
+                let door = OperationsDoor::open(address, &service).await?;
+                (Some(door), Door::Clients)
+            }
+            None => (None, Door::Both),
         };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let service = Service::new(engine, config.terms);
+        let (listener, address) = listen(config.listen).await?;
         let memory = Memory::of_system(&config.memory);
         let admission = Admission::new(config.admission, Descriptors::raise(), memory);
         service.figures().watch(admission.clone());
-        let accepting = Listener::new(listener, Arc::clone(&service), admission.clone());
+        let accepting = Listener::new(listener, door, Arc::clone(&service), admission.clone());
+        service.reach(Stage::Ready);
         Ok(Self {
             address,
             service,
             admission,
             accepting: tokio::spawn(accepting.run()),
-            leave_within: config.leave_within,
+            operations,
+            drain: config.drain,
         })
     }
 
@@ -90,15 +210,46 @@ impl Host {
         self.address
     }
 
-    /// Stops accepting, gives every client the replies under way and a bye that says when to come
-    /// back, and waits until they are gone or [`HostConfig::leave_within`] is over. The engine goes on:
-    /// shutting it down is its owner's.
-    pub async fn shut_down(self) {
+    /// Where operators look in, if they have a door of their own.
+    #[must_use]
+    pub fn operations_addr(&self) -> Option<SocketAddr> {
+        self.operations.as_ref().map(OperationsDoor::local_addr)
+    }
+
+    /// Drops readiness and waits for its notice to be over, stops accepting, gives every client the
+    /// replies under way and a bye that says when to come back, and waits until they are gone or their
+    /// time is over. The engine goes on: shutting it down is its owner's, and so is the door for
+    /// operations until then.
+    pub async fn shut_down(self) -> Option<OperationsDoor> {
+        self.service.reach(Stage::Draining);
+        if self.drain.notice_ms > 0 {
+            tracing::info!(notice = ?self.drain.notice(), "not ready any more, still serving");
+            sleep(self.drain.notice()).await;
+        }
         self.service.leave();
         // It only ends; it cannot fail but by a panic, which then was logged.
         let _ = self.accepting.await;
-        if !self.admission.empty_within(self.leave_within).await {
+        if !self.admission.empty_within(self.drain.leave_within()).await {
             tracing::warn!("some clients did not hang up after their bye");
+        }
+        self.operations
+    }
+}
+
+/// Listens, waiting a moment for an address that is in use.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
+    let failed = |cause| ListenError { address, cause };
+    let over = Instant::now() + ADDRESS_WITHIN;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < over => {
+                sleep(ADDRESS_AGAIN).await;
+            }
+            bound => {
+                let listener = bound.map_err(failed)?;
+                let address = listener.local_addr().map_err(failed)?;
+                return Ok((listener, address));
+            }
         }
     }
 }

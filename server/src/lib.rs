@@ -21,7 +21,9 @@ pub mod websocket;
 
 pub use admission::{AdmissionSettings, InvalidPrefix, MemorySettings, Prefix};
 pub use commands::CommandError;
-pub use host::{Host, HostConfig, ListenError};
-pub use http::{HEADERS_MAX, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL};
+pub use host::{DrainSettings, Host, HostConfig, ListenError, OperationsDoor, OperationsSettings};
+pub use http::{
+    HEADERS_MAX, InvalidOrigin, Origin, OriginSettings, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL,
+};
 pub use identity::{Guests, Unauthenticated, identify};
 pub use service::{Service, Terms};

@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     admission::{Admission, Refused},
+    http::Door,
     service::Service,
 };
 
@@ -21,6 +22,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Listener<A> {
     source: A,
+    door: Door,
     service: Arc<Service>,
     admission: Admission,
 }
@@ -38,9 +40,10 @@ impl Accept for TcpListener {
 }
 
 impl<A: Accept> Listener<A> {
-    pub(crate) fn new(source: A, service: Arc<Service>, admission: Admission) -> Self {
+    pub(crate) fn new(source: A, door: Door, service: Arc<Service>, admission: Admission) -> Self {
         Self {
             source,
+            door,
             service,
             admission,
         }
@@ -48,14 +51,14 @@ impl<A: Accept> Listener<A> {
 
     /// Accepts until the service leaves.
     pub(crate) async fn run(self) {
-        let mut leaving = self.service.leaving();
         tokio::select! {
             () = self.accept_all() => {}
-            _ = leaving.wait_for(Option::is_some) => {}
+            () = self.service.left() => {}
         }
     }
 
-    async fn accept_all(&self) {
+    /// Accepts for ever.
+    pub(crate) async fn accept_all(&self) {
         let mut trouble = Trouble::default();
         loop {
             match self.source.accept().await {
@@ -74,18 +77,18 @@ impl<A: Accept> Listener<A> {
     }
 
     fn seat(&self, stream: TcpStream, from: SocketAddr) {
-        let service = Arc::clone(&self.service);
+        let (service, door) = (Arc::clone(&self.service), self.door);
         match self.admission.ask(from.ip()) {
             Ok(seat) => {
                 tokio::spawn(async move {
-                    service.serve(stream).await;
+                    service.serve_at(door, stream).await;
                     drop(seat);
                 });
             }
             Err(Refused::Full | Refused::Crowded | Refused::MemoryShort) => {
                 if let Some(seat) = self.admission.ask_to_be_told() {
                     tokio::spawn(async move {
-                        service.turn_away(stream).await;
+                        service.turn_away_at(door, stream).await;
                         drop(seat);
                     });
                 }
@@ -164,7 +167,7 @@ mod tests {
             Memory::of_system(&MemorySettings::default()),
         );
         let service = Service::new(engine, Terms::default());
-        let listener = Listener::new(Exhausted(&tries), service, admission);
+        let listener = Listener::new(Exhausted(&tries), Door::Both, service, admission);
         let minute = timeout(Duration::from_secs(60), listener.accept_all()).await;
         assert!(minute.is_err(), "it goes on trying");
         let tries = tries.load(Ordering::Relaxed);

@@ -12,7 +12,7 @@ use tokio::{net::TcpStream, sync::watch, time::Instant};
 use crate::{
     connection::Client,
     farewell::Bye,
-    http::{self, Door, HostFigures, Visit},
+    http::{self, Door, HostFigures, OriginSettings, Stage, Visit},
     identity::{Guests, identify},
 };
 
@@ -23,9 +23,12 @@ const RETRY_BROKEN_TENANT_MS: u64 = 30_000;
 /// At the limit of connections somebody may leave at any moment, but rarely at once: those who were
 /// turned away come back after this, and up to as long again, not all together.
 const RETRY_FULL_MS: u64 = 5_000;
-/// When a host leaves, its successor needs a moment; then clients come back spread over a time that
-/// grows with their number, so that no more than some hundreds a second knock.
+/// When a host leaves, its successor needs a moment.
 const SUCCESSOR_STARTS_MS: u64 = 500;
+/// A tenant that is replayed as well.
+const TENANT_RESTARTS_MS: u64 = 500;
+/// Clients come back spread over a time that grows with their number, so that no more than some hundreds
+/// a second knock.
 const SPREAD_MS_MIN: u64 = 1_000;
 const SPREAD_MS_PER_CONNECTION: u64 = 2;
 
@@ -34,6 +37,8 @@ const SPREAD_MS_PER_CONNECTION: u64 = 2;
 pub struct Terms {
     /// Who may come in without a token. Default: nobody.
     pub guests: Guests,
+    /// Which web pages may connect. Default: the host's own.
+    pub origins: OriginSettings,
     /// How long the head of an HTTP request may take to come, and its answer to be read; a connection
     /// between two requests is as long kept. Default 10 s: a slow mobile network needs two, an
     /// attacker who holds sockets open would like for ever.
@@ -49,6 +54,7 @@ impl Default for Terms {
     fn default() -> Self {
         Self {
             guests: Guests::Refused,
+            origins: OriginSettings::default(),
             handshake_within: Duration::from_secs(10),
             hello_within: Duration::from_secs(10),
             hang_up_within: Duration::from_secs(2),
@@ -63,6 +69,7 @@ pub struct Service {
     terms: Terms,
     silence_max: Duration,
     requests_in_flight_max: usize,
+    stage: watch::Sender<Stage>,
     leaving: watch::Sender<Option<Instant>>,
     figures: HostFigures,
 }
@@ -71,6 +78,10 @@ impl Service {
     /// Serves `engine` on these terms.
     #[must_use]
     pub fn new(engine: Engine, terms: Terms) -> Arc<Self> {
+        Self::at(Stage::Ready, engine, terms)
+    }
+
+    pub(crate) fn at(stage: Stage, engine: Engine, terms: Terms) -> Arc<Self> {
         let settings = engine.settings();
         let silence_max = Duration::from_millis(settings.heartbeat_ms.saturating_mul(3) / 2);
         let in_flight_max = usize::try_from(settings.requests_in_flight_max).unwrap_or(usize::MAX);
@@ -80,6 +91,7 @@ impl Service {
             silence_max,
             // With none, nobody could ever ask anything.
             requests_in_flight_max: in_flight_max.max(1),
+            stage: watch::Sender::new(stage),
             leaving: watch::Sender::new(None),
             figures: HostFigures::default(),
         })
@@ -87,26 +99,55 @@ impl Service {
 
     /// Serves one TCP connection from its first byte to its last: for a listener of your own.
     pub async fn serve(self: Arc<Self>, stream: TcpStream) {
-        // Boxed is what happens once: the rest is held as long as the connection lives.
-        if let Some((mut client, early)) = Box::pin(self.open(stream, true)).await {
-            let end = client.converse(early).await;
-            Box::pin(client.end(end)).await;
-        }
+        self.serve_at(Door::Both, stream).await;
     }
 
     /// Like [`serve`](Self::serve), at the limit of connections: signs of life are given, clients are
     /// told to come back.
     pub async fn turn_away(self: Arc<Self>, stream: TcpStream) {
-        if let Some((client, _)) = self.open(stream, false).await {
-            let bye = Bye::new(CloseCode::Overloaded)
-                .back_after_ms(RETRY_FULL_MS + random_below(RETRY_FULL_MS));
+        self.turn_away_at(Door::Both, stream).await;
+    }
+
+    pub(crate) async fn serve_at(self: Arc<Self>, door: Door, stream: TcpStream) {
+        // Boxed is what happens once: the rest is held as long as the connection lives.
+        if let Some((mut client, early)) = Box::pin(self.open(door, stream, true)).await {
+            let end = client.converse(early).await;
+            Box::pin(client.end(end)).await;
+        }
+    }
+
+    pub(crate) async fn turn_away_at(self: Arc<Self>, door: Door, stream: TcpStream) {
+        let service = Arc::clone(&self);
+        if let Some((client, _)) = self.open(door, stream, false).await {
+            let after = service.time_to_return_ms(RETRY_FULL_MS);
+            let bye = Bye::new(CloseCode::Overloaded).back_after_ms(after);
             client.end(bye.into()).await;
         }
+    }
+
+    /// How many connections there are, about: each waits for the host to leave.
+    pub(crate) fn connections(&self) -> usize {
+        self.leaving.receiver_count()
+    }
+
+    /// How far the host is. A service of your own is ready from its start.
+    pub(crate) fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    /// Says how far the host is; it never goes back.
+    pub(crate) fn reach(&self, stage: Stage) {
+        self.stage.send_if_modified(|reached| {
+            let further = *reached < stage;
+            *reached = stage.max(*reached);
+            further
+        });
     }
 
     /// Tells every connection, present and future, that the host is leaving: each gives the replies
     /// that are under way, then says bye.
     pub fn leave(&self) {
+        self.reach(Stage::Draining);
         self.leaving.send_if_modified(|leaving| {
             let first = leaving.is_none();
             leaving.get_or_insert_with(Instant::now);
@@ -128,13 +169,14 @@ impl Service {
     /// HTTP until it is a WebSocket, and what there is to be set up once.
     async fn open(
         self: Arc<Self>,
+        door: Door,
         stream: TcpStream,
         keep_alive: bool,
     ) -> Option<(Client, Vec<u8>)> {
         // Small writes must not wait for each other. It fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
         let visit = Visit {
-            door: Door::Both,
+            door,
             peer: stream.peer_addr().ok(),
             secure: false,
             keep_alive,
@@ -145,6 +187,12 @@ impl Service {
 
     pub(crate) fn leaving(&self) -> watch::Receiver<Option<Instant>> {
         self.leaving.subscribe()
+    }
+
+    /// Resolves when the host is leaving.
+    pub(crate) async fn left(&self) {
+        // It fails when the sender is gone, which `self` holds.
+        let _ = self.leaving().wait_for(Option::is_some).await;
     }
 
     pub(crate) const fn terms(&self) -> &Terms {
@@ -172,7 +220,7 @@ impl Service {
         }
         let identity = identify(hello, self.terms.guests)
             .map_err(|refused| Bye::new(CloseCode::Unauthenticated).because(refused))?;
-        let closed = |error| closed_tenant(hello, &error);
+        let closed = |error| self.closed_tenant(hello, &error);
         let found = self.engine.find_tenant(&hello.tenant).await;
         let tenant = found.map_err(closed)?;
         let Some(tenant) = tenant else {
@@ -183,29 +231,36 @@ impl Service {
 
     /// The bye of a host that leaves.
     pub(crate) fn leave_taking(&self) -> Bye {
-        let connections = self.leaving.receiver_count() as u64;
-        let spread = SPREAD_MS_MIN.max(connections * SPREAD_MS_PER_CONNECTION);
-        let after = SUCCESSOR_STARTS_MS + random_below(spread);
+        let after = self.time_to_return_ms(SUCCESSOR_STARTS_MS);
         Bye::new(CloseCode::ShuttingDown).back_after_ms(after)
     }
-}
 
-/// We failed, or are leaving: the client is not at fault and shall come back.
-fn closed_tenant(hello: &Hello, error: &TenantError) -> Bye {
-    match error {
-        TenantError::ShutDown => {
-            Bye::new(CloseCode::ShuttingDown).back_after_ms(SUCCESSOR_STARTS_MS)
-        }
-        error => {
-            tracing::error!(tenant = %hello.tenant, %error, "a tenant cannot be entered");
-            Bye::new(CloseCode::TenantUnavailable).back_after_ms(RETRY_BROKEN_TENANT_MS)
+    /// The bye after a request that its tenant did not live to take.
+    pub(crate) fn restarted_tenant(&self) -> Bye {
+        let after = self.time_to_return_ms(TENANT_RESTARTS_MS);
+        Bye::new(CloseCode::TenantRestarted).back_after_ms(after)
+    }
+
+    /// We failed, or are leaving: the client is not at fault and shall come back.
+    fn closed_tenant(&self, hello: &Hello, error: &TenantError) -> Bye {
+        match error {
+            TenantError::ShutDown => self.leave_taking(),
+            error => {
+                tracing::error!(tenant = %hello.tenant, %error, "a tenant cannot be entered");
+                let after = self.time_to_return_ms(RETRY_BROKEN_TENANT_MS);
+                Bye::new(CloseCode::TenantUnavailable).back_after_ms(after)
+            }
         }
     }
-}
 
-/// Without entropy all come back at once: worse, not wrong.
-fn random_below(bound: u64) -> u64 {
-    getrandom::u64().unwrap_or(0) % bound
+    /// When a client shall come back that is sent away with many others: `earliest_ms` for the first,
+    /// a time by chance for each.
+    fn time_to_return_ms(&self, earliest_ms: u64) -> u64 {
+        let connections = self.connections() as u64;
+        let spread = SPREAD_MS_MIN.max(connections * SPREAD_MS_PER_CONNECTION);
+        // Without entropy all come back at once: worse, not wrong.
+        earliest_ms + getrandom::u64().unwrap_or(0) % spread
+    }
 }
 
 /// The clock, for pongs.

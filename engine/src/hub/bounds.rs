@@ -56,5 +56,10 @@ pub const TAIL_EVENTS_MAX: usize = 256;
 /// A connection that has something queued and took no byte for this long is closed, resumable.
 pub const STALL_MS: u64 = 5 * 60 * 1000;
 
+/// When all connections of a tenant are closed at once, the time over which they come back grows by this
+/// much with each of them: what comes back is greeted and replayed, and some hundreds a second is what a
+/// small machine does beside its work.
+pub const RETURN_SPREAD_MS: u64 = 4;
+
 /// Small queued pieces are copied together up to this many bytes, to save system calls.
 pub(super) const GATHER_BYTES: usize = 64 * 1024;

@@ -27,7 +27,7 @@ mod turn;
 pub use bounds::{
     COLLECTED_BYTES_MAX, DIRECT_LANE_BYTES_MAX, HISTORY_IN_FLIGHT_MAX, JOINED_BYTES_MAX,
     JOINED_EVENTS_MAX, LISTENERS_PER_CALL, OUTBOX_BYTES_MAX, PAGES_PER_CONNECTION_MAX,
-    REPLY_LANE_BYTES, STALL_MS, TAIL_EVENTS_MAX,
+    REPLY_LANE_BYTES, RETURN_SPREAD_MS, STALL_MS, TAIL_EVENTS_MAX,
 };
 pub use gauge::Gauge;
 pub use push::Push;
@@ -137,13 +137,26 @@ pub enum Delivery {
         /// `None`: what the code means.
         explanation: Option<Box<str>>,
     },
+    /// To a caller in this process that has no connection: the runtime lets it go when all that was
+    /// released before it has reached the shards.
+    Answer(Arc<dyn Deferred>),
     /// Ends every connection of this tenant life, like `Close`.
     CloseAll {
         /// Why.
         code: CloseCode,
-        /// For the bye; `None` where the code says not to come back.
+        /// For the bye of the first to come back; the others' are spread behind it by
+        /// [`RETURN_SPREAD_MS`]. `None` where the code says not to come back.
         reconnect_after_ms: Option<u64>,
     },
+}
+
+/// Something that waits to leave, and knows its way.
+pub trait Deferred: fmt::Debug + Send + Sync {
+    /// It may leave now. Never blocks.
+    fn leave(self: Arc<Self>);
+
+    /// About how many bytes of memory it takes; for bounds, so rather too many.
+    fn weight(&self) -> usize;
 }
 
 /// Which signals replace each other.
@@ -167,6 +180,7 @@ impl Delivery {
             Self::Watch { users, .. } => {
                 users.len() * (size_of::<UserId>() + limit::USER_ID_BYTES_MAX)
             }
+            Self::Answer(answer) => answer.weight(),
             Self::Listen { .. }
             | Self::Unlisten { .. }
             | Self::Close { .. }

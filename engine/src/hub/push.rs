@@ -122,6 +122,9 @@ fn event_bytes(event: &TimelineEvent) -> usize {
     match &event.body {
         EventBody::RoomCreated { title } => title.as_ref().map_or(0, String::len),
         EventBody::Message { text } => text.len(),
+        EventBody::MemberAdded { member } | EventBody::MemberRemoved { member } => {
+            member.as_str().len()
+        }
         EventBody::MemberJoined | EventBody::MemberLeft | EventBody::Unknown { .. } => 0,
     }
 }

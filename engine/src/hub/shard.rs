@@ -212,15 +212,21 @@ impl Shard {
             } => {
                 let explanation = explanation.as_deref().unwrap_or(code.meaning());
                 let bye = collect::bye(code, reconnect_after_ms, explanation);
-                self.close(tenant, connection, code, &bye);
+                self.close(tenant, connection, code, bye);
             }
+            Delivery::Answer(answer) => answer.leave(),
             Delivery::CloseAll {
                 code,
                 reconnect_after_ms,
             } => {
-                let bye = collect::bye(code, reconnect_after_ms, code.meaning());
-                for connection in self.seating.connections_of(tenant) {
-                    self.close(tenant, connection, code, &bye);
+                let connections = self.seating.connections_of(tenant);
+                let count = connections.len() as u64;
+                for connection in connections {
+                    let after = reconnect_after_ms.map(|earliest| {
+                        earliest.saturating_add(collect::turn_to_return_ms(connection, count))
+                    });
+                    let bye = collect::bye(code, after, code.meaning());
+                    self.close(tenant, connection, code, bye);
                 }
             }
         }

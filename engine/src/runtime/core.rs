@@ -137,7 +137,7 @@ impl<D: Domain> Core<D> {
     pub fn appended(&mut self, appended: Appended) -> Result<(), Misplaced> {
         let durable = self.commits.finish(appended)?;
         self.storage = storage_of(appended.space);
-        self.held.release(durable, &mut self.effects);
+        self.release(durable);
         Ok(())
     }
 
@@ -191,6 +191,13 @@ impl<D: Domain> Core<D> {
     #[must_use]
     pub fn takes_input(&self) -> bool {
         self.has_room() && !self.lanes.is_full() && self.asked.len() < QUESTIONS_MAX
+    }
+
+    /// Whether it takes what goes out of turn: that has as much room again, so that it need not wait
+    /// where everything else does.
+    #[must_use]
+    pub fn takes_urgent(&self) -> bool {
+        !self.held.is_overfull()
     }
 
     fn has_room(&self) -> bool {
@@ -287,7 +294,13 @@ impl<D: Domain> Core<D> {
         for effect in out.held {
             self.held.push(tail, D::weight(&effect), effect);
         }
-        self.held.release(self.commits.durable(), &mut self.effects);
+        self.release(self.commits.durable());
+    }
+
+    fn release(&mut self, durable: LogPosition) {
+        let (domain, effects) = (&self.domain, &mut self.effects);
+        self.held
+            .release(durable, |effect| effects.extend(domain.release(effect)));
     }
 
     fn moment(&self, env: &mut impl Environment) -> Moment {

@@ -47,8 +47,8 @@ impl<E> Held<E> {
         });
     }
 
-    /// Moves to `out`, in order, all that depends on no more than `durable`.
-    pub fn release(&mut self, durable: LogPosition, out: &mut Vec<E>) {
+    /// Gives `out`, in order, all that depends on no more than `durable`.
+    pub fn release(&mut self, durable: LogPosition, mut out: impl FnMut(E)) {
         while self
             .waiting
             .front()
@@ -56,7 +56,7 @@ impl<E> Held<E> {
         {
             let first = self.waiting.pop_front().expect("just seen at the front");
             self.bytes -= first.weight;
-            out.push(first.effect);
+            out(first.effect);
         }
     }
 
@@ -64,6 +64,12 @@ impl<E> Held<E> {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.waiting.len() >= HELD_MAX || self.bytes >= HELD_BYTES_MAX
+    }
+
+    /// Whether what goes out of turn has filled as much again.
+    #[must_use]
+    pub fn is_overfull(&self) -> bool {
+        self.waiting.len() >= 2 * HELD_MAX || self.bytes >= 2 * HELD_BYTES_MAX
     }
 
     /// Whether nothing waits.
@@ -84,11 +90,11 @@ mod tests {
         held.push(LogPosition(2), 1, "reply to the second");
         held.push(LogPosition(2), 1, "a refusal that saw the second");
         let mut out = Vec::new();
-        held.release(LogPosition(0), &mut out);
+        held.release(LogPosition(0), |effect| out.push(effect));
         assert!(out.is_empty());
-        held.release(LogPosition(1), &mut out);
+        held.release(LogPosition(1), |effect| out.push(effect));
         assert_eq!(out, ["reply to the first"]);
-        held.release(LogPosition(2), &mut out);
+        held.release(LogPosition(2), |effect| out.push(effect));
         assert_eq!(out.last(), Some(&"a refusal that saw the second"));
         assert!(held.is_empty());
     }
@@ -101,7 +107,7 @@ mod tests {
             held.push(LogPosition(at), HELD_BYTES_MAX / 2, ());
         }
         assert!(held.is_full());
-        held.release(LogPosition(1), &mut Vec::new());
+        held.release(LogPosition(1), drop);
         assert!(!held.is_full());
         held.push(LogPosition(2), HELD_BYTES_MAX / 2, ());
         assert!(held.is_full());
@@ -115,5 +121,10 @@ mod tests {
             held.push(LogPosition(1), 1, ());
         }
         assert!(held.is_full());
+        for _ in 0..HELD_MAX {
+            assert!(!held.is_overfull());
+            held.push(LogPosition(1), 1, ());
+        }
+        assert!(held.is_overfull());
     }
 }

@@ -215,10 +215,31 @@ impl HubOutlet {
 }
 
 impl Outlet<Tenant> for HubOutlet {
-    async fn deliver(&mut self, effects: Vec<Delivery>, followed: Vec<Span>) {
+    async fn deliver(&mut self, mut effects: Vec<Delivery>, followed: Vec<Span>) {
+        let is_answer = |effect: &mut Delivery| matches!(effect, Delivery::Answer(_));
+        let answers: Vec<_> = effects.extract_if(.., is_answer).collect();
+        self.deliver_to_shards(effects, &followed).await;
+        // After the shards were told: who hears that a membership ended finds it ended.
+        for answer in answers {
+            if let Delivery::Answer(answer) = answer {
+                answer.leave();
+            }
+        }
+    }
+
+    async fn abandon(&mut self) {
+        let after = Some(RECONNECT_AFTER_FAILURE_MS);
+        self.shards
+            .close_all(self.life, CloseCode::TenantRestarted, after)
+            .await;
+    }
+}
+
+impl HubOutlet {
+    async fn deliver_to_shards(&self, effects: Vec<Delivery>, followed: &[Span]) {
         let count = self.shards.inboxes.len();
         if count == 1 {
-            return self.send(0, effects, &followed).await;
+            return self.send(0, effects, followed).await;
         }
         let mut batches: Vec<Vec<Delivery>> = vec![Vec::new(); count];
         for effect in effects {
@@ -230,15 +251,8 @@ impl Outlet<Tenant> for HubOutlet {
             }
         }
         for (shard, batch) in batches.into_iter().enumerate() {
-            self.send(shard, batch, &followed).await;
+            self.send(shard, batch, followed).await;
         }
-    }
-
-    async fn abandon(&mut self) {
-        let after = Some(RECONNECT_AFTER_FAILURE_MS);
-        self.shards
-            .close_all(self.life, CloseCode::TenantRestarted, after)
-            .await;
     }
 }
 
@@ -254,7 +268,10 @@ const fn receiver(delivery: &Delivery) -> Option<ConnectionId> {
         | Delivery::Watch { connection, .. }
         | Delivery::Page { connection, .. }
         | Delivery::Close { connection, .. } => Some(*connection),
-        Delivery::Event { .. } | Delivery::Signal { .. } | Delivery::CloseAll { .. } => None,
+        Delivery::Event { .. }
+        | Delivery::Signal { .. }
+        | Delivery::CloseAll { .. }
+        | Delivery::Answer(_) => None,
     }
 }
 

@@ -33,7 +33,7 @@ use crate::{
 
 /// Inputs a tenant's queue holds before its senders wait.
 pub(crate) const INBOX_MAX: usize = 1024;
-/// The same for what goes out of turn: what must not wait behind a slow disk, and leads to no event.
+/// The same for what goes out of turn: what must not wait behind a slow disk, and leads to few events.
 pub(crate) const URGENT_MAX: usize = 64;
 /// Inputs decided before the writer looks at everything else again.
 const INPUTS_PER_TURN: usize = 128;
@@ -224,7 +224,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             self.decide();
             self.start_what_is_due().await;
             self.tell_figures();
-            if self.may_end(inbox) {
+            if self.may_end(inbox, urgent) {
                 return Ok(());
             }
             let wake_at = self.core.next_deadline();
@@ -237,7 +237,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             let saving = self.snapshotting.is_saving();
             tokio::select! {
                 biased;
-                Some(command) = urgent.recv() => self.obey(command),
+                Some(command) = urgent.recv(), if self.core.takes_urgent() => self.obey(command),
                 appended = finished(&mut self.append) => self.appended(appended)?,
                 Some(answer) = self.answers.join_next() => {
                     let (ticket, fact) = answer.expect("answering a question does not panic");
@@ -387,7 +387,11 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         }
     }
 
-    fn may_end(&mut self, inbox: &mpsc::Receiver<Command<D>>) -> bool {
+    fn may_end(
+        &mut self,
+        inbox: &mpsc::Receiver<Command<D>>,
+        urgent: &mpsc::Receiver<Command<D>>,
+    ) -> bool {
         if !self.core.is_settled() || !self.taken.is_empty() {
             return false;
         }
@@ -399,8 +403,10 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             return false;
         }
         let since = *self.idle_since.get_or_insert_with(Instant::now);
-        let sleeps =
-            since.elapsed() >= self.habits.sleep_after && inbox.is_empty() && self.bed.lie_down();
+        let sleeps = since.elapsed() >= self.habits.sleep_after
+            && inbox.is_empty()
+            && urgent.is_empty()
+            && self.bed.lie_down();
         if sleeps {
             debug!("nobody is connected: the tenant sleeps");
         }

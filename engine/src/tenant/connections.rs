@@ -35,6 +35,12 @@ impl Tenant {
             out.now.push(session_expired(connection));
             return;
         }
+        // A name that only back ends speak under: nobody may pose as one.
+        if identity.user.is_service() {
+            out.now
+                .push(effects::close(connection, CloseCode::Unauthenticated, None));
+            return;
+        }
         if self.sessions.count() >= self.settings.connections_max {
             let retry_after_ms = Some(self.settings.retry_after_ms);
             out.now.push(effects::close(

@@ -26,9 +26,19 @@ pub(super) struct Ground<'a> {
     pub(super) rooms: &'a Rooms,
     pub(super) settings: &'a Settings,
     pub(super) asker: &'a Identity,
+    pub(super) standing: Standing,
     pub(super) storage: Storage,
     /// The time of an event made now.
     pub(super) time: Timestamp,
+}
+
+/// What lets somebody do something in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Being a member of it.
+    Member,
+    /// Being a service, which needs no membership.
+    Service,
 }
 
 /// A write that is safe to retry.
@@ -135,6 +145,51 @@ pub(super) fn leave(ground: Ground<'_>, room: RoomNumber) -> Result<Event, Refus
     Ok(ground.event(room.number, room.next(), Body::MemberLeft))
 }
 
+/// Makes somebody a member, unless they are one.
+pub(super) fn add(
+    ground: Ground<'_>,
+    room: &RoomId,
+    member: &UserId,
+) -> Result<Option<Event>, Refusal> {
+    ground.may_write()?;
+    let room = ground.joined_by_id(room)?;
+    if member.is_service() {
+        return Err(Refusal::NoPerson);
+    }
+    if room.has(member) {
+        return Ok(None);
+    }
+    check_count(
+        "members of this room",
+        room.members_count(),
+        ground.settings.members_per_room_max,
+    )?;
+    ground.may_enter(member)?;
+    ground.can_store()?;
+    let body = Body::MemberAdded {
+        member: member.clone(),
+    };
+    Ok(Some(ground.event(room.number, room.next(), body)))
+}
+
+/// Ends somebody's membership, if they have one.
+pub(super) fn remove(
+    ground: Ground<'_>,
+    room: &RoomId,
+    member: &UserId,
+) -> Result<Option<Event>, Refusal> {
+    ground.may_write()?;
+    let room = ground.joined_by_id(room)?;
+    if !room.has(member) {
+        return Ok(None);
+    }
+    ground.can_store()?;
+    let body = Body::MemberRemoved {
+        member: member.clone(),
+    };
+    Ok(Some(ground.event(room.number, room.next(), body)))
+}
+
 /// Sends a message.
 pub(super) fn send(
     ground: Ground<'_>,
@@ -223,19 +278,42 @@ impl<'a> Ground<'a> {
         Err(Refusal::Forbidden { scope: "write" })
     }
 
-    /// The room with this number, of which the asker is a member.
+    /// The same, asked by a service for itself.
+    pub(super) fn of_service(self) -> Self {
+        Self {
+            standing: Standing::Service,
+            ..self
+        }
+    }
+
+    /// The room with this number, if the asker may do something in it.
     pub(super) fn joined(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
         let room = self.rooms.get(room).ok_or(Refusal::NotMember)?;
-        if room.has(self.user()) {
-            return Ok(room);
+        let may = match self.standing {
+            Standing::Member => room.has(self.user()),
+            Standing::Service => true,
+        };
+        if may {
+            Ok(room)
+        } else {
+            Err(Refusal::NotMember)
         }
-        Err(Refusal::NotMember)
+    }
+
+    /// The same by the app's id. That there is such a room is no secret.
+    pub(super) fn joined_by_id(&self, id: &RoomId) -> Result<&'a Room, Refusal> {
+        let room = self.rooms.by_id(id).ok_or(Refusal::RoomNotFound)?;
+        self.joined(room.number)
     }
 
     fn may_enter_one_more(&self) -> Result<(), Refusal> {
+        self.may_enter(self.user())
+    }
+
+    fn may_enter(&self, user: &UserId) -> Result<(), Refusal> {
         check_count(
             "rooms this user is a member of",
-            self.rooms.count_of(self.user()),
+            self.rooms.count_of(user),
             self.settings.rooms_per_user_max,
         )
     }

@@ -22,7 +22,8 @@ pub struct Event {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// The room was made, its author is its first member. Always seq 1.
+    /// The room was made, its author is its first member, unless it is a service. Always
+    /// seq 1.
     RoomCreated {
         /// The app's id for it.
         id: RoomId,
@@ -35,6 +36,16 @@ pub enum Body {
     MemberJoined,
     /// The author's membership ended.
     MemberLeft,
+    /// The author made somebody a member.
+    MemberAdded {
+        /// Whom.
+        member: UserId,
+    },
+    /// The author ended somebody's membership.
+    MemberRemoved {
+        /// Whose.
+        member: UserId,
+    },
     /// The author said something.
     MessageSent {
         /// What.
@@ -45,6 +56,11 @@ pub enum Body {
 }
 
 impl Event {
+    /// Whom the making of a room makes a member: its author, if that is a person.
+    pub(super) fn first_member(&self) -> Option<&UserId> {
+        (!self.author.is_service()).then_some(&self.author)
+    }
+
     /// How clients see it.
     #[must_use]
     pub fn to_timeline(&self) -> TimelineEvent {
@@ -58,6 +74,12 @@ impl Event {
                 },
                 Body::MemberJoined => EventBody::MemberJoined,
                 Body::MemberLeft => EventBody::MemberLeft,
+                Body::MemberAdded { member } => EventBody::MemberAdded {
+                    member: member.clone(),
+                },
+                Body::MemberRemoved { member } => EventBody::MemberRemoved {
+                    member: member.clone(),
+                },
                 Body::MessageSent { text, .. } => EventBody::Message { text: text.clone() },
             },
         }
@@ -68,6 +90,9 @@ impl Event {
 pub(super) fn body_bytes(event: &TimelineEvent) -> usize {
     match &event.body {
         EventBody::RoomCreated { title } => title.as_ref().map_or(0, String::len),
+        EventBody::MemberAdded { member } | EventBody::MemberRemoved { member } => {
+            member.as_str().len()
+        }
         EventBody::MemberJoined | EventBody::MemberLeft | EventBody::Unknown { .. } => 0,
         EventBody::Message { text } => text.len(),
     }

@@ -59,7 +59,10 @@ impl Hashing {
         match &event.body {
             Body::RoomCreated { id, title, key } => Some((*key, self.create(id, title.as_deref()))),
             Body::MessageSent { text, key } => Some((*key, self.send(event.room, text))),
-            Body::MemberJoined | Body::MemberLeft => None,
+            Body::MemberJoined
+            | Body::MemberLeft
+            | Body::MemberAdded { .. }
+            | Body::MemberRemoved { .. } => None,
         }
     }
 

@@ -4,6 +4,7 @@ use homeroom_protocol::{
     ConnectionId, DeviceId, Request, RequestId, RoomNumber, Seq, Timestamp, UserId,
 };
 
+use super::service::ServiceCall;
 use crate::{domain::Lane, hub::Generation, identity::Identity};
 
 /// What the runtime tells a tenant. What concerns a connection the tenant does not know (any more)
@@ -46,6 +47,8 @@ pub enum Input {
         /// Whose.
         whom: Whom,
     },
+    /// An app's back end asks; exactly one answer follows. Never from the wire of clients.
+    Service(ServiceCall),
     /// The hub wants the past of a room for a listener that is behind
     /// ([`Need::Page`](crate::hub::Need::Page)).
     Page {
@@ -93,7 +96,8 @@ impl Input {
             | Self::Request { connection, .. }
             | Self::Disconnect { connection, .. }
             | Self::Renew { connection, .. } => Some(Lane(connection.0)),
-            Self::Revoke { .. } | Self::Page { .. } => None,
+            // A service that wants an order waits for its answers.
+            Self::Revoke { .. } | Self::Service(_) | Self::Page { .. } => None,
         }
     }
 }

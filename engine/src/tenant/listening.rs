@@ -9,7 +9,9 @@ use homeroom_protocol::{
 
 use super::{
     effects,
+    event::Event,
     history::{Fact, Question},
+    refusal::Refusal,
     state::Tenant,
 };
 use crate::{
@@ -55,7 +57,7 @@ impl Tenant {
             next,
             head,
         } = start;
-        let generation = self.sessions.listen(connection, room, self.applied);
+        let generation = self.sessions.listen(connection, room);
         out.held.push(Delivery::Listen {
             connection,
             room,
@@ -66,27 +68,86 @@ impl Tenant {
         });
     }
 
-    /// None of a user's connections hears a room any more.
-    pub(super) fn unlisten(&mut self, user: &UserId, room: RoomNumber, out: &mut Outcome<Self>) {
-        let reason = RemovedReason::Left;
+    /// Makes the end of a membership true: at once for all the user's connections, in the timeline for
+    /// everybody else.
+    pub(super) fn end_membership(
+        &mut self,
+        event: Event,
+        user: &UserId,
+        reason: RemovedReason,
+        out: &mut Outcome<Self>,
+    ) {
+        let room = event.room;
+        // Before the event: whose membership ends does not hear of it.
+        self.unlisten(user, room, reason, out);
+        self.commit(event, out);
+        self.stop_typing(room, user, out);
+        self.unwatch_strangers(user, out);
+    }
+
+    /// None of a user's connections hears a room any more. What is still held for them is void from now
+    /// on, see [`still_due`](Self::still_due).
+    fn unlisten(
+        &mut self,
+        user: &UserId,
+        room: RoomNumber,
+        reason: RemovedReason,
+        out: &mut Outcome<Self>,
+    ) {
         for connection in self.people.connections(user, None) {
             let session = self.sessions.get_mut(connection);
-            let Some(listening) = session.and_then(|session| session.listening.remove(&room))
-            else {
+            let listening = session.and_then(|session| session.listening.remove(&room));
+            if listening.is_none() {
                 continue;
-            };
-            out.now.push(Delivery::Unlisten { connection, room });
-            // The hub may not have been told to listen yet: take that back as well. When the joining
-            // becomes durable before the leaving does, the listener hears what lies between the two,
-            // and nothing after.
-            if listening.settles > self.durable {
-                out.held.push(Delivery::Unlisten { connection, room });
             }
+            out.now.push(Delivery::Unlisten { connection, room });
             out.held.push(effects::direct(
                 connection,
                 ServerFrame::Removed { room, reason },
             ));
         }
+    }
+
+    /// What was held while the tenant went on: a listening that was taken back meanwhile never begins,
+    /// and no reply shows a room to whom it has been closed.
+    pub(super) fn still_due(&self, delivery: Delivery) -> Option<Delivery> {
+        match &delivery {
+            Delivery::Listen {
+                connection,
+                room,
+                generation,
+                ..
+            } => self
+                .hears(*connection, *room, *generation)
+                .then_some(delivery),
+            Delivery::Direct { connection, push } => match push.frame() {
+                ServerFrame::Page { id, room, .. } | ServerFrame::Members { id, room, .. }
+                    if !self.is_inside(*connection, *room) =>
+                {
+                    let refusal = Refusal::NotMember;
+                    Some(effects::refused(*connection, *id, refusal))
+                }
+                _ => Some(delivery),
+            },
+            Delivery::Event { .. }
+            | Delivery::Signal { .. }
+            | Delivery::Unlisten { .. }
+            | Delivery::Watch { .. }
+            | Delivery::Page { .. }
+            | Delivery::Answer(_)
+            | Delivery::Close { .. }
+            | Delivery::CloseAll { .. } => Some(delivery),
+        }
+    }
+
+    /// Whether a connection's user is a member of a room. Of a connection that is gone nothing is
+    /// delivered anyway.
+    fn is_inside(&self, connection: ConnectionId, room: RoomNumber) -> bool {
+        let session = self.sessions.get(connection);
+        session.is_none_or(|session| {
+            let room = self.rooms.get(room);
+            room.is_some_and(|room| room.has(&session.identity.user))
+        })
     }
 
     /// Whether one may see how the other is: oneself, and whoever is in a room with one.

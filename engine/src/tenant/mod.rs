@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `state` | the tenant and how it meets the runtime |
 //! | `decide` | the rules: state in, event or refusal out |
-//! | `requests`, `connections`, `listening` | one input each: look up, decide, apply, answer |
+//! | `requests`, `service`, `connections`, `listening` | one input each: look up, decide, apply, answer |
 //! | `rooms`, `room`, `keys` | durable state, written by `apply` alone |
 //! | `people`, `typing`, `session`, `deadline` | what lives as long as connections do |
 //! | `event`, `stored`, `history`, `sections` | events, their stored form, index rows, snapshots |
@@ -30,6 +30,7 @@ mod requests;
 mod room;
 mod rooms;
 mod sections;
+mod service;
 mod session;
 mod settings;
 mod state;
@@ -42,5 +43,9 @@ pub use history::{Fact, Question};
 pub use input::{Disconnection, Input, Whom};
 pub use keys::KeyRecord;
 pub use room::Room;
+pub use service::{
+    Answered, Asker, HistoryPage, MembersPage, Placed, Refused, RoomSummary, ServiceAnswer,
+    ServiceCall, ServiceRequest,
+};
 pub use settings::{Seed, Settings};
 pub use state::{DUE_PER_TICK_MAX, Tenant};

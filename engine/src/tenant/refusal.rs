@@ -18,6 +18,8 @@ pub(super) enum Refusal {
     KeyConflict,
     /// The connection must join the room before it may do this.
     NotListening,
+    /// A service is meant where a person is needed.
+    NoPerson,
     /// A field is out of its range.
     InvalidField { field: &'static str, max: usize },
     /// A count is at its limit.
@@ -40,7 +42,7 @@ impl Refusal {
             Self::RoomExists => ErrorCode::RoomExists,
             Self::KeyConflict => ErrorCode::KeyConflict,
             Self::NotListening => ErrorCode::UnexpectedFrame,
-            Self::InvalidField { .. } => ErrorCode::InvalidField,
+            Self::InvalidField { .. } | Self::NoPerson => ErrorCode::InvalidField,
             Self::TooMany { .. } => ErrorCode::TooMany,
             Self::StorageFull { .. } => ErrorCode::StorageFull,
             Self::Unreadable { .. } => ErrorCode::StorageFailed,
@@ -60,6 +62,7 @@ impl Refusal {
             | Self::RoomExists
             | Self::KeyConflict
             | Self::NotListening
+            | Self::NoPerson
             | Self::InvalidField { .. }
             | Self::TooMany { .. } => None,
         }
@@ -70,6 +73,7 @@ impl Refusal {
         match self {
             Self::Forbidden { scope } => format!("this needs the scope to {scope}"),
             Self::NotListening => "join the room on this connection first".into(),
+            Self::NoPerson => "an id of a service stands where that of a person is needed".into(),
             Self::InvalidField { field, max } => {
                 format!("{field} is out of its range, the most is {max}")
             }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use homeroom_protocol::{
-    ConnectionId, DeviceState, IdempotencyKey, Position, Request, RequestId, RoomId, RoomNumber,
-    ServerFrame, Timestamp, UserId,
+    ConnectionId, DeviceState, IdempotencyKey, Position, RemovedReason, Request, RequestId, RoomId,
+    RoomNumber, ServerFrame, TimelineEvent, Timestamp, UserId,
     limit::{MEMBERS_PAGE_MAX, PAGE_EVENTS_MAX, WATCHED_USERS_MAX},
 };
 
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The answer to what a request needed, if it needed anything.
-type Answer = Option<Result<Fact, HistoryError>>;
+pub(super) type Answer = Option<Result<Fact, HistoryError>>;
 
 /// Who asks, and when.
 struct Asked {
@@ -34,6 +34,12 @@ struct Asked {
     id: RequestId,
     asker: Identity,
     moment: Moment,
+}
+
+impl Asked {
+    const fn by(&self) -> (&UserId, Timestamp) {
+        (&self.asker.user, self.moment.now)
+    }
 }
 
 impl Tenant {
@@ -45,18 +51,7 @@ impl Tenant {
     ) -> Option<Question> {
         let user = &self.sessions.get(connection)?.identity.user;
         match request {
-            Request::Create { key, .. } | Request::Send { key, .. } => {
-                let lookup = self.hashing.lookup(user, *key);
-                // There is no clock here; an earlier time can only ask once too often.
-                let time = self.rooms.last_time();
-                match self.keys.find(&lookup, time, self.settings.key_ttl_ms) {
-                    Memory::Used(_) | Memory::Free => None,
-                    Memory::Unsure(_) => Some(Question::Key {
-                        lookup,
-                        complete_to: self.durable,
-                    }),
-                }
-            }
+            Request::Create { key, .. } | Request::Send { key, .. } => self.key_needs(user, *key),
             Request::History {
                 room,
                 direction,
@@ -76,6 +71,20 @@ impl Tenant {
             | Request::Presence { .. }
             | Request::Watch { .. }
             | Request::Members { .. } => None,
+        }
+    }
+
+    /// What must be looked up of a user's key.
+    pub(super) fn key_needs(&self, user: &UserId, key: IdempotencyKey) -> Option<Question> {
+        let lookup = self.hashing.lookup(user, key);
+        // There is no clock here; an earlier time can only ask once too often.
+        let time = self.rooms.last_time();
+        match self.keys.find(&lookup, time, self.settings.key_ttl_ms) {
+            Memory::Used(_) | Memory::Free => None,
+            Memory::Unsure(_) => Some(Question::Key {
+                lookup,
+                complete_to: self.durable,
+            }),
         }
     }
 
@@ -131,12 +140,8 @@ impl Tenant {
         let ground = self.ground(&asked.asker, asked.moment);
         ground.may_write()?;
         let digest = self.hashing.create(room, title.as_deref());
-        let keyed = self.keyed(asked, key, digest, answer)?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "any 64 of the random bits do"
-        )]
-        let entropy = asked.moment.entropy as u64;
+        let keyed = self.keyed(asked.by(), (key, digest), answer)?;
+        let entropy = asked.moment.entropy_64();
         let verdict = decide::create(ground, keyed, room, title, entropy)?;
         let (room, position, time) = self.settle(verdict, out);
         let id = asked.id;
@@ -159,7 +164,7 @@ impl Tenant {
         let ground = self.ground(&asked.asker, asked.moment);
         ground.may_write()?;
         let digest = self.hashing.send(room, &text);
-        let keyed = self.keyed(asked, key, digest, answer)?;
+        let keyed = self.keyed(asked.by(), (key, digest), answer)?;
         let verdict = decide::send(ground, keyed, room, text)?;
         if let Verdict::Happened(_) = verdict {
             self.stop_typing(room, &asked.asker.user, out);
@@ -215,12 +220,7 @@ impl Tenant {
 
     fn leave(&mut self, asked: &Asked, room: RoomNumber, out: &mut Outcome<Self>) -> Reply {
         let event = decide::leave(self.ground(&asked.asker, asked.moment), room)?;
-        let user = &asked.asker.user;
-        // Before the event: who left does not hear of it.
-        self.unlisten(user, room, out);
-        self.commit(event, out);
-        self.stop_typing(room, user, out);
-        self.unwatch_strangers(user, out);
+        self.end_membership(event, &asked.asker.user, RemovedReason::Left, out);
         let id = asked.id;
         said(ServerFrame::Done { id })
     }
@@ -230,13 +230,7 @@ impl Tenant {
         ground.may_read()?;
         let epoch = ground.joined(room)?.epoch;
         decide::check_limit(limit, PAGE_EVENTS_MAX)?;
-        let (events, more) = match answer {
-            Some(Ok(Fact::Timeline { events, more })) => (events, more),
-            // What is no longer kept is no longer there to be read.
-            Some(Err(HistoryError::Trimmed)) => (Vec::new(), false),
-            Some(Err(HistoryError::Unreadable)) => return Err(self.unreadable()),
-            Some(Ok(Fact::Key { .. })) | None => return Err(self.overtaken()),
-        };
+        let (events, more) = self.timeline(answer)?;
         let id = asked.id;
         said(ServerFrame::Page {
             id,
@@ -245,6 +239,17 @@ impl Tenant {
             events,
             more,
         })
+    }
+
+    /// The page of a timeline that was looked up.
+    pub(super) fn timeline(&self, answer: Answer) -> Result<(Vec<TimelineEvent>, bool), Refusal> {
+        match answer {
+            Some(Ok(Fact::Timeline { events, more })) => Ok((events, more)),
+            // What is no longer kept is no longer there to be read.
+            Some(Err(HistoryError::Trimmed)) => Ok((Vec::new(), false)),
+            Some(Err(HistoryError::Unreadable)) => Err(self.unreadable()),
+            Some(Ok(Fact::Key { .. })) | None => Err(self.overtaken()),
+        }
     }
 
     fn type_in(
@@ -309,35 +314,29 @@ impl Tenant {
     }
 
     fn members(&self, asked: &Asked, room: RoomNumber, after: Option<UserId>, limit: u32) -> Reply {
-        use std::ops::Bound::{Excluded, Unbounded};
-
         let ground = self.ground(&asked.asker, asked.moment);
         ground.may_read()?;
-        let members = &ground.joined(room)?.members;
+        let members = ground.joined(room)?;
         let limit = decide::check_limit(limit, MEMBERS_PAGE_MAX)?;
-        let mut rest = members
-            .range((after.map_or(Unbounded, Excluded), Unbounded))
-            .map(|(user, _)| user.clone());
-        let users = rest.by_ref().take(limit).collect();
+        let (users, more) = members.members_page(after, limit);
         let id = asked.id;
         said(ServerFrame::Members {
             id,
             room,
             users,
-            more: rest.next().is_some(),
+            more,
         })
     }
 
     /// What a key was used for: memory first, it is newer than any answer.
-    fn keyed(
+    pub(super) fn keyed(
         &self,
-        asked: &Asked,
-        key: IdempotencyKey,
-        digest: Digest,
+        (user, now): (&UserId, Timestamp),
+        (key, digest): (IdempotencyKey, Digest),
         answer: Answer,
     ) -> Result<Keyed, Refusal> {
-        let lookup = self.hashing.lookup(&asked.asker.user, key);
-        let time = self.log_time(asked.moment.now);
+        let lookup = self.hashing.lookup(user, key);
+        let time = self.log_time(now);
         let ttl_ms = self.settings.key_ttl_ms;
         let used = match self.keys.find(&lookup, time, ttl_ms) {
             Memory::Used(record) => Some(record),
@@ -361,7 +360,7 @@ impl Tenant {
     }
 
     /// Makes a verdict true; the place and time to answer with.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         verdict: Verdict,
         out: &mut Outcome<Self>,

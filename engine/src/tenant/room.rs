@@ -60,6 +60,18 @@ impl Room {
         self.members.len()
     }
 
+    /// Members behind `after`, at most `limit`, and whether there are more.
+    pub(super) fn members_page(&self, after: Option<UserId>, limit: usize) -> (Vec<UserId>, bool) {
+        use std::ops::Bound::{Excluded, Unbounded};
+
+        let mut rest = self
+            .members
+            .range((after.map_or(Unbounded, Excluded), Unbounded))
+            .map(|(user, _)| user.clone());
+        let users = rest.by_ref().take(limit).collect();
+        (users, rest.next().is_some())
+    }
+
     pub(super) fn has(&self, user: &UserId) -> bool {
         self.members.contains_key(user)
     }
@@ -97,7 +109,11 @@ impl Room {
             epoch: event.position.epoch,
             head: event.position.seq,
             time: event.time,
-            members: BTreeMap::from([(event.author.clone(), at)]),
+            members: event
+                .first_member()
+                .map(|user| (user.clone(), at))
+                .into_iter()
+                .collect(),
             applied: at,
         }
     }
@@ -106,12 +122,18 @@ impl Room {
         self.applied = at;
         self.head = event.position.seq;
         self.time = event.time;
-        match event.body {
+        match &event.body {
             Body::MemberJoined => {
                 self.members.insert(event.author.clone(), at);
             }
+            Body::MemberAdded { member } => {
+                self.members.insert(member.clone(), at);
+            }
             Body::MemberLeft => {
                 self.members.remove(&event.author);
+            }
+            Body::MemberRemoved { member } => {
+                self.members.remove(member);
             }
             Body::RoomCreated { .. } | Body::MessageSent { .. } => {}
         }

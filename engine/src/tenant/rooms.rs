@@ -78,16 +78,25 @@ impl Rooms {
                 self.by_number
                     .insert(event.room, Room::created(at, event, id));
             }
-            (None, Body::MemberJoined | Body::MemberLeft | Body::MessageSent { .. }) => {
-                return false;
-            }
+            (
+                None,
+                Body::MemberJoined
+                | Body::MemberLeft
+                | Body::MemberAdded { .. }
+                | Body::MemberRemoved { .. }
+                | Body::MessageSent { .. },
+            ) => return false,
         }
-        match event.body {
-            Body::RoomCreated { .. } | Body::MemberJoined => {
-                let rooms = self.by_user.entry(event.author.clone()).or_default();
-                rooms.insert(event.room);
+        match &event.body {
+            Body::RoomCreated { .. } => {
+                if let Some(user) = event.first_member() {
+                    self.add_membership(user, event.room);
+                }
             }
+            Body::MemberJoined => self.add_membership(&event.author, event.room),
+            Body::MemberAdded { member } => self.add_membership(member, event.room),
             Body::MemberLeft => self.drop_membership(&event.author, event.room),
+            Body::MemberRemoved { member } => self.drop_membership(member, event.room),
             Body::MessageSent { .. } => {}
         }
         true
@@ -109,6 +118,10 @@ impl Rooms {
             })
             .collect();
         self.by_number.insert(room.number, room);
+    }
+
+    fn add_membership(&mut self, user: &UserId, room: RoomNumber) {
+        self.by_user.entry(user.clone()).or_default().insert(room);
     }
 
     fn drop_membership(&mut self, user: &UserId, room: RoomNumber) {

@@ -22,8 +22,6 @@ pub(super) struct Session {
 pub(super) struct Listening {
     /// Pages asked for under another one are not answered.
     pub(super) generation: Generation,
-    /// When this is durable, the hub has been told.
-    pub(super) settles: LogPosition,
 }
 
 impl Session {
@@ -70,20 +68,11 @@ impl Sessions {
     }
 
     /// A connection hears a room, under a generation of its own.
-    pub(super) fn listen(
-        &mut self,
-        connection: ConnectionId,
-        room: RoomNumber,
-        settles: LogPosition,
-    ) -> Generation {
+    pub(super) fn listen(&mut self, connection: ConnectionId, room: RoomNumber) -> Generation {
         self.generations += 1;
         let generation = Generation(self.generations);
         if let Some(session) = self.by_connection.get_mut(&connection) {
-            let listening = Listening {
-                generation,
-                settles,
-            };
-            session.listening.insert(room, listening);
+            session.listening.insert(room, Listening { generation });
         }
         generation
     }

@@ -7,7 +7,7 @@ use homeroom_protocol::{Presence, RoomNumber, TenantName, Timestamp, UserId, lim
 
 use super::{
     deadline::{Deadlines, Due},
-    decide::Ground,
+    decide::{Ground, Standing},
     effects,
     event::Event,
     hashing::Hashing,
@@ -101,6 +101,7 @@ impl Tenant {
             rooms: &self.rooms,
             settings: &self.settings,
             asker,
+            standing: Standing::Member,
             storage: moment.storage,
             time: self.log_time(moment.now),
         }
@@ -183,6 +184,7 @@ impl Domain for Tenant {
                 generation,
                 from,
             } => self.page_needs(*connection, *room, *generation, *from),
+            Input::Service(call) => self.service_needs(call),
             Input::Connect { .. }
             | Input::Disconnect { .. }
             | Input::Renew { .. }
@@ -214,6 +216,7 @@ impl Domain for Tenant {
                 expires,
             } => self.renew(moment, connection, expires, out),
             Input::Revoke { whom } => self.revoke(moment, &whom, out),
+            Input::Service(call) => self.serve(moment, call, fact, out),
             Input::Page {
                 connection,
                 room,
@@ -265,6 +268,10 @@ impl Domain for Tenant {
     fn apply(&mut self, at: LogPosition, event: &Event) {
         self.take_in(at, event);
         self.recovered_to(at);
+    }
+
+    fn release(&self, effect: Delivery) -> Option<Delivery> {
+        self.still_due(effect)
     }
 
     fn weight(effect: &Delivery) -> usize {

@@ -9,6 +9,8 @@
 //! | 2 member joined | 1 | room, epoch, seq, time, author |
 //! | 3 member left | 1 | room, epoch, seq, time, author |
 //! | 4 message sent | 1 | room, epoch, seq, time, author, text, key |
+//! | 5 member added | 1 | room, epoch, seq, time, author, member |
+//! | 6 member removed | 1 | room, epoch, seq, time, author, member |
 
 use std::{fmt, io::Cursor};
 
@@ -28,6 +30,8 @@ const ROOM_CREATED: u32 = 1;
 const MEMBER_JOINED: u32 = 2;
 const MEMBER_LEFT: u32 = 3;
 const MESSAGE_SENT: u32 = 4;
+const MEMBER_ADDED: u32 = 5;
+const MEMBER_REMOVED: u32 = 6;
 const VERSION: u32 = 1;
 
 /// Deepest nesting that is read; the stored forms of this release need 3.
@@ -67,6 +71,16 @@ pub(super) fn encode(event: &Event) -> Bytes {
             let (kind, version, room, epoch, seq, time) = head(MESSAGE_SENT);
             let key = Blob(key.0);
             write(&(kind, version, room, epoch, seq, time, author, text, key))
+        }
+        Body::MemberAdded { member } => {
+            let (kind, version, room, epoch, seq, time) = head(MEMBER_ADDED);
+            let member = member.as_str();
+            write(&(kind, version, room, epoch, seq, time, author, member))
+        }
+        Body::MemberRemoved { member } => {
+            let (kind, version, room, epoch, seq, time) = head(MEMBER_REMOVED);
+            let member = member.as_str();
+            write(&(kind, version, room, epoch, seq, time, author, member))
         }
     }
     .into()
@@ -124,7 +138,12 @@ impl<'de> Visitor<'de> for StoredVisitor {
         let known = matches!(
             (kind, version),
             (
-                ROOM_CREATED | MEMBER_JOINED | MEMBER_LEFT | MESSAGE_SENT,
+                ROOM_CREATED
+                    | MEMBER_JOINED
+                    | MEMBER_LEFT
+                    | MESSAGE_SENT
+                    | MEMBER_ADDED
+                    | MEMBER_REMOVED,
                 VERSION
             )
         );
@@ -151,6 +170,12 @@ impl<'de> Visitor<'de> for StoredVisitor {
             },
             MEMBER_JOINED => Body::MemberJoined,
             MEMBER_LEFT => Body::MemberLeft,
+            MEMBER_ADDED => Body::MemberAdded {
+                member: user(field(&mut fields)?)?,
+            },
+            MEMBER_REMOVED => Body::MemberRemoved {
+                member: user(field(&mut fields)?)?,
+            },
             _ => Body::MessageSent {
                 text: field(&mut fields)?,
                 key: IdempotencyKey(field::<Blob, A>(&mut fields)?.0),
@@ -160,10 +185,14 @@ impl<'de> Visitor<'de> for StoredVisitor {
             room,
             position: Position { epoch, seq },
             time,
-            author: UserId::new(author).map_err(A::Error::custom)?,
+            author: user(author)?,
             body,
         }))
     }
+}
+
+fn user<E: serde::de::Error>(id: String) -> Result<UserId, E> {
+    UserId::new(id).map_err(E::custom)
 }
 
 fn field<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(fields: &mut A) -> Result<T, A::Error> {

@@ -131,6 +131,7 @@ impl Hub {
                 self.sockets.remove(&connection);
                 self.closed.insert(connection, code);
             }
+            Delivery::Answer(answer) => answer.leave(),
             Delivery::CloseAll { .. } => panic!("a tenant never closes all"),
         }
     }

@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use homeroom_engine::{
     domain::{Domain, SectionId, Storage},
     hub::Generation,
-    identity::{Identity, Scopes},
+    identity::{Actor, Identity, Scopes},
     log::LogPosition,
-    tenant::{Disconnection, Input, Whom},
+    tenant::{Answered, Disconnection, Input, Placed, ServiceAnswer, ServiceRequest, Whom},
 };
 use homeroom_protocol::{
     ConnectionId, DeviceId, DeviceState, Direction, Epoch, ErrorCode, Position, Request, RequestId,
-    RoomNumber, Timestamp,
+    RoomId, RoomNumber, Timestamp,
 };
 use proptest::{collection::vec, prelude::*};
 
-use crate::steps::{Step, step};
+use crate::steps::{Service, Step, step};
 use crate::support::{
-    Waiting, World, answer, create, durable_state, join, refusal_of, send, seq, typing, user, watch,
+    Waiting, World, answer, as_user, create, durable_state, itself, join, key as key_of,
+    refusal_of, send, seq, typing, user, watch,
 };
 
 const USERS: [&str; 3] = ["ada", "bob", "eve"];
@@ -155,6 +156,12 @@ impl Run {
             } => {
                 self.ask_slow(connection, key, room, text);
             }
+            Step::Serve {
+                actor,
+                key,
+                room,
+                what,
+            } => self.serve((actor, key), room, what),
             Step::Pass { ms } => self.world.pass(ms),
             Step::ClockBack { ms } => {
                 self.world.now = Timestamp(self.world.now.0.saturating_sub(ms));
@@ -184,6 +191,96 @@ impl Run {
         if let Some(slow) = slow {
             self.decide_slow(slow);
         }
+    }
+
+    fn serve(&mut self, (who, key): (usize, u64), room: usize, what: Service) {
+        let id = RoomId::new(ROOMS[room]).unwrap();
+        let number = {
+            let mut rooms = self.world.tenant.rooms();
+            let room = rooms.find(|room| *room.id() == id);
+            room.map_or(0, |room| room.number().0)
+        };
+        let (request, content) = match what {
+            Service::Create => (create_as_service(key, room), Some(format!("create {room}"))),
+            Service::Publish { text } => (
+                publish_as_service(key, id, &text.to_string()),
+                Some(format!("send {number} {text}")),
+            ),
+            Service::Add { member } => {
+                let member = user(USERS[member]);
+                (ServiceRequest::AddMember { room: id, member }, None)
+            }
+            Service::Kick { member } => {
+                let member = user(USERS[member]);
+                (ServiceRequest::RemoveMember { room: id, member }, None)
+            }
+        };
+        let log_len = self.world.log_len();
+        let before = self.used.get(&(who, key)).cloned();
+        let live = self.is_live(before.as_ref());
+        let answer = self.world.serve_later(actor(who), request);
+        let Some(content) = content else {
+            return;
+        };
+        self.note((who, key), &content, live, log_len);
+        if let Some(answer) = answer.take() {
+            self.judge_service(answer, &content, (before, live, log_len));
+        }
+    }
+
+    /// The same for a service as [`judge`](Self::judge) for a client.
+    fn judge_service(
+        &self,
+        answer: Answered,
+        content: &str,
+        (before, live, log_len): (Option<Used>, bool, usize),
+    ) {
+        match answer {
+            Ok(ServiceAnswer::Placed(Placed {
+                position,
+                time,
+                already,
+            })) => {
+                assert_eq!(already, self.world.log_len() == log_len);
+                assert_eq!(already, live);
+                if let Some(used) = before.filter(|_| live) {
+                    assert_eq!(used.content, content);
+                    assert_eq!(used.answer, (position, time));
+                }
+            }
+            Ok(other) => panic!("no place: {other:?}"),
+            Err(refused) if refused.code == ErrorCode::KeyConflict => {
+                assert!(live, "a conflict with nothing");
+                assert_ne!(before.expect("a live key").content, content);
+            }
+            // A room that is not there cannot have been written to.
+            Err(refused) if refused.code == ErrorCode::RoomNotFound => {
+                assert!(content.starts_with("send 0 "));
+            }
+            Err(refused) => assert!(!live, "a retry was refused: {refused:?}"),
+        }
+    }
+
+    /// What a keyed write led to, by the log.
+    fn note(
+        &mut self,
+        (who, key): (usize, u64),
+        content: &str,
+        live: bool,
+        log_len: usize,
+    ) -> bool {
+        let happened = self.world.log_len() > log_len;
+        if happened {
+            assert!(!live, "a key that counts led to a second write");
+            let event = self.world.events().last().expect("something happened");
+            let used = Used {
+                content: content.to_owned(),
+                answer: (event.position, event.time),
+                at: self.world.log_len(),
+            };
+            self.used.insert((who, key), used);
+        }
+        happened
     }
 
     fn ask_slow(&mut self, connection: usize, key: u64, room: u32, text: u8) {
@@ -369,17 +466,7 @@ impl Run {
         id: RequestId,
         (before, live, log_len): (Option<Used>, bool, usize),
     ) {
-        let happened = self.world.log_len() > log_len;
-        if happened {
-            assert!(!live, "a key that counts led to a second write");
-            let event = self.world.events().last().expect("something happened");
-            let used = Used {
-                content: content.clone(),
-                answer: (event.position, event.time),
-                at: self.world.log_len(),
-            };
-            self.used.insert((who, key), used);
-        }
+        let happened = self.note((who, key), &content, live, log_len);
         let Some(reply) = self.world.reply(connection, id) else {
             return;
         };
@@ -449,6 +536,16 @@ impl Run {
             assert_eq!(event.position.seq.0, head.0 + 1, "seq is dense");
             *head = (event.position.seq.0, event.time);
         }
+        for (connection, who) in &self.connections {
+            for room in self.world.tenant.rooms() {
+                let hears = self.world.hub.hears(*connection, room.number());
+                let is_member = room.members().any(|member| member.as_str() == USERS[*who]);
+                assert!(
+                    is_member || !hears,
+                    "{connection:?} hears a room it is not in"
+                );
+            }
+        }
         for room in self.world.tenant.rooms() {
             let (head, time) = heads[&room.number()];
             assert_eq!((room.head().seq.0, room.time()), (head, time));
@@ -494,6 +591,10 @@ impl Run {
             if !self.is_live(Some(&used)) {
                 continue;
             }
+            if who == USERS.len() {
+                self.retry_as_service(who, key, &used);
+                continue;
+            }
             let device = DeviceId::new("retry").unwrap();
             let connection = self
                 .world
@@ -508,5 +609,45 @@ impl Run {
             assert_eq!(answer(&reply), used.answer);
             self.world.disconnect(connection, Disconnection::Clean);
         }
+    }
+    fn retry_as_service(&mut self, who: usize, key: u64, used: &Used) {
+        let words: Vec<_> = used.content.split(' ').collect();
+        let request = match words[..] {
+            ["create", room] => create_as_service(key, room.parse().unwrap()),
+            ["send", room, text] => {
+                let room = RoomNumber(room.parse().unwrap());
+                let id = self.world.tenant.room(room).unwrap().id().clone();
+                publish_as_service(key, id, text)
+            }
+            _ => unreachable!("no other content is made"),
+        };
+        let answer = self.world.serve(actor(who), request);
+        let (position, time) = used.answer;
+        let expected = Placed {
+            position,
+            time,
+            already: true,
+        };
+        assert_eq!(answer, Ok(ServiceAnswer::Placed(expected)));
+    }
+}
+
+fn actor(who: usize) -> Actor {
+    USERS.get(who).map_or_else(itself, |name| as_user(name))
+}
+
+fn create_as_service(key: u64, room: usize) -> ServiceRequest {
+    ServiceRequest::CreateRoom {
+        key: key_of(key),
+        room: RoomId::new(ROOMS[room]).unwrap(),
+        title: None,
+    }
+}
+
+fn publish_as_service(key: u64, room: RoomId, text: &str) -> ServiceRequest {
+    ServiceRequest::Publish {
+        key: key_of(key),
+        room,
+        text: text.into(),
     }
 }

@@ -9,6 +9,8 @@ mod pages;
 mod presence;
 mod retries;
 mod rooms;
+#[cfg(test)]
+mod services;
 mod sessions;
 mod snapshots;
 #[cfg(test)]

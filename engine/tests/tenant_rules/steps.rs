@@ -67,6 +67,14 @@ pub(crate) enum Step {
         generation: u64,
         from: u64,
     },
+    /// A service writes, for itself or as a user.
+    Serve {
+        /// The one after the last user: itself.
+        actor: usize,
+        key: u64,
+        room: usize,
+        what: Service,
+    },
     /// Asks now, decides after the next step.
     Slow {
         connection: usize,
@@ -90,6 +98,24 @@ pub(crate) enum Step {
     /// Saves a part of what is dirty; the last part completes the snapshot.
     Snapshot,
     Crash,
+}
+
+/// What a service does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Service {
+    Create,
+    Publish { text: u8 },
+    Add { member: usize },
+    Kick { member: usize },
+}
+
+fn service() -> impl Strategy<Value = Service> {
+    prop_oneof![
+        1 => Just(Service::Create),
+        4 => (0..2_u8).prop_map(|text| Service::Publish { text }),
+        2 => (0..3_usize).prop_map(|member| Service::Add { member }),
+        3 => (0..3_usize).prop_map(|member| Service::Kick { member }),
+    ]
 }
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
@@ -138,6 +164,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (connection(), key(), room(), 0..2_u8).prop_map(|(connection, key, room, text)| {
             Step::Slow { connection, key, room, text }
         }),
+        6 => (0..4_usize, key(), 0..3_usize, service())
+            .prop_map(|(actor, key, room, what)| Step::Serve { actor, key, room, what }),
         2 => ms.prop_map(|ms| Step::Pass { ms: ms % (13 * 3_600_000) }),
         1 => (0..5_000_u64).prop_map(|ms| Step::ClockBack { ms }),
         1 => Just(Step::Tick),

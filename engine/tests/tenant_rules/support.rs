@@ -1,16 +1,22 @@
 //! A runtime for one tenant in memory: a virtual clock, a log, an index, and a hub that hands every
 //! connection its frames. Everything a runtime owes a tenant is here in its shortest form.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
 use homeroom_engine::{
     domain::{Domain, History, HistoryError, Moment, Outcome, SectionId, Storage},
     hub::Delivery,
-    identity::Identity,
+    identity::{Actor, Identity, ServiceName},
     index::{Found, Order},
     log::LogPosition,
-    tenant::{Disconnection, Event, Fact, Input, Question, Seed, Settings, Tenant},
+    tenant::{
+        Answered, Asker, Disconnection, Event, Fact, Input, Question, Seed, ServiceCall,
+        ServiceRequest, Settings, Tenant,
+    },
 };
 use homeroom_protocol::{
     ConnectionId, DeviceId, ErrorCode, IdempotencyKey, Position, Presence, Request, RequestId,
@@ -147,7 +153,9 @@ impl World {
         let durable = LogPosition(self.durable as u64);
         while self.held.front().is_some_and(|&(at, _)| at <= durable) {
             let (_, deliveries) = self.held.pop_front().unwrap();
-            self.deliver(deliveries);
+            for delivery in deliveries {
+                self.deliver(self.tenant.release(delivery).into_iter().collect());
+            }
         }
     }
 
@@ -423,6 +431,60 @@ impl World {
         self.requests += 1;
         u64::MAX - self.requests
     }
+}
+
+/// A place for one answer to a service.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AnswerBox(Arc<Mutex<Option<Answered>>>);
+
+impl AnswerBox {
+    /// The answer, if it has come since this was last called.
+    pub(crate) fn take(&self) -> Option<Answered> {
+        self.0.lock().unwrap().take()
+    }
+}
+
+impl Asker for AnswerBox {
+    fn answer(&self, answer: Answered) {
+        let before = self.0.lock().unwrap().replace(answer);
+        assert!(before.is_none(), "one answer to each request");
+    }
+}
+
+/// What a service does.
+impl World {
+    /// Sends a request; its answer is in the box once it may be.
+    pub(crate) fn serve_later(&mut self, actor: Actor, request: ServiceRequest) -> AnswerBox {
+        let (input, answer) = service_input(actor, request);
+        self.input(input);
+        answer
+    }
+
+    /// Sends a request and takes its answer.
+    pub(crate) fn serve(&mut self, actor: Actor, request: ServiceRequest) -> Answered {
+        let answer = self.serve_later(actor, request);
+        answer.take().expect("an answer that may leave")
+    }
+}
+
+pub(crate) fn service_input(actor: Actor, request: ServiceRequest) -> (Input, AnswerBox) {
+    let answer = AnswerBox::default();
+    let call = ServiceCall {
+        actor,
+        request,
+        asker: Arc::new(answer.clone()),
+    };
+    (Input::Service(call), answer)
+}
+
+/// The service that speaks for itself.
+pub(crate) fn itself() -> Actor {
+    Actor::Service(ServiceName::new("timetable").unwrap())
+}
+
+/// A service that speaks as a user.
+pub(crate) fn as_user(name: &str) -> Actor {
+    Actor::User(user(name))
 }
 
 pub(crate) fn refusal_of(frame: &ServerFrame) -> Option<ErrorCode> {

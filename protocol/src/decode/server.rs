@@ -199,6 +199,12 @@ fn body(fields: &mut Fields<'_, '_>) -> FieldResult<EventBody> {
         },
         kind::body::MEMBER_JOINED => EventBody::MemberJoined,
         kind::body::MEMBER_LEFT => EventBody::MemberLeft,
+        kind::body::MEMBER_ADDED => EventBody::MemberAdded {
+            member: fields.id("event.body.member", UserId::new)?,
+        },
+        kind::body::MEMBER_REMOVED => EventBody::MemberRemoved {
+            member: fields.id("event.body.member", UserId::new)?,
+        },
         kind::body::MESSAGE => EventBody::Message {
             text: fields.text("event.body.text", UNLIMITED)?.to_owned(),
         },

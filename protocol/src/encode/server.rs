@@ -182,6 +182,16 @@ fn encode_event(event: &TimelineEvent, out: &mut Writer<'_>) {
             out.array(1);
             out.unsigned(kind::body::MEMBER_LEFT);
         }
+        EventBody::MemberAdded { member } => {
+            out.array(2);
+            out.unsigned(kind::body::MEMBER_ADDED);
+            out.text(member.as_str());
+        }
+        EventBody::MemberRemoved { member } => {
+            out.array(2);
+            out.unsigned(kind::body::MEMBER_REMOVED);
+            out.text(member.as_str());
+        }
         EventBody::Message { text } => {
             out.array(2);
             out.unsigned(kind::body::MESSAGE);

@@ -126,6 +126,8 @@ fn event() -> impl Strategy<Value = TimelineEvent> {
         option::of(text()).prop_map(|title| EventBody::RoomCreated { title }),
         Just(EventBody::MemberJoined),
         Just(EventBody::MemberLeft),
+        user().prop_map(|member| EventBody::MemberAdded { member }),
+        user().prop_map(|member| EventBody::MemberRemoved { member }),
         text().prop_map(|text| EventBody::Message { text }),
         (1000..=u32::MAX).prop_map(|kind| EventBody::Unknown { kind }),
     ];

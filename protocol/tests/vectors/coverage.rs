@@ -68,6 +68,8 @@ forms!(body, BODIES, EventBody, {
     EventBody::RoomCreated { .. } => "room created",
     EventBody::MemberJoined => "member joined",
     EventBody::MemberLeft => "member left",
+    EventBody::MemberAdded { .. } => "member added",
+    EventBody::MemberRemoved { .. } => "member removed",
     EventBody::Message { .. } => "message",
     EventBody::Unknown { .. } => "unknown",
 });

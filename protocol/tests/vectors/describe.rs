@@ -301,6 +301,12 @@ fn event(event: &TimelineEvent) -> String {
         ),
         EventBody::MemberJoined => object("member_joined", &[]),
         EventBody::MemberLeft => object("member_left", &[]),
+        EventBody::MemberAdded { member } => {
+            object("member_added", &[("member", text(member.as_str()))])
+        }
+        EventBody::MemberRemoved { member } => {
+            object("member_removed", &[("member", text(member.as_str()))])
+        }
         EventBody::Message { text } => object("message", &[("text", self::text(text))]),
         EventBody::Unknown { kind } => object("unknown", &[("number", number(*kind))]),
     };
@@ -346,6 +352,7 @@ fn reset_reason(reason: ResetReason) -> String {
 fn removed_reason(reason: RemovedReason) -> String {
     text(match reason {
         RemovedReason::Left => "left",
+        RemovedReason::Removed => "removed",
     })
 }
 

@@ -433,7 +433,7 @@ fn event_push(seq: u64, author: &str, body: EventBody) -> ServerFrame {
     }
 }
 
-fn pushes() -> Vec<Example<ServerFrame>> {
+fn events() -> Vec<Example<ServerFrame>> {
     let titled = EventBody::RoomCreated {
         title: Some("Class 7b".to_owned()),
     };
@@ -441,12 +441,13 @@ fn pushes() -> Vec<Example<ServerFrame>> {
     let message = EventBody::Message {
         text: "Hi, Zoë 👋 €".to_owned(),
     };
-    let unknown = EventBody::Unknown { kind: 4_000 };
-    let typing = |users, count| ServerFrame::Typing {
-        room: ROOM,
-        users,
-        count,
+    let added = EventBody::MemberAdded {
+        member: user("ben"),
     };
+    let removed = EventBody::MemberRemoved {
+        member: user("ben"),
+    };
+    let unknown = EventBody::Unknown { kind: 4_000 };
     vec![
         (
             "event_room_created",
@@ -469,6 +470,16 @@ fn pushes() -> Vec<Example<ServerFrame>> {
             event_push(43, "ben", EventBody::MemberLeft),
         ),
         (
+            "event_member_added",
+            "A service made Ben a member.",
+            event_push(3, "service:timetable", added),
+        ),
+        (
+            "event_member_removed",
+            "Ada ended Ben's membership.",
+            event_push(45, "ada", removed),
+        ),
+        (
             "event_message",
             "Ada said something.",
             event_push(42, "ada", message),
@@ -478,6 +489,16 @@ fn pushes() -> Vec<Example<ServerFrame>> {
             "An event of a later version.",
             event_push(44, "ada", unknown),
         ),
+    ]
+}
+
+fn pushes() -> Vec<Example<ServerFrame>> {
+    let typing = |users, count| ServerFrame::Typing {
+        room: ROOM,
+        users,
+        count,
+    };
+    vec![
         (
             "typing",
             "Two type.",
@@ -507,6 +528,14 @@ fn pushes() -> Vec<Example<ServerFrame>> {
             },
         ),
         (
+            "removed_by_another",
+            "Somebody else ended the user's membership.",
+            ServerFrame::Removed {
+                room: ROOM,
+                reason: RemovedReason::Removed,
+            },
+        ),
+        (
             "dropped",
             "Three hundred signals were dropped.",
             ServerFrame::Dropped { signals: 300 },
@@ -515,5 +544,5 @@ fn pushes() -> Vec<Example<ServerFrame>> {
 }
 
 pub(crate) fn server() -> Vec<Example<ServerFrame>> {
-    [connection(), replies(), pushes()].concat()
+    [connection(), replies(), events(), pushes()].concat()
 }

@@ -73,6 +73,11 @@ impl Memory {
         )
     }
 
+    /// One that is never short.
+    pub(crate) fn boundless() -> Self {
+        Self::new(Box::new(Boundless), 0, Duration::MAX)
+    }
+
     fn new(source: Box<dyn Source>, headroom_bytes: u64, holds: Duration) -> Self {
         Self {
             source,
@@ -119,6 +124,15 @@ impl Memory {
             }
         }
         short
+    }
+}
+
+/// Nobody looks.
+struct Boundless;
+
+impl Source for Boundless {
+    fn left_bytes(&self) -> Option<u64> {
+        None
     }
 }
 
@@ -198,14 +212,6 @@ mod script {
     }
 
     impl Memory {
-        /// One that never is short.
-        pub(in crate::admission) fn unlimited() -> Self {
-            Self::of_system(&MemorySettings {
-                limit_bytes: None,
-                headroom_bytes: Some(0),
-            })
-        }
-
         /// One with exactly the headroom it needs, read anew every time.
         pub(in crate::admission) fn scripted(headroom_bytes: u64) -> (Self, Headroom) {
             let (memory, headroom, _) = Self::counted(headroom_bytes, Duration::ZERO);

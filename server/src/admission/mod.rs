@@ -160,6 +160,20 @@ impl Admission {
         }
     }
 
+    /// So many seats, for anybody: a door whose visitors the operator has chosen.
+    pub(crate) fn counting(connections_max: u32) -> Self {
+        let settings = AdmissionSettings {
+            connections_max,
+            connections_per_prefix_max: u32::MAX,
+            ..AdmissionSettings::default()
+        };
+        Self::new(
+            settings,
+            Descriptors::granted(u64::MAX),
+            Memory::boundless(),
+        )
+    }
+
     /// A seat for a connection from `address`.
     pub(crate) fn ask(&self, address: IpAddr) -> Result<Seat, Refused> {
         let seat = self.find(address);
@@ -243,7 +257,7 @@ mod tests {
         Admission::new(
             settings,
             Descriptors::granted(1_000_000),
-            Memory::unlimited(),
+            Memory::boundless(),
         )
     }
 
@@ -319,7 +333,7 @@ mod tests {
         let house = |granted| {
             let granted = Descriptors::granted(granted);
             let settings = AdmissionSettings::default();
-            let house = Admission::new(settings, granted, Memory::unlimited());
+            let house = Admission::new(settings, granted, Memory::boundless());
             let told: Vec<_> = std::iter::from_fn(|| house.ask_to_be_told()).collect();
             (house.seats(), told.len())
         };

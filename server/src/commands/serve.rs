@@ -1,19 +1,19 @@
 //! `homeroom serve`: from the lock on the data folder to the last bye.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
-use homeroom_engine::{Config, Engine};
+use homeroom_engine::{Config, Engine, FolderError};
 use homeroom_protocol::{CloseCode, TenantName};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
 use super::{CommandError, print};
 use crate::{
     admin::AdminSocket,
     cli::{LISTEN, Serve, Sizes},
-    host::{Host, HostConfig},
+    host::{DrainSettings, Host, HostConfig, OperationsSettings},
     http::PATH,
     identity::Guests,
     service::Terms,
@@ -21,17 +21,26 @@ use crate::{
 
 /// The tenant that is there from the start, so that two people can talk without an operator.
 const DEFAULT_TENANT: &str = "default";
-/// How long the engine may take to bring everything to disk; with the time for the byes it stays below
-/// the 10 s after which service managers kill.
-const SEAL_WITHIN: Duration = Duration::from_secs(4);
+/// How long the data folder of another process is waited for: its drain takes a second less unless it
+/// was set otherwise. Two processes so take turns on one folder, which a restart without a gap in
+/// supervision needs.
+const LOCK_WAIT_MS: u64 = 10_000;
+/// How often it is tried.
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 /// For clients whose bye the host could not give.
 const RECONNECT_AFTER_MS: u64 = 1_000;
 
 pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
+    let knobs = Knobs::from_env()?;
     let listen = options.listen.unwrap_or(LISTEN);
     let guests = guests(listen, options.allow_guests);
-    let engine = Engine::open(config(options.sizes, folder)).await?;
+    let opened = open(config(options.sizes, folder), knobs.lock_wait);
+    let engine = tokio::select! {
+        opened = opened => opened?,
+        // Nobody was served yet.
+        () = signals.next() => return Ok(()),
+    };
     let default_tenant = TenantName::new(DEFAULT_TENANT).expect("a valid name");
     engine.tenant(&default_tenant).await?;
     let admin = AdminSocket::open(folder, engine.clone()).map_err(|cause| CommandError::Io {
@@ -44,22 +53,83 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
             guests,
             ..Terms::default()
         },
+        operations: knobs.operations,
+        drain: knobs.drain.clone(),
         ..HostConfig::default()
     };
     let host = Host::start(engine.clone(), host_config).await?;
+    if let Some(address) = host.operations_addr() {
+        tracing::info!("health and metrics on http://{address}");
+    }
     print(&format!("ws://{}{PATH}", host.local_addr()))?;
 
     signals.next().await;
+    let signalled = Instant::now();
     tracing::info!("leaving; a second signal exits at once");
     tokio::spawn(async move {
         signals.next().await;
         exit_at_once();
     });
-    host.shut_down().await;
-    let sealed = engine.shut_down(CloseCode::ShuttingDown, Some(RECONNECT_AFTER_MS));
-    let in_time = timeout(SEAL_WITHIN, sealed).await;
+    let operations = host.shut_down().await;
+    // While the folder is still this process's: a successor makes a socket of the same name.
     drop(admin);
+    let sealed = engine.shut_down(CloseCode::ShuttingDown, Some(RECONNECT_AFTER_MS));
+    let seal_within = knobs.drain.seal_within(signalled.elapsed());
+    let in_time = timeout(seal_within, sealed).await;
+    drop(operations);
     in_time.map_err(|_| CommandError::Overtime)
+}
+
+/// What is only said by the environment so far.
+struct Knobs {
+    lock_wait: Duration,
+    operations: OperationsSettings,
+    drain: DrainSettings,
+}
+
+impl Knobs {
+    fn from_env() -> Result<Self, CommandError> {
+        let default = DrainSettings::default();
+        Ok(Self {
+            lock_wait: Duration::from_millis(
+                from_env("HOMEROOM_STORAGE__LOCK_WAIT_MS")?.unwrap_or(LOCK_WAIT_MS),
+            ),
+            operations: OperationsSettings {
+                listen: from_env("HOMEROOM_OPERATIONS__LISTEN")?,
+            },
+            drain: DrainSettings {
+                notice_ms: from_env("HOMEROOM_DRAIN__NOTICE_MS")?.unwrap_or(default.notice_ms),
+                within_ms: from_env("HOMEROOM_DRAIN__WITHIN_MS")?.unwrap_or(default.within_ms),
+            },
+        })
+    }
+}
+
+fn from_env<T: FromStr>(name: &str) -> Result<Option<T>, CommandError> {
+    match std::env::var(name) {
+        Ok(text) => text.parse().map(Some).map_err(|_| CommandError::Refused {
+            why: format!("{name} is {text:?}, which cannot be understood"),
+        }),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Opens the engine, waiting for a predecessor to leave the folder.
+async fn open(config: Config, wait: Duration) -> Result<Engine, FolderError> {
+    let over = Instant::now() + wait;
+    let mut told = false;
+    loop {
+        match Engine::open(config.clone()).await {
+            Err(FolderError::Locked { folder }) if Instant::now() < over => {
+                if !told {
+                    tracing::info!(?wait, "waiting for another process to leave {folder}");
+                    told = true;
+                }
+                sleep(LOCK_AGAIN).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 fn config(sizes: Sizes, folder: &Path) -> Config {

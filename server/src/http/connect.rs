@@ -5,7 +5,11 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{Body, reply};
+use super::{
+    Body, Visit,
+    origin::{self, OriginSettings},
+    reply,
+};
 use crate::websocket::{self, Upgrading};
 
 /// Where clients connect.
@@ -14,13 +18,21 @@ pub const PATH: &str = "/v1/connect";
 pub const SUBPROTOCOL: &str = "homeroom.v1.msgpack";
 
 /// Agrees, or says what is missing.
-pub(super) fn answer<B>(request: &mut Request<B>) -> (Response<Body>, Option<Upgrading>) {
+pub(super) fn answer<B>(
+    request: &mut Request<B>,
+    origins: &OriginSettings,
+    visit: Visit,
+) -> (Response<Body>, Option<Upgrading>) {
     if request.method() != Method::GET || !websocket::is_upgrade(request) {
         let text = "this address speaks WebSocket (RFC 6455) only\n";
         let mut refusal = reply::text(StatusCode::UPGRADE_REQUIRED, text);
         let websocket = HeaderValue::from_static("websocket");
         refusal.headers_mut().insert(header::UPGRADE, websocket);
         return (refusal, None);
+    }
+    let allowed = &origins.allowed;
+    if let Err(text) = origin::check(request.headers(), allowed, visit.secure, visit.peer) {
+        return (reply::text(StatusCode::FORBIDDEN, text), None);
     }
     if !offers_subprotocol(request) {
         let text = "offer the WebSocket subprotocol homeroom.v1.msgpack\n";

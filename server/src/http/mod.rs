@@ -12,6 +12,7 @@
 mod connect;
 mod health;
 mod metrics;
+mod origin;
 mod paced;
 pub(crate) mod reply;
 mod routes;
@@ -36,8 +37,11 @@ use tokio::{
 use self::paced::Paced;
 use crate::{service::Service, websocket::Upgrading};
 
-pub(crate) use self::metrics::HostFigures;
-pub use connect::{PATH, SUBPROTOCOL};
+pub use self::{
+    connect::{PATH, SUBPROTOCOL},
+    origin::{InvalidOrigin, Origin, OriginSettings},
+};
+pub(crate) use self::{health::Stage, metrics::HostFigures};
 
 /// What every answer's body is: whole, and so of known length.
 pub(crate) type Body = Full<Bytes>;
@@ -49,7 +53,6 @@ pub const HEADERS_MAX: usize = 64;
 
 /// Where a connection came in, which says what is served on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "there is one door so far")]
 pub(crate) enum Door {
     /// For clients; there is another one for operations.
     Clients,
@@ -103,13 +106,19 @@ where
         .max_headers(HEADERS_MAX)
         .keep_alive(visit.keep_alive);
     let io = TokioIo::new(Paced::new(stream, time_max));
-    let mut leaving = service.leaving();
+    let leaving = async {
+        match visit.door {
+            Door::Clients | Door::Both => service.left().await,
+            // It stays open to the end, for whoever wants to see it come.
+            Door::Operations => std::future::pending().await,
+        }
+    };
     {
         let connection = http.serve_connection(io, answering).with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let served = tokio::select! {
             served = connection.as_mut() => Some(served),
-            _ = leaving.wait_for(Option::is_some) => None,
+            () = leaving => None,
         };
         let served = match served {
             Some(served) => served,
@@ -138,7 +147,7 @@ async fn answer(
     let uri = request.uri().clone();
     let mut response = if request.uri().path() == PATH && visit.door.is_for_clients() {
         // The only route that takes the connection with it, and so not like the others.
-        let (response, accepted) = connect::answer(&mut request);
+        let (response, accepted) = connect::answer(&mut request, &service.terms().origins, visit);
         if accepted.is_some() {
             *upgrading.lock().expect("nothing panics while holding it") = accepted;
             service.figures().answered(uri.path(), response.status());
@@ -150,7 +159,8 @@ async fn answer(
     };
     service.figures().answered(uri.path(), response.status());
     reply::harden(&mut response);
-    if service.leaving().borrow().is_some() {
+    if service.stage() == Stage::Draining {
+        // Whoever comes next shall come elsewhere.
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }

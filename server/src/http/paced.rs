@@ -101,3 +101,48 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         self.judge(context, shut)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const MAX: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn drops_do_not_stretch_the_time_of_an_answer() {
+        let (near, mut far) = duplex(1_000);
+        let mut near = Paced::new(near, MAX);
+        let reading = tokio::spawn(async move {
+            loop {
+                sleep(MAX / 4).await;
+                if far.read_exact(&mut [0]).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let slow = near.write_all(&[0; 2_000]).await.unwrap_err();
+        assert_eq!(slow.kind(), io::ErrorKind::TimedOut);
+        drop(near);
+        reading.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_answer_has_its_own_time() {
+        let (near, mut far) = duplex(1_000);
+        let mut near = Paced::new(near, MAX);
+        let reading = tokio::spawn(async move {
+            let mut read = 0;
+            while read < 10 * 1_500 {
+                sleep(MAX / 4).await;
+                read += far.read(&mut [0; 1_000]).await.unwrap();
+            }
+        });
+        for _ in 0..10 {
+            near.write_all(&[0; 1_500]).await.unwrap();
+            near.flush().await.unwrap();
+        }
+        reading.await.unwrap();
+    }
+}

@@ -6,9 +6,9 @@
 
 use std::net::SocketAddr;
 
-use hyper::{Method, Request, Response, body::Incoming};
+use hyper::{HeaderMap, Method, Request, Response, body::Incoming};
 
-use super::{Body, Door, health, metrics, reply};
+use super::{Body, Door, health, metrics, origin, reply};
 use crate::service::Service;
 
 /// Answers one request. The answer to HEAD is GET's: its body is left out on the way.
@@ -18,14 +18,27 @@ pub(crate) async fn answer(
     peer: Option<SocketAddr>,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let _ = peer;
+    let inside = is_inside(door, peer, request.headers());
     match request.uri().path() {
         "/health/live" => only_read(&request, health::live),
-        "/metrics" if door != Door::Clients => match *request.method() {
+        "/health/ready" if door != Door::Clients => {
+            only_read(&request, || health::ready(service, inside))
+        }
+        "/metrics" if inside => match *request.method() {
             Method::GET | Method::HEAD => metrics::answer(service).await,
             _ => reply::wrong_method("GET, HEAD"),
         },
         _ => reply::not_found(),
+    }
+}
+
+/// Whether what names tenants may be shown: on the operators' own door always, on the only door to who
+/// asks on this machine for itself.
+fn is_inside(door: Door, peer: Option<SocketAddr>, headers: &HeaderMap) -> bool {
+    match door {
+        Door::Operations => true,
+        Door::Both => origin::is_local(headers, peer),
+        Door::Clients => false,
     }
 }
 

@@ -283,6 +283,8 @@ impl Ledger {
             EventBody::RoomCreated { .. }
             | EventBody::MemberJoined
             | EventBody::MemberLeft
+            | EventBody::MemberAdded { .. }
+            | EventBody::MemberRemoved { .. }
             | EventBody::Unknown { .. } => false,
         });
         self.counts.stored_unanswered += stored.count() as u64;
@@ -311,6 +313,8 @@ fn brief(event: &TimelineEvent) -> String {
         body @ (EventBody::RoomCreated { .. }
         | EventBody::MemberJoined
         | EventBody::MemberLeft
+        | EventBody::MemberAdded { .. }
+        | EventBody::MemberRemoved { .. }
         | EventBody::Unknown { .. }) => {
             format!("[{} {} {body:?}]", event.seq.0, event.author)
         }

@@ -7,12 +7,18 @@ use std::{
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use homeroom_protocol::ServerFrame;
 use rustix::process::{Pid, Signal, kill_process};
+use socket2::SockRef;
 
 use crate::support::{Client, Got};
+
+const LOCK_WAIT: &str = "HOMEROOM_STORAGE__LOCK_WAIT_MS";
+const NOTICE: &str = "HOMEROOM_DRAIN__NOTICE_MS";
+const DRAIN: &str = "HOMEROOM_DRAIN__WITHIN_MS";
 
 fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
@@ -52,11 +58,16 @@ impl Running {
     }
 
     fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = homeroom(folder, arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(homeroom(folder, arguments))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::ready(command.spawn().unwrap())
+    }
+
+    /// Waits until it serves.
+    fn ready(mut child: Child) -> Self {
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
@@ -77,8 +88,9 @@ impl Running {
     fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         let mut said = String::new();
-        let stderr = self.child.stderr.as_mut().unwrap();
-        stderr.read_to_string(&mut said).unwrap();
+        if let Some(stderr) = &mut self.child.stderr {
+            stderr.read_to_string(&mut said).unwrap();
+        }
         (status.code(), said)
     }
 }
@@ -131,6 +143,100 @@ fn a_second_signal_exits_at_once() {
 }
 
 #[test]
+fn a_second_signal_ends_the_notice_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = homeroom(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    command.env(NOTICE, "3600000");
+    let host = Running::spawn(command);
+    host.signal(Signal::TERM);
+    // Two signals at once could be taken for one.
+    while Client::dial(host.address).get("/health/ready").0 == 200 {}
+    Client::enter(host.address, "ada").is_served();
+    host.signal(Signal::TERM);
+    assert_eq!(host.end().0, Some(1));
+}
+
+#[test]
+fn a_client_that_never_reads_does_not_keep_the_host() {
+    const WITHIN: Duration = Duration::from_secs(3);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = homeroom(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    command.env(DRAIN, WITHIN.as_millis().to_string());
+    let host = Running::spawn(command);
+    let mut ada = Client::enter(host.address, "ada");
+    ada.create("class-7b");
+    let (room, _) = ada.join("class-7b", None);
+    let mut deaf = Client::enter(host.address, "deaf");
+    SockRef::from(deaf.stream())
+        .set_recv_buffer_size(64 * 1024)
+        .unwrap();
+    deaf.join("class-7b", None);
+    // More than the kernel's buffers and its outbox hold.
+    for number in 0..400 {
+        ada.send(room, &format!("{number:>16000}"));
+    }
+    host.signal(Signal::TERM);
+    let signalled = Instant::now();
+    assert_eq!(host.end().0, Some(0));
+    let took = signalled.elapsed();
+    // Its own bound, and what a slow machine needs to end a process.
+    assert!(took < WITHIN + Duration::from_secs(2), "{took:?}");
+    drop((ada, deaf));
+}
+
+#[test]
+fn two_processes_take_turns_on_one_folder_and_one_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut host = Running::start(folder.path());
+    let address = host.address.to_string();
+    let (mut joined, mut ears) = (None, Vec::new());
+    for turn in 0..3 {
+        let mut ada = Client::enter(host.address, "ada");
+        if turn == 0 {
+            ada.create("class-7b");
+        }
+        let (room, _) = ada.join("class-7b", joined);
+        joined = Some(ada.send(room, &format!("turn {turn}")));
+        // It waits for the folder, and only then for the address.
+        let mut next = homeroom(folder.path(), &["serve", "--listen", &address]);
+        let mut next = next
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut waits = String::new();
+        ears.push(BufReader::new(next.stderr.take().unwrap()));
+        let ear = ears.last_mut().unwrap();
+        ear.read_line(&mut waits).unwrap();
+        assert!(waits.contains("waiting for another process"), "{waits}");
+        ada.is_served();
+        host.signal(Signal::TERM);
+        assert_eq!(ada.bye().0, 4000);
+        drop(ada);
+        assert_eq!(host.end().0, Some(0));
+        host = Running::ready(next);
+        assert_eq!(host.address.to_string(), address);
+        // What the predecessor tidied up was its own.
+        assert!(done(folder.path(), &["tenant", "list"]).contains("default"));
+    }
+}
+
+#[test]
+fn who_waits_for_a_folder_can_be_told_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let _host = Running::start(folder.path());
+    let mut waiting = homeroom(folder.path(), &["serve", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(waiting.stderr.take().unwrap());
+    said.read_line(&mut String::new()).unwrap();
+    kill_process(Pid::from_child(&waiting), Signal::TERM).unwrap();
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn a_folder_serves_one_host_and_commands_go_through_it() {
     let folder = tempfile::tempdir().unwrap();
     // Without a host.
@@ -138,7 +244,8 @@ fn a_folder_serves_one_host_and_commands_go_through_it() {
     assert_eq!(done(folder.path(), &["tenant", "list"]), "north\tasleep\n");
 
     let host = Running::start(folder.path());
-    let second = run(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    let mut second = homeroom(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    let second = second.env(LOCK_WAIT, "0").output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     let why = complaint(&second);
     assert!(why.contains(&folder.path().display().to_string()), "{why}");

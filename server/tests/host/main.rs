@@ -4,8 +4,10 @@
 
 mod admission;
 mod binary;
+mod drain;
 mod end_to_end;
 mod hostile;
+mod http;
 mod metrics;
 mod spec;
 mod support;

@@ -15,8 +15,8 @@ use homeroom_protocol::{
     Auth, ClientFrame, CloseCode, Hello, IdempotencyKey, Position, Request, RequestId, RoomNumber,
     Seq, ServerFrame, Welcome, decode_server_message, encode_client_frame, limit,
 };
-use homeroom_server::{Guests, Host, HostConfig, PATH, SUBPROTOCOL, Terms};
-use tokio::runtime::Runtime;
+use homeroom_server::{Guests, Host, HostConfig, OperationsDoor, PATH, SUBPROTOCOL, Terms};
+use tokio::{runtime::Runtime, task::JoinHandle};
 
 /// Longer than anything here takes on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,12 +69,59 @@ impl Server {
         self.host.local_addr()
     }
 
+    pub(crate) fn operations(&self) -> SocketAddr {
+        self.host.operations_addr().expect("configured")
+    }
+
+    /// The host begins to leave; what its end leaves open.
+    pub(crate) fn begin_to_leave(self) -> Leaving {
+        Leaving {
+            host: self.runtime.spawn(self.host.shut_down()),
+            engine: self.engine,
+            runtime: self.runtime,
+        }
+    }
+
     /// Byes, flush, seal.
     pub(crate) fn stop(self) {
         self.runtime.block_on(async {
             self.host.shut_down().await;
             self.engine.shut_down(CloseCode::ShuttingDown, None).await;
         });
+    }
+}
+
+/// A host on its way out.
+pub(crate) struct Leaving {
+    host: JoinHandle<Option<OperationsDoor>>,
+    engine: Engine,
+    runtime: Runtime,
+}
+
+impl Leaving {
+    /// It has said its byes; the door that stays open until this is dropped.
+    pub(crate) fn gone(self) -> Gone {
+        let door = self.runtime.block_on(self.host).unwrap();
+        Gone {
+            door,
+            engine: self.engine,
+            runtime: self.runtime,
+        }
+    }
+}
+
+/// A host that has left, its engine not sealed.
+pub(crate) struct Gone {
+    door: Option<OperationsDoor>,
+    engine: Engine,
+    runtime: Runtime,
+}
+
+impl Gone {
+    pub(crate) fn seal(self) {
+        let sealed = self.engine.shut_down(CloseCode::ShuttingDown, None);
+        self.runtime.block_on(sealed);
+        drop(self.door);
     }
 }
 
@@ -316,6 +363,27 @@ impl Client {
                 String::from_utf8_lossy(&self.unread)
             );
         }
+    }
+
+    /// Asks for a path; the answer's status, its head in lower case, and its body.
+    pub(crate) fn get(&mut self, path: &str) -> (u16, String, String) {
+        self.http(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+    }
+
+    /// Any HTTP request that is answered with a body.
+    pub(crate) fn http(&mut self, request: &str) -> (u16, String, String) {
+        self.write(request.as_bytes());
+        let head = self.read_http_head().to_lowercase();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |length| length.parse().unwrap());
+        while self.unread.len() < length {
+            assert!(self.fill(), "ended inside a body");
+        }
+        let body = self.unread.drain(..length).collect();
+        let status = head["http/1.1 ".len()..][..3].parse().unwrap();
+        (status, head, String::from_utf8(body).unwrap())
     }
 
     /// All that still comes; the server must end it.

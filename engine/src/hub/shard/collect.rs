@@ -7,6 +7,7 @@ use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, ServerF
 use super::{
     super::{
         Audience, Push, SignalKind, TenantLife,
+        bounds::RETURN_SPREAD_MS,
         connection::Parting,
         roster::{Cursor, CursorState},
         turn::{Batch, PageRead},
@@ -149,7 +150,7 @@ impl Shard {
         tenant: TenantLife,
         connection: ConnectionId,
         code: CloseCode,
-        bye: &Arc<Push>,
+        bye: Arc<Push>,
     ) {
         let Some(slot) = self.seating.open_slot(tenant, connection) else {
             return;
@@ -161,9 +162,21 @@ impl Shard {
         self.closing.push_back(Goodbye {
             connection,
             code,
-            bye: Arc::clone(bye),
+            bye,
         });
     }
+}
+
+/// How long after the first of `count` connections, all sent away at once, this one shall come back.
+///
+/// Multiples of the golden ratio fall evenly into an interval, however many there are (Weyl): neighbours
+/// come back far from each other, and it takes neither entropy nor memory of who was given which time.
+pub(super) fn turn_to_return_ms(connection: ConnectionId, count: u64) -> u64 {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let spread = count.saturating_sub(1).saturating_mul(RETURN_SPREAD_MS);
+    let part = connection.0.wrapping_mul(GOLDEN);
+    let turn = (u128::from(part) * u128::from(spread)) >> 64;
+    u64::try_from(turn).expect("below the spread")
 }
 
 /// The last frame of a connection.

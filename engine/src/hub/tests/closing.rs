@@ -262,6 +262,59 @@ fn closing_a_tenant_closes_all_of_its_connections_in_bounded_calls() {
 }
 
 #[test]
+fn who_is_closed_with_all_others_is_given_a_time_of_its_own_to_come_back() {
+    let mut stage = Stage::new();
+    let count = 600;
+    // Ids are given to every tenant and shard in turn.
+    let fakes: Vec<Fake> = (0..count).map(|id| stage.socket(7 * id, OPEN).0).collect();
+    stage.deliver(Delivery::CloseAll {
+        code: CloseCode::TenantRestarted,
+        reconnect_after_ms: Some(500),
+    });
+    stage.settle();
+    let mut times: Vec<u64> = (fakes.iter())
+        .map(|fake| match decoded(&fake.far().bytes).frames.last() {
+            Some(ServerFrame::Bye {
+                reconnect_after_ms: Some(after),
+                ..
+            }) => *after,
+            other => panic!("no time in {other:?}"),
+        })
+        .collect();
+    times.sort_unstable();
+    let last = 500 + (count - 1) * RETURN_SPREAD_MS;
+    assert!(times[0] >= 500 && times[times.len() - 1] <= last);
+    // In no second more than twice what there would be were they spread to the millisecond.
+    let fair = usize::try_from(1000 / RETURN_SPREAD_MS).unwrap();
+    let crowd = times.iter().map(|&from| {
+        let second = times
+            .iter()
+            .filter(|&&it| (from..from + 1000).contains(&it));
+        second.count()
+    });
+    assert!(crowd.max() <= Some(2 * fair), "{times:?}");
+}
+
+#[test]
+fn who_comes_back_alone_comes_back_when_it_was_said() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(3, OPEN);
+    stage.deliver(Delivery::CloseAll {
+        code: CloseCode::ShuttingDown,
+        reconnect_after_ms: Some(250),
+    });
+    stage.settle();
+    let said = decoded(&ada.far().bytes).frames;
+    let Some(ServerFrame::Bye {
+        reconnect_after_ms, ..
+    }) = said.last()
+    else {
+        panic!("no bye in {said:?}")
+    };
+    assert_eq!(*reconnect_after_ms, Some(250));
+}
+
+#[test]
 fn who_leaves_while_a_turn_is_half_written_hears_nothing_more() {
     let mut stage = Stage::new();
     stage.shard.listeners_per_call = 1;

@@ -1,0 +1,122 @@
+//! Leaving: in which order, within which time, and who takes over.
+
+use std::{io::ErrorKind, net::TcpStream, time::Duration};
+
+use homeroom_engine::Config;
+use homeroom_server::{DrainSettings, HostConfig};
+
+use crate::{
+    http::two_doors,
+    support::{Client, PATIENCE, Server},
+};
+
+/// Longer than any test waits.
+const HOURS: u64 = 3_600_000;
+
+fn leaving_with(drain: DrainSettings) -> Server {
+    let config = HostConfig {
+        drain,
+        ..two_doors()
+    };
+    Server::start(Config::default(), config)
+}
+
+/// Asks anew until this is the status; the answer's body.
+fn until_status(address: std::net::SocketAddr, wanted: u16) -> String {
+    loop {
+        let (status, head, body) = Client::dial(address).get("/health/ready");
+        if status == wanted {
+            assert_eq!(status == 503, head.contains("\r\nconnection: close\r\n"));
+            return body;
+        }
+    }
+}
+
+#[test]
+fn readiness_drops_first_while_everybody_is_still_served() {
+    let server = leaving_with(DrainSettings {
+        notice_ms: HOURS,
+        ..DrainSettings::default()
+    });
+    let (address, operations) = (server.address(), server.operations());
+    let mut ada = Client::enter(address, "ada");
+    let mut probe = Client::dial(address);
+    assert_eq!(probe.get("/health/live").0, 200);
+    let _leaving = server.begin_to_leave();
+
+    assert!(until_status(operations, 503).starts_with(r#"{"status":"draining""#));
+    ada.is_served();
+    Client::enter(address, "ben").is_served();
+    // Who is led here by a pool of connections is asked to make a new one, elsewhere.
+    let (status, head, _) = probe.get("/health/live");
+    assert_eq!(status, 200);
+    assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
+    assert_eq!(probe.read_to_end(), "");
+}
+
+#[test]
+fn the_door_for_operations_is_open_until_the_end() {
+    let server = leaving_with(DrainSettings {
+        within_ms: HOURS,
+        ..DrainSettings::default()
+    });
+    let (address, operations) = (server.address(), server.operations());
+    let mut idle = Client::dial(address);
+    assert_eq!(idle.get("/health/live").0, 200);
+    let mut ada = Client::enter(address, "ada");
+    let leaving = server.begin_to_leave();
+    let (code, after, _) = ada.bye();
+    assert_eq!(code, 4000);
+    assert!(after.is_some_and(|after| after >= 500), "{after:?}");
+    until_status(operations, 503);
+    let refused = TcpStream::connect(address).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(idle.read_to_end(), "", "nothing is promised to it");
+    drop(ada);
+
+    let gone = leaving.gone();
+    until_status(operations, 503);
+    gone.seal();
+    let refused = TcpStream::connect(operations).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn those_who_are_sent_away_together_come_back_one_by_one() {
+    let server = Server::in_memory();
+    let mut clients: Vec<Client> = (0..30)
+        .map(|number| Client::enter(server.address(), &format!("user-{number}")))
+        .collect();
+    let leaving = server.begin_to_leave();
+    let mut times: Vec<u64> = clients
+        .iter_mut()
+        .map(|client| client.bye().1.expect("all shall come back"))
+        .collect();
+    drop(clients);
+    times.sort_unstable();
+    assert!(times[0] >= 500, "the successor needs a moment: {times:?}");
+    let crowd = times.iter().map(|&from| {
+        times
+            .iter()
+            .filter(|&&it| (from..from + 100).contains(&it))
+            .count()
+    });
+    // By chance three in a tenth of a second; fifteen once in many million runs.
+    assert!(crowd.max() < Some(15), "{times:?}");
+    leaving.gone().seal();
+}
+
+#[test]
+fn a_drain_has_a_bound_and_parts_it() {
+    let drain = DrainSettings {
+        notice_ms: 1_000,
+        within_ms: 9_000,
+    };
+    let seconds = |count| Duration::from_secs(count);
+    // Clients had until second five.
+    assert_eq!(drain.seal_within(seconds(5)), Duration::from_millis(3_500));
+    assert_eq!(drain.seal_within(seconds(20)), Duration::ZERO);
+    let own = DrainSettings::default();
+    assert!(seconds(10) > Duration::from_millis(own.within_ms));
+    assert!(PATIENCE > Duration::from_millis(own.within_ms));
+}
