@@ -17,6 +17,7 @@ mod listener;
 mod scratch;
 mod service;
 mod socket;
+pub mod telemetry;
 pub mod websocket;
 
 pub use admission::{AdmissionSettings, InvalidPrefix, MemorySettings, Prefix};

@@ -7,8 +7,11 @@ use std::{
 };
 
 use clap::Parser;
-use homeroom_server::cli::Cli;
-use tracing_subscriber::EnvFilter;
+use homeroom_server::{
+    cli::Cli,
+    telemetry::traces::{TraceSettings, Traces},
+};
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Blocking calls that outlive everything else (a hung disk) do not keep the process.
 const LEFT_OVERS: Duration = Duration::from_millis(500);
@@ -18,10 +21,20 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // https://no-color.org: any value but an empty one.
     let colours_refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let mut traces = match TraceSettings::from_environment() {
+        Ok(settings) => match Traces::prepare(&settings) {
+            Ok(traces) => traces,
+            Err(error) => return fail(&error),
+        },
+        Err(error) => return fail(&error),
+    };
+    let logs = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal() && !colours_refused)
         .with_writer(io::stderr)
+        .with_filter(filter);
+    tracing_subscriber::registry()
+        .with(logs)
+        .with(traces.as_ref().map(Traces::layer))
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -30,7 +43,16 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let result = runtime.block_on(cli.run());
+    let result = runtime.block_on(async {
+        if let Some(traces) = &mut traces {
+            traces.start();
+        }
+        let result = cli.run().await;
+        if let Some(traces) = traces {
+            traces.shut_down().await;
+        }
+        result
+    });
     runtime.shutdown_timeout(LEFT_OVERS);
     match result {
         Ok(()) => ExitCode::SUCCESS,

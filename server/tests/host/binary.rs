@@ -20,7 +20,7 @@ const LOCK_WAIT: &str = "HOMEROOM_STORAGE__LOCK_WAIT_MS";
 const NOTICE: &str = "HOMEROOM_DRAIN__NOTICE_MS";
 const DRAIN: &str = "HOMEROOM_DRAIN__WITHIN_MS";
 
-fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
     command.args(arguments).arg("--data").arg(folder);
     command.env_remove("RUST_LOG");
@@ -47,9 +47,9 @@ fn complaint(output: &Output) -> String {
 }
 
 /// A running host; killed if a test forgets it.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Running {
@@ -61,7 +61,7 @@ impl Running {
         Self::spawn(homeroom(folder, arguments))
     }
 
-    fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Self::ready(command.spawn().unwrap())
     }
@@ -80,12 +80,12 @@ impl Running {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Its exit code and what it said on stderr.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         let mut said = String::new();
         if let Some(stderr) = &mut self.child.stderr {

@@ -11,3 +11,5 @@ mod http;
 mod metrics;
 mod spec;
 mod support;
+#[cfg(feature = "otlp")]
+mod traces;

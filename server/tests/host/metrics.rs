@@ -15,13 +15,13 @@ use homeroom_protocol::Request;
 use super::support::{Client, PATIENCE, Server};
 
 /// A page, and each of its samples by its name and labels.
-struct Scrape {
+pub(crate) struct Scrape {
     text: String,
     samples: BTreeMap<String, f64>,
 }
 
 impl Scrape {
-    fn of(address: SocketAddr) -> Self {
+    pub(crate) fn of(address: SocketAddr) -> Self {
         let mut client = Client::dial(address);
         client.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let head = client.read_http_head().to_lowercase();
@@ -41,7 +41,7 @@ impl Scrape {
     }
 
     /// The first one of which this holds.
-    fn until(address: SocketAddr, holds: impl Fn(&Self) -> bool) -> Self {
+    pub(crate) fn until(address: SocketAddr, holds: impl Fn(&Self) -> bool) -> Self {
         let began = Instant::now();
         loop {
             let scrape = Self::of(address);
@@ -53,7 +53,7 @@ impl Scrape {
     }
 
     /// A sample; one that is not there yet counts nothing.
-    fn get(&self, name: &str) -> f64 {
+    pub(crate) fn get(&self, name: &str) -> f64 {
         self.samples.get(name).copied().unwrap_or(0.0)
     }
 }

@@ -13,7 +13,7 @@ use hyper::{Response, StatusCode};
 
 use self::text::Exposition;
 use super::{Body, reply};
-use crate::service::Service;
+use crate::{service::Service, telemetry::traces};
 
 pub(crate) use self::host::HostFigures;
 
@@ -38,6 +38,14 @@ pub(super) async fn answer(service: &Service) -> Response<Body> {
     );
     engine::write(&mut page, &service.engine().metrics());
     service.figures().write(&mut page);
+    if let Some(spans) = traces::figures() {
+        page.counters(
+            "homeroom_trace_spans_total",
+            "Spans of requests that are traced, by what became of them on their way to the collector.",
+            "outcome",
+            spans.read(),
+        );
+    }
     let mut text = page.into_text();
     // Without them the rest is as good.
     text += &process.await.unwrap_or_default();

@@ -1,0 +1,3 @@
+//! What a host says about itself.
+
+pub mod traces;
