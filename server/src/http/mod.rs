@@ -14,6 +14,7 @@ mod health;
 mod metrics;
 mod origin;
 mod paced;
+mod page;
 pub(crate) mod reply;
 mod routes;
 
