@@ -200,6 +200,7 @@ impl Host {
         let (listener, address) = listen(config.listen).await?;
         let memory = Memory::of_system(&config.memory);
         let admission = Admission::new(config.admission, Descriptors::raise(), memory);
+        service.figures().watch(admission.clone());
         let accepting = Listener::new(listener, door, Arc::clone(&service), admission.clone());
         service.reach(Stage::Ready);
         Ok(Self {

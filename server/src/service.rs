@@ -24,7 +24,7 @@ use tracing::{
 use crate::{
     connection::Client,
     farewell::Bye,
-    http::{self, Door, OriginSettings, Stage, Visit},
+    http::{self, Door, HostFigures, OriginSettings, Stage, Visit},
     identity::{Guests, identify},
     tls::{self, Tls},
     wire::Wire,
@@ -88,6 +88,7 @@ pub struct Service {
     requests_in_flight_max: usize,
     stage: watch::Sender<Stage>,
     leaving: watch::Sender<Option<Instant>>,
+    figures: HostFigures,
 }
 
 impl Service {
@@ -109,6 +110,7 @@ impl Service {
             requests_in_flight_max: in_flight_max.max(1),
             stage: watch::Sender::new(stage),
             leaving: watch::Sender::new(None),
+            figures: HostFigures::default(),
         })
     }
 
@@ -193,6 +195,11 @@ impl Service {
     #[must_use]
     pub const fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What is counted of it.
+    pub(crate) const fn figures(&self) -> &HostFigures {
+        &self.figures
     }
 
     /// HTTP until it is a WebSocket, and what there is to be set up once.

@@ -22,6 +22,7 @@ use self::progress::Bar;
 use crate::{
     admin::{AdminError, Answer, Ask, ask},
     host::ListenError,
+    tls::TlsError,
 };
 
 /// Why a command failed, for the person at the terminal.
@@ -47,6 +48,9 @@ pub enum CommandError {
     /// The address.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A running host.
     #[error(transparent)]
     Admin(#[from] AdminError),

@@ -34,7 +34,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
             action: "open the admin socket in the data folder",
             cause,
         })?;
-    let host = Host::start(engine.clone(), config.host()).await?;
+    let host = Host::start(engine.clone(), config.host()?).await?;
     if let Some(address) = host.operations_addr() {
         tracing::info!("health and metrics on http://{address}");
     }

@@ -39,7 +39,8 @@ use crate::{
     http::OriginSettings,
     identity::Guests,
     service::Terms,
-    telemetry::logs::LogSettings,
+    telemetry::{logs::LogSettings, traces::TraceSettings},
+    tls::{Tls, TlsError, TlsSettings},
 };
 
 described! {
@@ -59,6 +60,8 @@ described! {
         pub guests: GuestRule,
         /// The door for operations.
         pub operations: OperationsSettings,
+        /// Which certificate a host shows.
+        pub tls: TlsSettings,
         /// Pages from elsewhere.
         pub origins: OriginSettings,
         /// How long clients may take to come and to go.
@@ -75,6 +78,8 @@ described! {
         pub rules: tenant::Settings,
         /// What the host says on its standard error.
         pub log: LogSettings,
+        /// Traces for a collector.
+        pub trace: TraceSettings,
     }
 }
 
@@ -85,6 +90,7 @@ impl Default for Config {
             data: PathBuf::from("./homeroom-data"),
             guests: GuestRule::OnLoopback,
             operations: OperationsSettings::default(),
+            tls: TlsSettings::default(),
             origins: OriginSettings::default(),
             limits: LimitSettings::default(),
             admission: AdmissionSettings::default(),
@@ -93,6 +99,7 @@ impl Default for Config {
             storage: StorageSettings::default(),
             rules: tenant::Settings::default(),
             log: LogSettings::default(),
+            trace: TraceSettings::default(),
         }
     }
 }
@@ -213,17 +220,19 @@ impl Config {
         }
     }
 
-    /// For [`crate::Host::start`].
-    #[must_use]
-    pub fn host(&self) -> HostConfig {
+    /// For [`crate::Host::start`]. Reads the certificate.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn host(&self) -> Result<HostConfig, TlsError> {
         let limits = &self.limits;
-        HostConfig {
+        Ok(HostConfig {
             listen: self.listen,
             admission: self.admission.clone(),
             memory: self.memory.clone(),
             operations: self.operations.clone(),
             terms: Terms {
-                tls: None,
+                tls: Tls::load(&self.tls)?,
                 guests: self.guests(),
                 origins: self.origins.clone(),
                 handshake_within: Duration::from_millis(limits.handshake_within_ms),
@@ -231,7 +240,7 @@ impl Config {
                 hang_up_within: Duration::from_millis(limits.hang_up_within_ms),
             },
             drain: self.drain.clone(),
-        }
+        })
     }
 }
 

@@ -21,7 +21,7 @@ use homeroom_engine::described;
 use serde::{Deserialize, Serialize};
 use tracing::{Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer,
+    Layer, Registry,
     filter::{FilterExt, Targets, filter_fn},
     fmt::{MakeWriter, format},
     layer::SubscriberExt,
@@ -132,12 +132,16 @@ impl LogFilter {
     }
 }
 
-/// Begins to write what the whole process says. Call it once.
-pub fn start(settings: &LogSettings) {
+/// Begins to write what the whole process says, with `beside` listening too. Call it once.
+pub fn start<L>(settings: &LogSettings, beside: Option<L>)
+where
+    L: Layer<Registry> + Send + Sync,
+{
     // https://no-color.org: any value but an empty one.
     let colours_refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let colours = io::stderr().is_terminal() && !colours_refused;
     tracing_subscriber::registry()
+        .with(beside)
         .with(layer(settings, io::stderr, colours))
         .init();
     hush_panics();

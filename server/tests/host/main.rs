@@ -11,7 +11,10 @@ mod embedding;
 mod end_to_end;
 mod hostile;
 mod http;
+mod metrics;
 mod spec;
 mod support;
 mod tls;
+#[cfg(feature = "otlp")]
+mod traces;
 mod upkeep;
