@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use homeroom_engine::Config;
 
-use crate::commands::{self, CommandError};
+use crate::commands::{self, CommandError, key::Holder};
 
 /// A realtime collaboration server. Without a command it serves.
 #[derive(Debug, Parser)]
@@ -37,6 +37,11 @@ enum Command {
         #[command(subcommand)]
         command: TenantCommand,
     },
+    /// Make keys for back ends.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Read every byte of the tenants' logs; exit 1 if any is damaged.
     Check {
         /// The tenant; without it, all.
@@ -53,6 +58,20 @@ enum TenantCommand {
     },
     /// List all tenants.
     List,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key: it goes to stdout, shown this once, and the lines for the config to stderr. Without
+    /// --service it is the operator's and opens every tenant.
+    Create {
+        /// The service that will hold it: a-z, 0-9, -, _ and . make its name.
+        #[arg(long, value_name = "NAME")]
+        service: Option<String>,
+        /// A tenant that it opens; may be given again.
+        #[arg(long = "tenant", value_name = "NAME")]
+        tenants: Vec<String>,
+    },
 }
 
 /// How to serve.
@@ -121,7 +140,9 @@ impl Cli {
         let data = &self.data;
         match self.command.unwrap_or_default() {
             Command::Serve(serve) => commands::serve::run(serve.or(&self.serve), data).await,
-            Command::Tenant { .. } | Command::Check { .. } if self.serve.is_given() => {
+            Command::Tenant { .. } | Command::Check { .. } | Command::Key { .. }
+                if self.serve.is_given() =>
+            {
                 Err(CommandError::NotServing)
             }
             Command::Tenant {
@@ -130,6 +151,9 @@ impl Cli {
             Command::Tenant {
                 command: TenantCommand::List,
             } => commands::tenant::list(data).await,
+            Command::Key {
+                command: KeyCommand::Create { service, tenants },
+            } => commands::key::create(&Holder::new(service.as_deref(), &tenants)?),
             Command::Check { name } => commands::check::run(data, name).await,
         }
     }

@@ -1,6 +1,7 @@
 //! What each command does.
 
 pub(crate) mod check;
+pub(crate) mod key;
 pub(crate) mod serve;
 pub(crate) mod tenant;
 

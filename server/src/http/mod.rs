@@ -9,6 +9,7 @@
 //! a kept-alive connection may be idle), how large it may be, and how long a reader may take over an
 //! answer.
 
+mod api;
 mod connect;
 mod health;
 mod origin;
@@ -36,8 +37,12 @@ use tokio::{
 use self::paced::Paced;
 use crate::{service::Service, websocket::Upgrading};
 
-pub(crate) use self::health::Stage;
+pub(crate) use self::{
+    api::{Api, key::Key},
+    health::Stage,
+};
 pub use self::{
+    api::{ApiSettings, BODY_BYTES_MAX, KeyHash, ServiceKey},
     connect::{PATH, SUBPROTOCOL},
     origin::{InvalidOrigin, Origin, OriginSettings},
 };

@@ -8,11 +8,10 @@ use std::net::SocketAddr;
 
 use hyper::{HeaderMap, Method, Request, Response, body::Incoming};
 
-use super::{Body, Door, health, origin, reply};
+use super::{Body, Door, api, health, origin, reply};
 use crate::service::Service;
 
 /// Answers one request. The answer to HEAD is GET's: its body is left out on the way.
-#[expect(clippy::unused_async, reason = "the API waits for the engine")]
 pub(crate) async fn answer(
     service: &Service,
     door: Door,
@@ -24,6 +23,9 @@ pub(crate) async fn answer(
         "/health/live" => only_read(&request, health::live),
         "/health/ready" if door != Door::Clients => {
             only_read(&request, || health::ready(service, inside))
+        }
+        path if path.starts_with(api::PREFIX) && door.is_for_clients() => {
+            api::answer(service, peer, request).await
         }
         _ => reply::not_found(),
     }
