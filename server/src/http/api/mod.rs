@@ -8,6 +8,8 @@ mod body;
 mod forms;
 pub(crate) mod key;
 mod keyring;
+#[cfg(test)]
+mod manual;
 mod problem;
 mod route;
 mod settings;
