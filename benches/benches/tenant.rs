@@ -8,7 +8,7 @@ use homeroom_engine::{
     domain::{Domain, Moment, Outcome, Storage},
     identity::Identity,
     log::LogPosition,
-    tenant::{Event, Input, Seed, Settings, Tenant},
+    tenant::{Entry, Input, Seed, Settings, Tenant},
 };
 use homeroom_protocol::{
     ConnectionId, IdempotencyKey, Request, RequestId, RoomId, TenantName, Timestamp,
@@ -35,7 +35,7 @@ struct Class {
 
 impl Class {
     /// With it comes what has happened so far.
-    fn new() -> (Self, Vec<Event>) {
+    fn new() -> (Self, Vec<Entry>) {
         let mut class = Self {
             tenant: Tenant::new(seed()),
             sent: 0,
@@ -84,12 +84,14 @@ impl Class {
 }
 
 /// The events of a room with its messages.
-fn history() -> Vec<Event> {
+fn history() -> Vec<Entry> {
     let (mut class, mut events) = Class::new();
     while (events.len() as u64) < SENDS {
         events.append(&mut class.send().events);
     }
-    assert!(events.iter().all(|event| event.room == ROOM));
+    assert!(
+        (events.iter()).all(|entry| matches!(entry, Entry::Event(event) if event.room == ROOM))
+    );
     events
 }
 

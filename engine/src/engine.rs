@@ -25,7 +25,7 @@ use crate::{
     runtime::{
         clock,
         directory::{Directory, VisitError},
-        folder::FolderError,
+        folder::{DataFolder, FolderError},
         pool::Pool,
         rooms::RoomHost,
         shards::{Attach, ShardInput, Shards},
@@ -96,15 +96,15 @@ impl Config {
 /// A running engine; clones share it.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    host: Arc<RoomHost>,
-    tenants: Directory<crate::tenant::Tenant, RoomHost>,
-    shards: Shards,
-    pool: Pool,
+pub(crate) struct Shared {
+    pub(crate) host: Arc<RoomHost>,
+    pub(crate) tenants: Directory<crate::tenant::Tenant, RoomHost>,
+    pub(crate) shards: Shards,
+    pub(crate) pool: Pool,
     metrics: Arc<Metrics>,
     connections: AtomicU64,
     shut_down: OnceCell<()>,
@@ -132,6 +132,8 @@ pub struct TenantSummary {
     pub name: TenantName,
     /// Whether it is awake.
     pub awake: bool,
+    /// Whether an operator suspended it. One whose record cannot be read counts as not suspended.
+    pub suspended: bool,
 }
 
 impl From<VisitError<WakeError>> for TenantError {
@@ -160,7 +162,11 @@ impl Engine {
         let shards = Shards::start(config.shards, config.outbox_bytes_max, Arc::clone(&metrics));
         let host_shards = shards.clone();
         let host = pool.run(move || RoomHost::open(&config, host_shards));
-        let host = Arc::new(host.await.expect("opening a folder does not panic")?);
+        let (host, tombs) = host.await.expect("opening a folder does not panic")?;
+        let host = Arc::new(host);
+        if !tombs.is_empty() {
+            drop(pool.run(move || tombs.iter().for_each(|tomb| DataFolder::purge(tomb))));
+        }
         let tenants = Directory::new(
             Arc::clone(&host),
             pool.clone(),
@@ -233,23 +239,28 @@ impl Engine {
         Ok(self.handle(name))
     }
 
-    /// All tenants, by name.
+    /// All tenants, by name. Reads a small file for each that sleeps.
     ///
     /// # Errors
     /// [`TenantError`].
     pub async fn tenants(&self) -> Result<Vec<TenantSummary>, TenantError> {
         self.check_open()?;
         let host = Arc::clone(&self.shared.host);
-        let names = self.shared.pool.run(move || host.names()).await;
-        let names = names.expect("listing a folder does not panic")?;
-        let awake = |name: &TenantName| self.shared.tenants.is_awake(name);
-        Ok(names
-            .into_iter()
-            .map(|name| TenantSummary {
-                awake: awake(&name),
-                name,
-            })
-            .collect())
+        let list = move || -> Result<Vec<_>, FolderError> {
+            let suspended = |name: &TenantName| host.record(name).is_ok_and(|it| it.suspended);
+            let names = host.names()?.into_iter();
+            Ok(names.map(|name| (suspended(&name), name)).collect())
+        };
+        let listed = self.shared.pool.run(list).await;
+        let listed = listed
+            .expect("listing a folder does not panic")?
+            .into_iter();
+        let summary = |(suspended, name)| TenantSummary {
+            awake: self.shared.tenants.is_awake(&name),
+            name,
+            suspended,
+        };
+        Ok(listed.map(summary).collect())
     }
 
     /// Reads every byte of a tenant's log, beside whatever it is doing; `None` when nothing was
@@ -323,7 +334,7 @@ impl Engine {
         }
     }
 
-    fn check_open(&self) -> Result<(), TenantError> {
+    pub(crate) fn check_open(&self) -> Result<(), TenantError> {
         if self.shared.closed.load(Ordering::SeqCst) {
             return Err(TenantError::ShutDown);
         }

@@ -25,7 +25,7 @@
 //! Inside, from the pure centre outwards: [`domain`] is the contract between rules and runtime,
 //! [`tenant`] the rules of rooms, [`log`] what remembers, [`index`] and [`snapshot`] what can be rebuilt
 //! from it, [`hub`] what delivers, [`runtime`] what drives them, [`session`] what you hold for a user,
-//! [`backend`] for your own back end. [`metrics`] counts all of it.
+//! [`backend`] for your own back end, [`upkeep`] what operators do. [`metrics`] counts all of it.
 
 pub mod backend;
 pub mod connection;
@@ -40,6 +40,7 @@ pub mod runtime;
 pub mod session;
 pub mod snapshot;
 pub mod tenant;
+pub mod upkeep;
 
 /// The vocabulary of ids, positions and frames.
 pub use homeroom_protocol as protocol;
@@ -54,4 +55,5 @@ pub use self::{
     runtime::{folder::FolderError, wake::WakeError},
     session::{Event, Events, Session},
     tenant::{Disconnection, Whom},
+    upkeep::UpkeepError,
 };

@@ -9,7 +9,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
 };
@@ -128,7 +128,8 @@ impl Disk for RealDisk {
                 options.write(true);
             }
             OpenMode::Create => {
-                options.write(true).create(true).truncate(true);
+                // What is written here is a tenant's own: nobody else on the machine needs to read it.
+                options.write(true).create(true).truncate(true).mode(0o600);
             }
         }
         Ok(Arc::new(RealFile(options.open(path)?)))

@@ -202,7 +202,7 @@ impl Segment {
         let reach = COMMIT_FRAME_BYTES_MAX as u64;
         let mut scan = Scan::new(&*self.file, self.header, walk.end, self.file_bytes);
         let found = scan.search(reach).map_err(|error| self.failed(&error))?;
-        let later = found.map_or(LogPosition::START, |commit| commit.synced_to);
+        let later = found.map_or(LogPosition::START, |(_, commit)| commit.synced_to);
         if bad <= later.max(mark.end) {
             return Err(self.corrupt(bad, Damage::Commit));
         }

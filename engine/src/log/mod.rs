@@ -6,13 +6,16 @@
 mod admission;
 mod appender;
 mod commit;
+mod copy;
 pub mod disk;
 mod examination;
 mod high_water;
 mod memory;
 mod open_error;
 mod opening;
+mod reader;
 mod recovery;
+mod salvage;
 mod scan;
 mod segment;
 mod segments;
@@ -25,9 +28,12 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
+pub use copy::{CopyCheck, CopyError, LogCopy, Tally};
 pub use memory::MemoryLog;
 pub use open_error::{Damage, OpenError};
 pub use opening::{LastEnd, OpenReport};
+pub use reader::LogReader;
+pub use salvage::{Salvage, Salvaged, Unreadable};
 pub use segments::{Entropy, SegmentLog, SegmentOptions};
 pub use verify::{Verified, verify};
 

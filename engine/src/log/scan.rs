@@ -87,8 +87,8 @@ impl<'file> Scan<'file> {
         }
     }
 
-    /// After getting stuck: the next whole commit within `reach` bytes, byte by byte.
-    pub(super) fn search(&mut self, reach: u64) -> io::Result<Option<CommitHeader>> {
+    /// After getting stuck: the next whole commit within `reach` bytes, byte by byte, and where it begins.
+    pub(super) fn search(&mut self, reach: u64) -> io::Result<Option<(u64, CommitHeader)>> {
         let last_start = self.end.min(self.at.saturating_add(reach));
         let mark = <[u8; 8]>::try_from(self.segment.salt.start_mark())
             .expect("the first half of sixteen bytes");
@@ -109,7 +109,7 @@ impl<'file> Scan<'file> {
             self.at += skip as u64;
             let found = self.at;
             if let Step::Commit { header, .. } = self.step()? {
-                return Ok(Some(header));
+                return Ok(Some((found, header)));
             }
             self.at = found;
         }

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     domain::Domain,
     hub::TenantLife,
+    log::Log,
     metrics::{Metrics, Watch},
 };
 
@@ -75,6 +76,8 @@ pub(crate) struct Address<D: Domain> {
     pub(crate) inbox: mpsc::Sender<Command<D>>,
     /// For what must not wait behind a slow disk: revocations, and the end.
     pub(crate) urgent: mpsc::Sender<Command<D>>,
+    /// For reading beside the writer.
+    pub(crate) log: Arc<dyn Log>,
 }
 
 impl<D: Domain> Clone for Address<D> {
@@ -83,6 +86,7 @@ impl<D: Domain> Clone for Address<D> {
             life: self.life,
             inbox: self.inbox.clone(),
             urgent: self.urgent.clone(),
+            log: Arc::clone(&self.log),
         }
     }
 }
@@ -96,6 +100,32 @@ pub(crate) struct Visit<D: Domain> {
 impl<D: Domain> Visit<D> {
     pub(crate) fn address(&self) -> &Address<D> {
         self.slot.as_ref().expect("a visit begins with an address")
+    }
+}
+
+/// Holds a tenant as it is, awake or asleep: while it lives, nobody wakes it. Make it short.
+#[derive(Debug)]
+pub(crate) struct Hold<D: Domain> {
+    slot: Locked<D>,
+}
+
+impl<D: Domain> Hold<D> {
+    /// The log of an awake tenant, to be read beside its writer.
+    pub(crate) fn log(&self) -> Option<Arc<dyn Log>> {
+        let address = self.slot.as_ref().filter(|address| is_up(address));
+        address.map(|address| Arc::clone(&address.log))
+    }
+
+    /// Has an awake tenant finish, snapshot, seal and end. Returns the life that ended.
+    pub(crate) async fn put_to_bed(&mut self) -> Option<TenantLife> {
+        let address = self.slot.clone()?;
+        let (told, end) = oneshot::channel();
+        // Refused when it has ended already.
+        let _ = address.urgent.send(Command::Close(told)).await;
+        let _ = end.await;
+        address.inbox.closed().await;
+        *self.slot = None;
+        Some(address.life)
     }
 }
 
@@ -163,6 +193,22 @@ impl<D: Domain, H: Host<D>> Directory<D, H> {
         }
     }
 
+    /// Holds a tenant as it is; `None` when the directory is closed.
+    pub(crate) async fn hold(&self, tenant: &TenantName) -> Option<Hold<D>> {
+        let slot = Arc::clone(&self.shared.slots.entry(tenant.clone()).or_default());
+        let slot = slot.lock_owned().await;
+        let closed = self.shared.closed.load(Ordering::SeqCst);
+        (!closed).then_some(Hold { slot })
+    }
+
+    /// Lets go of a tenant that is gone: nothing of it stays here, unless somebody waits for it.
+    pub(crate) fn forget(&self, tenant: &TenantName, hold: Hold<D>) {
+        // The map's and the hold's: nobody else can come by another, the map is locked meanwhile.
+        let unused = |_: &TenantName, slot: &Slot<D>| Arc::strong_count(slot) == 2;
+        self.shared.slots.remove_if(tenant, unused);
+        drop(hold);
+    }
+
     /// Puts every awake tenant to bed: all that was taken is on disk and sealed afterwards, and no
     /// tenant wakes again. Returns the lives that ended. May be called again, and then waits as well.
     pub(crate) async fn close(&self) -> Vec<TenantLife> {
@@ -217,6 +263,7 @@ impl<D: Domain, H: Host<D>> Shared<D, H> {
             }
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
+        let log = Arc::clone(&awake.stores.log);
         let (inbox, inputs) = mpsc::channel(INBOX_MAX);
         let (urgent, urgents) = mpsc::channel(URGENT_MAX);
         let bed = SlotBed {
@@ -235,6 +282,7 @@ impl<D: Domain, H: Host<D>> Shared<D, H> {
             life,
             inbox,
             urgent,
+            log,
         });
         Ok(slot)
     }

@@ -4,26 +4,36 @@
 //! DATA/lock                     held while an engine has the folder open
 //! DATA/marks/NAME               the tenant's high-water mark, outside its folder: it catches an
 //!                               emptied, swapped or rolled-back folder
-//! DATA/tenants/NAME/tenant.json who the tenant is; written once
+//! DATA/tenants/NAME/tenant.json who the tenant is, and whether it is suspended
 //! DATA/tenants/NAME/log/        the truth
 //! DATA/tenants/NAME/snapshot/   shortens waking
 //! DATA/tenants/NAME/index/      rebuildable
+//! DATA/backup.json              only in a backup: nobody is served from it
 //! ```
+//!
+//! What stands beside the tenants for a while is told in [`aside`](super::aside).
 
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use homeroom_protocol::{TenantName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::log::TenantId;
+use crate::log::{TenantId, disk::Disk};
 
 /// Most tenants one data folder may hold.
 pub(crate) const TENANTS_MAX: usize = 100_000;
+
+/// What a backup says of itself.
+pub(crate) const MANIFEST: &str = "backup.json";
+
+/// How many tenants there are, once somebody had to know.
+pub(super) type Making<'folder> = MutexGuard<'folder, Option<usize>>;
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
@@ -33,18 +43,23 @@ const FORMAT: u32 = 1;
 pub(crate) struct DataFolder {
     root: PathBuf,
     lock: File,
+    pub(super) disk: Arc<dyn Disk>,
+    /// A finished backup is read, never served from.
+    is_backup: bool,
     tenants_max: usize,
     /// How many tenants there are, once somebody had to know. Held while one is made.
     making: Mutex<Option<usize>>,
 }
 
-/// What never changes in a tenant's life.
-#[derive(Debug, Clone)]
+/// Who a tenant is: never changes in its life, but for being suspended.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TenantRecord {
     pub(crate) id: TenantId,
     pub(crate) created: Timestamp,
     /// Keys the hashes under which personal data is looked up.
     pub(crate) hash_key: [u8; 16],
+    /// Nobody is let in until an operator resumes it.
+    pub(crate) suspended: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +69,8 @@ struct StoredRecord {
     id: uuid::Uuid,
     created_ms: u64,
     hash_key: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    suspended: bool,
 }
 
 /// Why the data folder cannot be used.
@@ -97,6 +114,14 @@ pub enum FolderError {
         /// Its mark.
         mark: String,
     },
+    /// The folder is a finished backup.
+    #[error(
+        "{folder} is a backup, and nothing is served from it; `homeroom restore {folder}` brings its tenants into a data folder"
+    )]
+    Backup {
+        /// The folder.
+        folder: String,
+    },
     /// There is such a tenant already.
     #[error("tenant {name} exists already")]
     Exists {
@@ -110,7 +135,7 @@ pub enum FolderError {
 
 impl DataFolder {
     /// Makes the folder if need be and locks it until dropped.
-    pub(crate) fn open(root: &Path) -> Result<Self, FolderError> {
+    pub(crate) fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Self, FolderError> {
         for folder in [root.to_path_buf(), root.join("tenants"), root.join("marks")] {
             fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
         }
@@ -134,6 +159,8 @@ impl DataFolder {
         Ok(Self {
             root: root.to_path_buf(),
             lock,
+            disk,
+            is_backup: root.join(MANIFEST).exists(),
             tenants_max: TENANTS_MAX,
             making: Mutex::default(),
         })
@@ -163,6 +190,13 @@ impl DataFolder {
 
     /// The tenant's record; `None` when there is no such tenant.
     pub(crate) fn find(&self, name: &TenantName) -> Result<Option<TenantRecord>, FolderError> {
+        if self.is_unsettled(name) {
+            self.settle(name, &self.making())?;
+        }
+        self.look(name)
+    }
+
+    fn look(&self, name: &TenantName) -> Result<Option<TenantRecord>, FolderError> {
         let place = self.tenant(name).join("tenant.json");
         match fs::read(&place) {
             Ok(bytes) => read_record(name, &bytes)
@@ -199,22 +233,45 @@ impl DataFolder {
         now: Timestamp,
         entropy: [u128; 2],
     ) -> Result<TenantRecord, FolderError> {
-        // What a panic leaves behind is a folder aside, which the next one removes.
-        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.find(name)?.is_some() {
+        self.refuse_backup()?;
+        let mut making = self.making();
+        self.settle(name, &making)?;
+        if self.look(name)?.is_some() {
             return Err(FolderError::Exists { name: name.clone() });
         }
-        let count = match *making {
+        let count = self.room_for_one_more(&making)?;
+        let record = self.write(name, now, entropy);
+        // A failure may come behind the rename: count anew.
+        *making = record.is_ok().then_some(count + 1);
+        record
+    }
+
+    /// Held while a tenant is made, put in place or taken away.
+    pub(super) fn making(&self) -> Making<'_> {
+        // What a panic leaves behind stands aside, and the next one removes it.
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many tenants there are, if there may be one more.
+    pub(super) fn room_for_one_more(&self, making: &Making<'_>) -> Result<usize, FolderError> {
+        let count = match **making {
             Some(count) => count,
             None => self.tenants()?.len(),
         };
         if count >= self.tenants_max {
             return Err(FolderError::TooManyTenants);
         }
-        let record = self.write(name, now, entropy);
-        // A failure may come behind the rename: count anew.
-        *making = record.is_ok().then_some(count + 1);
-        record
+        Ok(count)
+    }
+
+    /// Whether tenants may live here.
+    pub(crate) fn refuse_backup(&self) -> Result<(), FolderError> {
+        if self.is_backup {
+            return Err(FolderError::Backup {
+                folder: self.root.display().to_string(),
+            });
+        }
+        Ok(())
     }
 
     fn write(
@@ -231,7 +288,10 @@ impl DataFolder {
         }
         fs::create_dir(&aside).map_err(io_error("create", &aside))?;
         let place = aside.join("tenant.json");
-        let mut file = File::create_new(&place).map_err(io_error("create", &place))?;
+        let mut private = File::options();
+        let mut file = (private.write(true).create_new(true).mode(0o600))
+            .open(&place)
+            .map_err(io_error("create", &place))?;
         file.write_all(&write_record(name, &record))
             .map_err(io_error("write", &place))?;
         file.sync_all().map_err(io_error("sync", &place))?;
@@ -242,12 +302,24 @@ impl DataFolder {
         Ok(record)
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(crate) fn tenant(&self, name: &TenantName) -> PathBuf {
-        self.root.join("tenants").join(name.as_str())
+        self.tenants_folder().join(name.as_str())
     }
 
     pub(crate) fn mark(&self, name: &TenantName) -> PathBuf {
-        self.root.join("marks").join(name.as_str())
+        self.marks_folder().join(name.as_str())
+    }
+
+    pub(super) fn tenants_folder(&self) -> PathBuf {
+        self.root.join("tenants")
+    }
+
+    pub(super) fn marks_folder(&self) -> PathBuf {
+        self.root.join("marks")
     }
 
     /// Lets another process have the folder. Nothing of it may be open any more.
@@ -266,21 +338,23 @@ pub(crate) fn new_record(now: Timestamp, entropy: [u128; 2]) -> TenantRecord {
         id: TenantId(id.into_bytes()),
         created: now,
         hash_key: entropy[1].to_le_bytes(),
+        suspended: false,
     }
 }
 
-fn write_record(name: &TenantName, record: &TenantRecord) -> Vec<u8> {
+pub(crate) fn write_record(name: &TenantName, record: &TenantRecord) -> Vec<u8> {
     let stored = StoredRecord {
         format: FORMAT,
         name: name.to_string(),
         id: uuid::Uuid::from_bytes(record.id.0),
         created_ms: record.created.0,
         hash_key: format!("{:032x}", u128::from_be_bytes(record.hash_key)),
+        suspended: record.suspended,
     };
     serde_json::to_vec_pretty(&stored).expect("plain fields always serialise")
 }
 
-fn read_record(name: &TenantName, bytes: &[u8]) -> Result<TenantRecord, String> {
+pub(crate) fn read_record(name: &TenantName, bytes: &[u8]) -> Result<TenantRecord, String> {
     let stored: StoredRecord = serde_json::from_slice(bytes).map_err(|cause| cause.to_string())?;
     if stored.format != FORMAT {
         return Err(format!(
@@ -296,6 +370,7 @@ fn read_record(name: &TenantName, bytes: &[u8]) -> Result<TenantRecord, String> 
         id: TenantId(stored.id.into_bytes()),
         created: Timestamp(stored.created_ms),
         hash_key: hash_key.to_be_bytes(),
+        suspended: stored.suspended,
     })
 }
 
@@ -305,7 +380,10 @@ fn sync_folder(folder: &Path) -> Result<(), FolderError> {
         .map_err(io_error("sync", folder))
 }
 
-fn io_error(action: &'static str, place: &Path) -> impl FnOnce(io::Error) -> FolderError {
+pub(super) fn io_error(
+    action: &'static str,
+    place: &Path,
+) -> impl FnOnce(io::Error) -> FolderError {
     let place = place.display().to_string();
     move |cause| FolderError::Io {
         action,
@@ -322,9 +400,13 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn disk() -> Arc<dyn Disk> {
+        Arc::new(crate::log::disk::RealDisk)
+    }
+
     fn folder() -> (tempfile::TempDir, DataFolder) {
         let root = tempfile::tempdir().unwrap();
-        let folder = DataFolder::open(root.path()).unwrap();
+        let folder = DataFolder::open(root.path(), disk()).unwrap();
         (root, folder)
     }
 
@@ -344,7 +426,7 @@ mod tests {
     #[test]
     fn a_second_process_is_told_whose_folder_it_is() {
         let (root, _folder) = folder();
-        let error = DataFolder::open(root.path()).unwrap_err();
+        let error = DataFolder::open(root.path(), disk()).unwrap_err();
         assert!(matches!(error, FolderError::Locked { .. }));
         assert!(
             error
@@ -397,7 +479,7 @@ mod tests {
 
         // Also those that were there before.
         drop(folder);
-        let mut folder = DataFolder::open(root.path()).unwrap();
+        let mut folder = DataFolder::open(root.path(), disk()).unwrap();
         folder.tenants_max = 2;
         let full = folder.create(&name("west"), Timestamp(5), [1, 2]);
         assert!(matches!(full, Err(FolderError::TooManyTenants)));

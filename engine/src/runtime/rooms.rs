@@ -21,7 +21,9 @@ use crate::{
     hub::TenantLife,
     index::{IndexCache, IndexIdentity, Indexer, MemoryPlace, SledPlace},
     log::{
-        LastEnd, Log, MemoryLog, OpenReport, SegmentLog, SegmentOptions, Verified, disk::Disk,
+        LastEnd, Log, LogReader, MemoryLog, OpenReport, Salvage, SegmentLog, SegmentOptions,
+        TenantId, Verified,
+        disk::{Disk, RealDisk},
         verify,
     },
     metrics::{Metrics, Part, Watch},
@@ -34,6 +36,8 @@ pub(crate) struct RoomHost {
     place: Place,
     settings: Settings,
     shards: Shards,
+    /// Tenants that are being restored or repaired: nobody wakes them.
+    busy: Arc<DashMap<TenantName, ()>>,
 }
 
 impl fmt::Debug for RoomHost {
@@ -54,14 +58,34 @@ enum Place {
 #[derive(Debug)]
 struct OnDisk {
     folder: DataFolder,
-    /// Tenants that were seen to exist. None ever goes while the folder is open, so nobody needs to
-    /// look again. As many as the folder may hold.
+    /// Tenants that were seen to exist: none goes but by this engine, so nobody needs to look again.
+    /// As many as the folder may hold.
     known: DashMap<TenantName, ()>,
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
     indexes: Arc<IndexCache>,
     /// Tenants whose last life ended by a failure of their storage.
     failed: DashMap<TenantName, ()>,
+}
+
+/// The log of a tenant that slept when it was looked at.
+#[derive(Debug)]
+pub(crate) enum SleepingLog {
+    Memory(Arc<MemoryLog>),
+    Disk(LogReader),
+}
+
+/// Keeps a tenant asleep until dropped.
+#[derive(Debug)]
+pub(crate) struct AtWork {
+    name: TenantName,
+    busy: Arc<DashMap<TenantName, ()>>,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.busy.remove(&self.name);
+    }
 }
 
 /// What stays of a tenant in memory while it sleeps.
@@ -76,12 +100,20 @@ impl RoomHost {
         &self.settings
     }
 
-    /// Opens the data folder. Blocks.
-    pub(crate) fn open(config: &Config, shards: Shards) -> Result<Self, FolderError> {
+    /// Opens the data folder, and says which deleted tenants are still to be purged. Blocks.
+    pub(crate) fn open(
+        config: &Config,
+        shards: Shards,
+    ) -> Result<(Self, Vec<PathBuf>), FolderError> {
+        let mut tombs = Vec::new();
         let place = match &config.folder {
             None => Place::Memory(DashMap::new()),
             Some(folder) => Place::Folder(OnDisk {
-                folder: DataFolder::open(folder)?,
+                folder: {
+                    let folder = DataFolder::open(folder, Arc::clone(&config.disk))?;
+                    tombs = folder.sweep()?;
+                    folder
+                },
                 known: DashMap::new(),
                 disk: Arc::clone(&config.disk),
                 segment_bytes: config.segment_bytes,
@@ -93,10 +125,11 @@ impl RoomHost {
             place,
             settings: config.settings.clone(),
             shards,
+            busy: Arc::default(),
         };
         let known = host.names()?.len() as u64;
         host.metrics().tenants_known(0, known);
-        Ok(host)
+        Ok((host, tombs))
     }
 
     /// Whether there is known to be such a tenant. Reads no file.
@@ -188,6 +221,139 @@ impl RoomHost {
         Watch::new(Arc::clone(self.metrics()), name.clone())
     }
 
+    /// The data folder; `None` in memory.
+    pub(crate) const fn folder(&self) -> Option<&DataFolder> {
+        match &self.place {
+            Place::Memory(_) => None,
+            Place::Folder(place) => Some(&place.folder),
+        }
+    }
+
+    /// How a log of a tenant of this folder is made; `None` in memory.
+    pub(crate) fn log_options(&self, tenant: TenantId) -> SegmentOptions {
+        let entropy = Arc::new(clock::random_bytes);
+        let mut options = SegmentOptions::new(tenant, entropy);
+        if let Place::Folder(place) = &self.place {
+            options.segment_bytes = place.segment_bytes;
+        }
+        options
+    }
+
+    /// How files are reached.
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        match &self.place {
+            Place::Memory(_) => Arc::new(RealDisk),
+            Place::Folder(place) => Arc::clone(&place.disk),
+        }
+    }
+
+    /// Who a tenant is. Blocks.
+    pub(crate) fn record(&self, name: &TenantName) -> Result<TenantRecord, WakeError> {
+        match &self.place {
+            Place::Memory(tenants) => match tenants.get(name) {
+                Some(tenant) => Ok(tenant.record.clone()),
+                None => Err(WakeError::NotFound(name.clone())),
+            },
+            Place::Folder(place) => place.record(name),
+        }
+    }
+
+    /// The log of a tenant that sleeps and is held asleep, to be read. Blocks.
+    pub(crate) fn sleeping_log(&self, name: &TenantName) -> Result<SleepingLog, WakeError> {
+        match &self.place {
+            Place::Memory(tenants) => match tenants.get(name) {
+                Some(tenant) => Ok(SleepingLog::Memory(Arc::clone(&tenant.log))),
+                None => Err(WakeError::NotFound(name.clone())),
+            },
+            Place::Folder(place) => {
+                let record = place.record(name)?;
+                let (folder, mark) = (place.log_folder(name), place.folder.mark(name));
+                let disk = Arc::clone(&place.disk);
+                let reader = LogReader::open(disk, &folder, &mark, record.id)?;
+                Ok(SleepingLog::Disk(reader))
+            }
+        }
+    }
+
+    /// A damaged log of a tenant that sleeps and is held asleep, to be read as far as it can be; `None`
+    /// in memory. Blocks.
+    pub(crate) fn salvage(&self, name: &TenantName) -> Result<Option<Salvage>, WakeError> {
+        let Place::Folder(place) = &self.place else {
+            return Ok(None);
+        };
+        let record = place.record(name)?;
+        let (folder, mark) = (place.log_folder(name), place.folder.mark(name));
+        let disk = Arc::clone(&place.disk);
+        Ok(Some(Salvage::open(disk, &folder, &mark, record.id)?))
+    }
+
+    /// Keeps a tenant asleep while it is worked on; `None` when somebody does already.
+    pub(crate) fn work_on(&self, name: &TenantName) -> Option<AtWork> {
+        match self.busy.entry(name.clone()) {
+            dashmap::Entry::Occupied(_) => None,
+            dashmap::Entry::Vacant(vacant) => {
+                vacant.insert(());
+                Some(AtWork {
+                    name: name.clone(),
+                    busy: Arc::clone(&self.busy),
+                })
+            }
+        }
+    }
+
+    /// Suspends a tenant that sleeps, or takes it back. Blocks.
+    pub(crate) fn suspend(&self, name: &TenantName, suspended: bool) -> Result<(), WakeError> {
+        match &self.place {
+            Place::Memory(tenants) => match tenants.get_mut(name) {
+                Some(mut tenant) => {
+                    tenant.record.suspended = suspended;
+                    Ok(())
+                }
+                None => Err(WakeError::NotFound(name.clone())),
+            },
+            Place::Folder(place) => {
+                let record = place.record(name)?;
+                let folder = &place.folder;
+                Ok(folder
+                    .write_suspended(name, &record, suspended)
+                    .map_err(Arc::new)?)
+            }
+        }
+    }
+
+    /// Takes a tenant away that sleeps. Returns what is to be purged. Blocks.
+    pub(crate) fn entomb(&self, name: &TenantName) -> Result<Option<PathBuf>, WakeError> {
+        match &self.place {
+            Place::Memory(tenants) => match tenants.remove(name) {
+                Some(_) => {
+                    self.metrics().tenants_known(1, 0);
+                    Ok(None)
+                }
+                None => Err(WakeError::NotFound(name.clone())),
+            },
+            Place::Folder(place) => {
+                match place.folder.find(name) {
+                    // One whose record is damaged can be deleted too.
+                    Ok(Some(_)) | Err(FolderError::Record { .. }) => {}
+                    Ok(None) => return Err(WakeError::NotFound(name.clone())),
+                    Err(error) => return Err(Arc::new(error).into()),
+                }
+                let tomb = place.folder.entomb(name).map_err(Arc::new)?;
+                self.metrics().tenants_known(1, 0);
+                self.replaced(name);
+                Ok(Some(tomb))
+            }
+        }
+    }
+
+    /// The files of a sleeping tenant are others now, or gone: nothing that was known of it counts.
+    pub(crate) fn replaced(&self, name: &TenantName) {
+        if let Place::Folder(place) = &self.place {
+            place.known.remove(name);
+            place.failed.remove(name);
+        }
+    }
+
     fn seed(&self, name: &TenantName, record: &TenantRecord) -> Seed {
         Seed {
             tenant: name.clone(),
@@ -206,7 +372,11 @@ impl OnDisk {
 
     fn record(&self, name: &TenantName) -> Result<TenantRecord, WakeError> {
         let record = self.folder.find(name).map_err(Arc::new)?;
-        record.ok_or_else(|| WakeError::NotFound(name.clone()))
+        record.ok_or_else(|| {
+            // Whoever looked while it was deleted may have noted it afterwards.
+            self.known.remove(name);
+            WakeError::NotFound(name.clone())
+        })
     }
 
     fn log_folder(&self, name: &TenantName) -> PathBuf {
@@ -276,17 +446,29 @@ impl OnDisk {
     }
 }
 
+/// Whether people may be let in.
+fn admit(name: &TenantName, record: &TenantRecord) -> Result<(), WakeError> {
+    if record.suspended {
+        return Err(WakeError::Suspended(name.clone()));
+    }
+    Ok(())
+}
+
 impl Host<Tenant> for RoomHost {
     type Outlet = HubOutlet;
     type Error = WakeError;
 
     fn wake(&self, name: &TenantName) -> Result<Awake<Tenant>, WakeError> {
+        if self.busy.contains_key(name) {
+            return Err(WakeError::Busy(name.clone()));
+        }
         let watch = self.watch(name);
         let woken = match &self.place {
             Place::Memory(tenants) => {
                 let tenant = tenants
                     .get(name)
                     .ok_or_else(|| WakeError::NotFound(name.clone()))?;
+                admit(name, &tenant.record)?;
                 let seed = self.seed(name, &tenant.record);
                 let writer = tenant.log.reopen();
                 let stores = Stores {
@@ -296,7 +478,9 @@ impl Host<Tenant> for RoomHost {
                 wake::wake(&seed, stores, None, writer)
             }
             Place::Folder(place) => {
+                place.folder.refuse_backup().map_err(Arc::new)?;
                 let record = place.record(name)?;
+                admit(name, &record)?;
                 place.wake(name, &record, self.seed(name, &record), watch.clone())
             }
         };
@@ -321,8 +505,8 @@ impl Host<Tenant> for RoomHost {
 /// What keeps a tenant closed is written down until it can be entered.
 fn report(watch: &Watch, error: &WakeError) {
     let part = match error {
-        // That is no tenant.
-        WakeError::NotFound(_) => return,
+        // That is no tenant, or one that is kept closed on purpose.
+        WakeError::NotFound(_) | WakeError::Suspended(_) | WakeError::Busy(_) => return,
         WakeError::Snapshot(_) => Part::Snapshot,
         WakeError::Folder(_)
         | WakeError::Log(_)
@@ -339,11 +523,8 @@ mod tests {
 
     #[tokio::test]
     async fn memory_takes_as_many_tenants_as_a_folder() {
-        let host = RoomHost::open(
-            &Config::default(),
-            Shards::start(1, 1, Metrics::new(clock::now)),
-        )
-        .unwrap();
+        let shards = Shards::start(1, 1, Metrics::new(clock::now));
+        let (host, _) = RoomHost::open(&Config::default(), shards).unwrap();
         let make = |n: usize| host.create(&format!("t{n}").parse().unwrap());
         for n in 0..TENANTS_MAX {
             make(n).unwrap();

@@ -28,6 +28,12 @@ pub enum WakeError {
     /// There is no such tenant.
     #[error("there is no tenant {0}")]
     NotFound(TenantName),
+    /// An operator suspended it.
+    #[error("tenant {0} is suspended; `homeroom tenant resume {0}` lets people in again")]
+    Suspended(TenantName),
+    /// It is being restored or repaired.
+    #[error("tenant {0} is being worked on; try again when that is done")]
+    Busy(TenantName),
     /// Its log is damaged, or the storage fails.
     #[error(transparent)]
     Log(#[from] OpenError),

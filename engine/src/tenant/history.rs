@@ -13,9 +13,10 @@ use homeroom_protocol::{
 };
 
 use super::{
-    event::{self, Event},
+    event,
     hashing::{Digest, Hashing, Lookup},
     keys::{self, KeyRecord},
+    restart::Entry,
     settings::Seed,
     stored,
 };
@@ -70,7 +71,12 @@ pub enum Fact {
 }
 
 /// The rows that make an event findable.
-pub(super) fn rows(seed: &Seed, at: LogPosition, event: &Event, rows: &mut Vec<Row>) {
+pub(super) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
+    let event = match entry {
+        Entry::Event(event) => event,
+        // Nobody looks for it, and no page shows it.
+        Entry::Restarted(_) => return,
+    };
     rows.push(Row {
         key: timeline_key(event.room, event.position.seq),
         value: at.0.to_be_bytes().to_vec(),
@@ -134,7 +140,9 @@ fn page(
     for (_, value) in found.iter().take(limit) {
         let at: [u8; 8] = value[..].try_into().map_err(|_| HistoryError::Unreadable)?;
         let stored = history.event(LogPosition(u64::from_be_bytes(at)))?;
-        let event = stored::decode(&stored).map_err(|_| HistoryError::Unreadable)?;
+        let Ok(Entry::Event(event)) = stored::decode(&stored) else {
+            return Err(HistoryError::Unreadable);
+        };
         let event = event.to_timeline();
         bytes += event::body_bytes(&event);
         if bytes > PAGE_BYTES_MAX && !events.is_empty() {

@@ -122,6 +122,13 @@ impl KeyWindow {
         true
     }
 
+    /// Takes in a record that holds no key; whether it was new.
+    pub(super) fn pass(&mut self, at: LogPosition) -> bool {
+        let new = at > self.applied;
+        self.applied = self.applied.max(at);
+        new
+    }
+
     pub(super) const fn applied(&self) -> LogPosition {
         self.applied
     }

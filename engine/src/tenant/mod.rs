@@ -12,7 +12,7 @@
 //! | `requests`, `service`, `connections`, `listening` | one input each: look up, decide, apply, answer |
 //! | `rooms`, `room`, `keys` | durable state, written by `apply` alone |
 //! | `people`, `typing`, `session`, `deadline` | what lives as long as connections do |
-//! | `event`, `stored`, `history`, `sections` | events, their stored form, index rows, snapshots |
+//! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
 
 mod connections;
 mod deadline;
@@ -27,6 +27,7 @@ mod listening;
 mod people;
 mod refusal;
 mod requests;
+mod restart;
 mod room;
 mod rooms;
 mod sections;
@@ -42,6 +43,7 @@ pub use hashing::{Digest, Lookup};
 pub use history::{Fact, Question};
 pub use input::{Disconnection, Input, Whom};
 pub use keys::KeyRecord;
+pub use restart::{Entry, Restarted};
 pub use room::Room;
 pub use service::{
     Answered, Asker, HistoryPage, MembersPage, Placed, Refused, RoomSummary, ServiceAnswer,

@@ -14,7 +14,7 @@ use super::{
     effects,
     hashing::Digest,
     history::{Fact, Question},
-    keys::Memory,
+    keys::{KeyRecord, Memory},
     listening::Start,
     refusal::Refusal,
     state::Tenant,
@@ -366,7 +366,16 @@ impl Tenant {
         out: &mut Outcome<Self>,
     ) -> (RoomNumber, Position, Timestamp) {
         match verdict {
-            Verdict::Already(record) => (record.room, record.position, record.time),
+            Verdict::Already(KeyRecord {
+                room,
+                mut position,
+                time,
+                ..
+            }) => {
+                // The timeline may have begun a new life since: the place is the same.
+                position.epoch = (self.rooms.get(room)).map_or(position.epoch, |room| room.epoch);
+                (room, position, time)
+            }
             Verdict::Happened(event) => {
                 let answer = (event.room, event.position, event.time);
                 self.commit(event, out);

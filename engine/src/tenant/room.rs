@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use homeroom_protocol::{Epoch, Position, ResetReason, RoomId, RoomNumber, Seq, Timestamp, UserId};
 
-use super::event::{Body, Event};
+use super::{
+    event::{Body, Event},
+    restart::Restarted,
+};
 use crate::log::LogPosition;
 
 /// A room as its events have made it. Written only by `apply`.
@@ -116,6 +119,12 @@ impl Room {
                 .collect(),
             applied: at,
         }
+    }
+
+    /// Its timeline goes on in a new life: what it holds stays, under another epoch.
+    pub(super) fn restart(&mut self, at: LogPosition, restarted: &Restarted) {
+        self.applied = at;
+        self.epoch = restarted.epoch_after(self.epoch);
     }
 
     pub(super) fn apply(&mut self, at: LogPosition, event: &Event) {

@@ -6,6 +6,7 @@ use homeroom_protocol::{RoomId, RoomNumber, Timestamp, UserId};
 
 use super::{
     event::{Body, Event},
+    restart::Restarted,
     room::Room,
 };
 use crate::log::LogPosition;
@@ -100,6 +101,17 @@ impl Rooms {
             Body::MessageSent { .. } => {}
         }
         true
+    }
+
+    /// Gives every room its new epoch; the rooms to which that was new.
+    pub(super) fn restart(&mut self, at: LogPosition, restarted: &Restarted) -> Vec<RoomNumber> {
+        let rooms = self.by_number.values_mut();
+        let before = rooms.filter(|room| room.applied < at);
+        let restart = |room: &mut Room| {
+            room.restart(at, restarted);
+            room.number
+        };
+        before.map(restart).collect()
     }
 
     /// Takes in a room as it was saved.

@@ -15,6 +15,7 @@ use super::{
     input::Input,
     keys::{self, KeyBounds, KeyWindow},
     people::{Grace, People},
+    restart::{Entry, Restarted},
     room::Room,
     rooms::Rooms,
     sections,
@@ -87,7 +88,7 @@ impl Tenant {
     pub(super) fn commit(&mut self, event: Event, out: &mut Outcome<Self>) {
         self.take_in(self.applied.next(), &event);
         out.held.push(effects::event(&event));
-        out.events.push(event);
+        out.events.push(event.into());
     }
 
     /// The time of an event made now: never lower than that of the event before it, and never more
@@ -133,6 +134,16 @@ impl Tenant {
         }
     }
 
+    fn restart(&mut self, at: LogPosition, restarted: &Restarted) {
+        let rooms = self.rooms.restart(at, restarted);
+        self.dirty
+            .extend(rooms.into_iter().map(sections::section_of));
+        // Without rooms nothing else would say how far the log has come.
+        if self.keys.pass(at) {
+            self.dirty.insert(sections::KEYS);
+        }
+    }
+
     /// Loaded from a snapshot or replayed: it is on disk.
     fn recovered_to(&mut self, at: LogPosition) {
         self.applied = self.applied.max(at);
@@ -143,7 +154,7 @@ impl Tenant {
 impl Domain for Tenant {
     type Seed = Seed;
     type Input = Input;
-    type Event = Event;
+    type Event = Entry;
     type Effect = Delivery;
     type Question = Question;
     type Fact = Fact;
@@ -265,8 +276,11 @@ impl Domain for Tenant {
         self.rooms.count()
     }
 
-    fn apply(&mut self, at: LogPosition, event: &Event) {
-        self.take_in(at, event);
+    fn apply(&mut self, at: LogPosition, entry: &Entry) {
+        match entry {
+            Entry::Event(event) => self.take_in(at, event),
+            Entry::Restarted(restarted) => self.restart(at, restarted),
+        }
         self.recovered_to(at);
     }
 
@@ -278,20 +292,23 @@ impl Domain for Tenant {
         effect.weight()
     }
 
-    fn encode(event: &Event) -> Bytes {
-        stored::encode(event)
+    fn encode(entry: &Entry) -> Bytes {
+        stored::encode(entry)
     }
 
-    fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
+    fn decode(bytes: &[u8]) -> Result<Entry, DecodeError> {
         stored::decode(bytes)
     }
 
-    fn index(seed: &Seed, at: LogPosition, event: &Event, rows: &mut Vec<Row>) {
-        history::rows(seed, at, event, rows);
+    fn index(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
+        history::rows(seed, at, entry, rows);
     }
 
-    fn time(event: &Event) -> Timestamp {
-        event.time
+    fn time(entry: &Entry) -> Timestamp {
+        match entry {
+            Entry::Event(event) => event.time,
+            Entry::Restarted(restarted) => restarted.time,
+        }
     }
 
     fn answer(

@@ -11,6 +11,7 @@
 //! | 4 message sent | 1 | room, epoch, seq, time, author, text, key |
 //! | 5 member added | 1 | room, epoch, seq, time, author, member |
 //! | 6 member removed | 1 | room, epoch, seq, time, author, member |
+//! | 32 restarted | 1 | time, salt |
 
 use std::{fmt, io::Cursor};
 
@@ -23,7 +24,10 @@ use serde::{
     de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor},
 };
 
-use super::event::{Body, Event};
+use super::{
+    event::{Body, Event},
+    restart::{Entry, Restarted},
+};
 use crate::domain::DecodeError;
 
 const ROOM_CREATED: u32 = 1;
@@ -32,13 +36,24 @@ const MEMBER_LEFT: u32 = 3;
 const MESSAGE_SENT: u32 = 4;
 const MEMBER_ADDED: u32 = 5;
 const MEMBER_REMOVED: u32 = 6;
+/// What happens to the log itself is counted from here.
+const RESTARTED: u32 = 32;
 const VERSION: u32 = 1;
 
 /// Deepest nesting that is read; the stored forms of this release need 3.
 const DEPTH_MAX: usize = 8;
 
-/// Writes an event.
-pub(super) fn encode(event: &Event) -> Bytes {
+/// Writes a record.
+pub(super) fn encode(entry: &Entry) -> Bytes {
+    match entry {
+        Entry::Event(event) => encode_event(event),
+        Entry::Restarted(Restarted { time, salt }) => {
+            write(&(RESTARTED, VERSION, time.0, Blob(*salt))).into()
+        }
+    }
+}
+
+fn encode_event(event: &Event) -> Bytes {
     let head = |kind: u32| {
         let Position { epoch, seq } = event.position;
         (
@@ -86,10 +101,10 @@ pub(super) fn encode(event: &Event) -> Bytes {
     .into()
 }
 
-/// Reads an event of this or any earlier release.
-pub(super) fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
+/// Reads a record of this or any earlier release.
+pub(super) fn decode(bytes: &[u8]) -> Result<Entry, DecodeError> {
     match read(bytes, "event")? {
-        Stored::Event(event) => Ok(event),
+        Stored::Entry(entry) => Ok(entry),
         Stored::Later { kind, version } => Err(DecodeError::Later { kind, version }),
     }
 }
@@ -113,7 +128,7 @@ pub(super) fn read<T: DeserializeOwned>(
 }
 
 enum Stored {
-    Event(Event),
+    Entry(Entry),
     Later { kind: u32, version: u32 },
 }
 
@@ -143,13 +158,19 @@ impl<'de> Visitor<'de> for StoredVisitor {
                     | MEMBER_LEFT
                     | MESSAGE_SENT
                     | MEMBER_ADDED
-                    | MEMBER_REMOVED,
+                    | MEMBER_REMOVED
+                    | RESTARTED,
                 VERSION
             )
         );
         if !known {
             while fields.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(Stored::Later { kind, version });
+        }
+        if kind == RESTARTED {
+            let time = Timestamp(field(&mut fields)?);
+            let salt = field::<Blob, A>(&mut fields)?.0;
+            return Ok(Stored::Entry(Restarted { time, salt }.into()));
         }
         let room = RoomNumber(field(&mut fields)?);
         if room.0 == 0 {
@@ -181,13 +202,14 @@ impl<'de> Visitor<'de> for StoredVisitor {
                 key: IdempotencyKey(field::<Blob, A>(&mut fields)?.0),
             },
         };
-        Ok(Stored::Event(Event {
+        let event = Event {
             room,
             position: Position { epoch, seq },
             time,
             author: user(author)?,
             body,
-        }))
+        };
+        Ok(Stored::Entry(event.into()))
     }
 }
 

@@ -4,8 +4,8 @@ use super::*;
 
 const KEY: IdempotencyKey = IdempotencyKey([0xab; 16]);
 
-fn event(body: Body) -> Event {
-    Event {
+fn event(body: Body) -> Entry {
+    let event = Event {
         room: RoomNumber(7),
         position: Position {
             epoch: Epoch::new(0x1234_5678_9abc).unwrap(),
@@ -14,10 +14,11 @@ fn event(body: Body) -> Event {
         time: Timestamp(1_700_000_000_000),
         author: UserId::new("ada").unwrap(),
         body,
-    }
+    };
+    event.into()
 }
 
-fn created(title: Option<&str>) -> Event {
+fn created(title: Option<&str>) -> Entry {
     event(Body::RoomCreated {
         id: RoomId::new("math").unwrap(),
         title: title.map(Into::into),
@@ -25,7 +26,7 @@ fn created(title: Option<&str>) -> Event {
     })
 }
 
-fn sent(text: &str) -> Event {
+fn sent(text: &str) -> Entry {
     event(Body::MessageSent {
         text: text.into(),
         key: KEY,
@@ -37,7 +38,7 @@ fn ben() -> UserId {
 }
 
 /// Never edit a line: data folders out there hold these bytes.
-fn fixtures() -> Vec<(Event, &'static str)> {
+fn fixtures() -> Vec<(Entry, &'static str)> {
     vec![
         (
             created(Some("Maths")),
@@ -66,6 +67,14 @@ fn fixtures() -> Vec<(Event, &'static str)> {
         (
             sent("héllo"),
             "99040107cf0000123456789abccd012ccf0000018bcfe56800a3616461a668c3a96c6c6fc410abababababababababababababababab",
+        ),
+        (
+            Restarted {
+                time: Timestamp(1_700_000_000_000),
+                salt: [0xcd; 16],
+            }
+            .into(),
+            "942001cf0000018bcfe56800c410cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
         ),
     ]
 }

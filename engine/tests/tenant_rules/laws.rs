@@ -272,7 +272,8 @@ impl Run {
         let happened = self.world.log_len() > log_len;
         if happened {
             assert!(!live, "a key that counts led to a second write");
-            let event = self.world.events().last().expect("something happened");
+            let events = self.world.events();
+            let event = events.last().expect("something happened");
             let used = Used {
                 content: content.to_owned(),
                 answer: (event.position, event.time),

@@ -7,6 +7,7 @@ mod hub;
 mod laws;
 mod pages;
 mod presence;
+mod restarts;
 mod retries;
 mod rooms;
 #[cfg(test)]

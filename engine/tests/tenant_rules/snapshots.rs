@@ -48,7 +48,7 @@ fn what_a_section_already_holds_is_skipped() {
     world.request(bob, Request::Leave { room });
     let saved = durable_state(&world.tenant);
     let mut tenant = world.recovered(&saved, LogPosition(u64::MAX));
-    for (at, event) in world.events().iter().enumerate() {
+    for (at, event) in world.entries().iter().enumerate() {
         tenant.apply(LogPosition(at as u64 + 1), event);
         assert_eq!(durable_state(&tenant), saved, "after {event:?} again");
     }

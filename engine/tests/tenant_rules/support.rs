@@ -14,8 +14,8 @@ use homeroom_engine::{
     index::{Found, Order},
     log::LogPosition,
     tenant::{
-        Answered, Asker, Disconnection, Event, Fact, Input, Question, Seed, ServiceCall,
-        ServiceRequest, Settings, Tenant,
+        Answered, Asker, Disconnection, Entry, Event, Fact, Input, Question, Restarted, Seed,
+        ServiceCall, ServiceRequest, Settings, Tenant,
     },
 };
 use homeroom_protocol::{
@@ -42,7 +42,7 @@ pub(crate) struct World {
     pub(crate) hub: Hub,
     log: Vec<Bytes>,
     /// The log, read.
-    events: Vec<Event>,
+    entries: Vec<Entry>,
     durable: usize,
     held: VecDeque<(LogPosition, Vec<Delivery>)>,
     index: BTreeMap<Vec<u8>, (Vec<u8>, Option<Timestamp>)>,
@@ -82,7 +82,7 @@ impl World {
             questions: 0,
             hub: Hub::default(),
             log: Vec::new(),
-            events: Vec::new(),
+            entries: Vec::new(),
             durable: 0,
             held: VecDeque::new(),
             index: BTreeMap::new(),
@@ -164,6 +164,23 @@ impl World {
         self.crash_with(&BTreeMap::new(), LogPosition::START);
     }
 
+    /// The tenant comes back from a copy of its log, which goes on as another life.
+    pub(crate) fn restore(&mut self, salt: u8) {
+        let restarted = Restarted {
+            time: self.now,
+            salt: [salt; 16],
+        };
+        self.log.truncate(self.durable);
+        self.entries.truncate(self.durable);
+        self.log.push(Tenant::encode(&restarted.into()));
+        self.entries.push(restarted.into());
+        self.durable += 1;
+        self.index.clear();
+        self.indexed = 0;
+        self.index_durable();
+        self.crash();
+    }
+
     /// The same, starting from a snapshot.
     pub(crate) fn crash_with(
         &mut self,
@@ -171,7 +188,7 @@ impl World {
         from: LogPosition,
     ) {
         self.log.truncate(self.durable);
-        self.events.truncate(self.durable);
+        self.entries.truncate(self.durable);
         self.held.clear();
         self.hub = Hub::default();
         self.tenant = self.recovered(snapshot, from);
@@ -209,8 +226,18 @@ impl World {
         self.durable
     }
 
-    pub(crate) fn events(&self) -> &[Event] {
-        &self.events
+    /// What the log holds.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What happened in rooms.
+    pub(crate) fn events(&self) -> Vec<&Event> {
+        let events = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Event(event) => Some(event),
+            Entry::Restarted(_) => None,
+        });
+        events.collect()
     }
 
     /// Forgets the index rows of everything, as if the index had lost them.
@@ -242,7 +269,7 @@ impl World {
             let stored = Tenant::encode(&event);
             assert_eq!(Tenant::decode(&stored).as_ref(), Ok(&event));
             self.log.push(stored);
-            self.events.push(event);
+            self.entries.push(event);
         }
         self.deliver(out.now);
         if !out.held.is_empty() {
@@ -269,7 +296,7 @@ impl World {
         let mut rows = Vec::new();
         let mut time = Timestamp(0);
         for at in self.indexed..self.durable {
-            let event = &self.events[at];
+            let event = &self.entries[at];
             time = Tenant::time(event);
             let at = LogPosition(at as u64 + 1);
             Tenant::index(&self.seed, at, event, &mut rows);

@@ -61,7 +61,7 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
     if let Some(address) = host.operations_addr() {
         tracing::info!("health and metrics on http://{address}");
     }
-    print(&format!("ws://{}{PATH}", host.local_addr()))?;
+    print(&addresses(host.local_addr(), guests))?;
 
     signals.next().await;
     let signalled = Instant::now();
@@ -78,6 +78,15 @@ pub(crate) async fn run(options: Serve, folder: &Path) -> Result<(), CommandErro
     let in_time = timeout(seal_within, sealed).await;
     drop(operations);
     in_time.map_err(|_| CommandError::Overtime)
+}
+
+/// Where clients connect and, where anyone may come in, where a browser does. One text, written at once:
+/// whoever reads the first line only may hang up behind it.
+fn addresses(local: SocketAddr, guests: Guests) -> String {
+    match guests {
+        Guests::Allowed => format!("ws://{local}{PATH}\nhttp://{local}/"),
+        Guests::Refused => format!("ws://{local}{PATH}"),
+    }
 }
 
 /// What is only said by the environment so far.
@@ -214,6 +223,18 @@ mod tests {
     fn config_of(arguments: &[&str]) -> Config {
         let line = Line::parse_from([&["serve"], arguments].concat());
         config(line.serve.sizes, Path::new("data"))
+    }
+
+    #[test]
+    fn the_page_is_named_behind_the_address_for_clients_where_guests_come_in() {
+        let local = SocketAddr::from(([127, 0, 0, 1], 7400));
+        let lines = addresses(local, Guests::Allowed);
+        let lines: Vec<&str> = lines.lines().collect();
+        assert_eq!(
+            lines,
+            ["ws://127.0.0.1:7400/v1/connect", "http://127.0.0.1:7400/"]
+        );
+        assert_eq!(addresses(local, Guests::Refused).lines().count(), 1);
     }
 
     #[test]

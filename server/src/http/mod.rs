@@ -14,6 +14,7 @@ mod connect;
 mod health;
 mod origin;
 mod paced;
+mod page;
 pub(crate) mod reply;
 mod routes;
 

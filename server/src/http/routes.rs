@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use hyper::{HeaderMap, Method, Request, Response, body::Incoming};
 
-use super::{Body, Door, api, health, origin, reply};
+use super::{Body, Door, api, health, origin, page, reply};
 use crate::service::Service;
 
 /// Answers one request. The answer to HEAD is GET's: its body is left out on the way.
@@ -27,6 +27,10 @@ pub(crate) async fn answer(
         path if path.starts_with(api::PREFIX) && door.is_for_clients() => {
             api::answer(service, peer, request).await
         }
+        path if door.is_for_clients() => match page::find(path, service.terms().guests) {
+            Some(asset) => only_read(&request, || asset.answer(request.headers())),
+            None => reply::not_found(),
+        },
         _ => reply::not_found(),
     }
 }

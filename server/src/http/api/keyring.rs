@@ -13,11 +13,9 @@ use tokio::sync::Semaphore;
 use super::{
     key::{Key, KeyHash},
     problem::Problem,
-    settings::ApiSettings,
+    settings::{ApiSettings, OPERATOR},
 };
 
-/// The service whose name the operator's key speaks under.
-const OPERATOR: &str = "operator";
 /// Between two lines in the log about keys that were refused.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 

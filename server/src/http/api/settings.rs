@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::key::KeyHash;
 
+/// The service whose name the operator's key speaks under.
+pub(super) const OPERATOR: &str = "operator";
+
 /// The back-end API. Without a key nothing is served: there is no default one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -77,6 +80,9 @@ impl TryFrom<Written> for ServiceKey {
         let tenant = |name: String| {
             TenantName::new(&name).map_err(|wrong| format!("the tenant name {name:?} {wrong}"))
         };
+        if name == OPERATOR {
+            return Err(format!("the service name {name:?} is the operator's own"));
+        }
         Ok(Self {
             name: ServiceName::new(&name)
                 .map_err(|wrong| format!("the service name {name:?} {wrong}"))?,
@@ -117,6 +123,7 @@ mod tests {
         );
         for (right, wrong, named) in [
             ("timetable", "Time table", "the service name"),
+            ("timetable", "operator", "the operator's own"),
             ("north", "North", "the tenant name"),
             (
                 "\"key_sha256\": \"ab",

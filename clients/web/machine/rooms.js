@@ -1,0 +1,81 @@
+/**
+ * The joined rooms: where each stands, and the number it goes by on this connection.
+ * @module
+ */
+
+/** The server did what it must not. The client reconnects and resumes, so that the app sees none of it. */
+export class Violation extends Error {}
+
+/** A room that the app joined, or is about to. */
+export class Room {
+    /** Its number on this connection, once joined on it. */
+    number = null;
+
+    /**
+     * @param {string} id
+     * @param {{ epoch: number, seq: number } | null} cursor the last event handed to the app
+     * @param {any} asker who waits for the first join
+     */
+    constructor(id, cursor, asker) {
+        this.id = id;
+        this.cursor = cursor;
+        this.asker = asker;
+        this.lane = null;
+    }
+
+    /** Moves on to the next event, which must be the next. */
+    advance(epoch, seq) {
+        if (this.cursor.epoch !== epoch) throw new Violation(`room ${this.id}: another epoch without a reset`);
+        if (this.cursor.seq + 1 !== seq) {
+            throw new Violation(`room ${this.id}: seq ${seq} came after ${this.cursor.seq}`);
+        }
+        this.cursor = { epoch, seq };
+        return this.cursor;
+    }
+}
+
+export class Rooms {
+    /** @type {Map<string, Room>} */
+    #byId = new Map();
+    /** @type {Map<number, Room>} */
+    #byNumber = new Map();
+
+    get count() {
+        return this.#byId.size;
+    }
+
+    [Symbol.iterator]() {
+        return this.#byId.values();
+    }
+
+    get(id) {
+        return this.#byId.get(id) ?? null;
+    }
+
+    byNumber(number) {
+        return this.#byNumber.get(number) ?? null;
+    }
+
+    add(room) {
+        this.#byId.set(room.id, room);
+    }
+
+    remove(room) {
+        this.#byId.delete(room.id);
+        if (room.number !== null) this.#byNumber.delete(room.number);
+    }
+
+    /** Gives a room its number on this connection. */
+    number(room, number) {
+        const other = this.#byNumber.get(number) ?? room;
+        if (other !== room) throw new Violation(`rooms ${room.id} and ${other.id} have the same number`);
+        this.#byNumber.set(number, room);
+        room.number = number;
+    }
+
+    /** The connection is gone, and the numbers with it. */
+    forgetNumbers() {
+        this.#byNumber.clear();
+        for (const room of this) room.number = null;
+    }
+}
