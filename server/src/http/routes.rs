@@ -25,7 +25,8 @@ pub(crate) async fn answer(
             only_read(&request, || health::ready(service, inside))
         }
         path if path.starts_with(api::PREFIX) && door.is_for_clients() => {
-            api::answer(service, peer, request).await
+            // Boxed, so that every handshake need not have room for it.
+            Box::pin(api::answer(service, peer, request)).await
         }
         path if door.is_for_clients() => match page::find(path, service.terms().guests) {
             Some(asset) => only_read(&request, || asset.answer(request.headers())),
