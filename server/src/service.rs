@@ -24,7 +24,7 @@ use tracing::{
 use crate::{
     connection::Client,
     farewell::Bye,
-    http::{self, Door, HostFigures, OriginSettings, Stage, Visit},
+    http::{self, Api, ApiSettings, Door, HostFigures, OriginSettings, Stage, Visit},
     identity::{Guests, identify},
     tls::{self, Tls},
     wire::Wire,
@@ -64,6 +64,8 @@ pub struct Terms {
     /// From our close frame until the client hangs up. Default 2 s: it covers a slow round trip, and
     /// closing earlier could take the close frame back.
     pub hang_up_within: Duration,
+    /// Whose back ends are served. Default: nobody's.
+    pub api: ApiSettings,
 }
 
 impl Default for Terms {
@@ -75,6 +77,7 @@ impl Default for Terms {
             handshake_within: Duration::from_secs(10),
             hello_within: Duration::from_secs(10),
             hang_up_within: Duration::from_secs(2),
+            api: ApiSettings::default(),
         }
     }
 }
@@ -84,6 +87,7 @@ impl Default for Terms {
 pub struct Service {
     engine: Engine,
     terms: Terms,
+    api: Api,
     silence_max: Duration,
     requests_in_flight_max: usize,
     stage: watch::Sender<Stage>,
@@ -104,6 +108,7 @@ impl Service {
         let in_flight_max = usize::try_from(settings.requests_in_flight_max).unwrap_or(usize::MAX);
         Arc::new(Self {
             engine,
+            api: Api::new(&terms.api),
             terms,
             silence_max,
             // With none, nobody could ever ask anything.
@@ -249,6 +254,10 @@ impl Service {
     pub(crate) async fn left(&self) {
         // It fails when the sender is gone, which `self` holds.
         let _ = self.leaving().wait_for(Option::is_some).await;
+    }
+
+    pub(crate) const fn api(&self) -> &Api {
+        &self.api
     }
 
     pub(crate) const fn terms(&self) -> &Terms {

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod export;
+pub(crate) mod key;
 mod notify;
 mod progress;
 pub(crate) mod repair;

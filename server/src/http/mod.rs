@@ -9,6 +9,7 @@
 //! a kept-alive connection may be idle), how large it may be, and how long a reader may take over an
 //! answer.
 
+mod api;
 mod connect;
 mod health;
 mod metrics;
@@ -38,8 +39,14 @@ use tokio::{
 use self::paced::Paced;
 use crate::{service::Service, websocket::Upgrading};
 
-pub(crate) use self::{connect::offers_subprotocol, health::Stage, metrics::HostFigures};
+pub(crate) use self::{
+    api::{Api, key::Key},
+    connect::offers_subprotocol,
+    health::Stage,
+    metrics::HostFigures,
+};
 pub use self::{
+    api::{ApiSettings, BODY_BYTES_MAX, KeyHash, ServiceKey},
     connect::{PATH, SUBPROTOCOL},
     origin::{InvalidOrigin, Origin, OriginSettings},
 };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
 
 mod admission;
+mod api;
 mod binary;
 mod canary;
 mod configured;
