@@ -40,6 +40,7 @@ use crate::{service::Service, websocket::Upgrading};
 
 pub(crate) use self::{
     api::{Api, key::Key},
+    connect::offers_subprotocol,
     health::Stage,
 };
 pub use self::{

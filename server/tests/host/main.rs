@@ -5,9 +5,14 @@
 mod admission;
 mod api;
 mod binary;
+mod canary;
+mod configured;
 mod drain;
+mod embedding;
 mod end_to_end;
 mod hostile;
 mod http;
 mod spec;
 mod support;
+mod tls;
+mod upkeep;
