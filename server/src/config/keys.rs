@@ -6,7 +6,7 @@ use super::{Config, LimitSettings, StorageSettings};
 use crate::{
     admission::{AdmissionSettings, MemorySettings},
     host::{DrainSettings, OperationsSettings},
-    http::OriginSettings,
+    http::{ApiSettings, OriginSettings},
     telemetry::logs::LogSettings,
 };
 
@@ -32,6 +32,7 @@ const fn section<T: Described>(name: &'static str) -> Section {
 /// The tables, in the order they are printed in.
 const TABLES: &[Section] = &[
     section::<OperationsSettings>("operations"),
+    section::<ApiSettings>("api"),
     section::<OriginSettings>("origins"),
     section::<LimitSettings>("limits"),
     section::<AdmissionSettings>("admission"),

@@ -36,7 +36,7 @@ pub use self::{
 use crate::{
     admission::{AdmissionSettings, MemorySettings},
     host::{DrainSettings, HostConfig, OperationsSettings},
-    http::OriginSettings,
+    http::{ApiSettings, OriginSettings},
     identity::Guests,
     service::Terms,
     telemetry::{logs::LogSettings, traces::TraceSettings},
@@ -62,6 +62,8 @@ described! {
         pub operations: OperationsSettings,
         /// Which certificate a host shows.
         pub tls: TlsSettings,
+        /// Back ends.
+        pub api: ApiSettings,
         /// Pages from elsewhere.
         pub origins: OriginSettings,
         /// How long clients may take to come and to go.
@@ -91,6 +93,7 @@ impl Default for Config {
             guests: GuestRule::OnLoopback,
             operations: OperationsSettings::default(),
             tls: TlsSettings::default(),
+            api: ApiSettings::default(),
             origins: OriginSettings::default(),
             limits: LimitSettings::default(),
             admission: AdmissionSettings::default(),
@@ -234,6 +237,7 @@ impl Config {
             terms: Terms {
                 tls: Tls::load(&self.tls)?,
                 guests: self.guests(),
+                api: self.api.clone(),
                 origins: self.origins.clone(),
                 handshake_within: Duration::from_millis(limits.handshake_within_ms),
                 hello_within: Duration::from_millis(limits.hello_within_ms),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use homeroom_engine::{ServiceName, protocol::TenantName};
+use homeroom_engine::{ServiceName, described, protocol::TenantName};
 use serde::{Deserialize, Serialize};
 
 use super::key::KeyHash;
@@ -10,21 +10,23 @@ use super::key::KeyHash;
 /// The service whose name the operator's key speaks under.
 pub(super) const OPERATOR: &str = "operator";
 
-/// The back-end API. Without a key nothing is served: there is no default one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ApiSettings {
-    /// SHA-256 of the key that opens every tenant, in hex, as `homeroom key create` prints it. Default:
-    /// none.
-    pub operator_key_sha256: Option<KeyHash>,
-    /// Most calls of one key that may be under way at once; one above it is answered with 429. Default
-    /// 64: enough to fill a commit, few enough that one back end's mistake is not everybody's.
-    pub calls_in_flight_max: usize,
-    /// How long one call may take, body included, in ms. Default 10,000: a disk that stands still
-    /// longer is no disk to wait for. What was asked may happen nevertheless.
-    pub call_within_ms: u64,
-    /// Keys that open some tenants, each for one service. Default: none.
-    pub service_keys: Vec<ServiceKey>,
+described! {
+    /// The back-end API. Without a key nothing is served: there is no default one.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct ApiSettings {
+        /// SHA-256 of the key that opens every tenant, in hex, as `homeroom key create` prints it. Default:
+        /// none.
+        pub operator_key_sha256: Option<KeyHash>,
+        /// Most calls of one key that may be under way at once; one above it is answered with 429. Default
+        /// 64: enough to fill a commit, few enough that one back end's mistake is not everybody's.
+        pub calls_in_flight_max: usize,
+        /// How long one call may take, body included, in ms. Default 10,000: a disk that stands still
+        /// longer is no disk to wait for. What was asked may happen nevertheless.
+        pub call_within_ms: u64,
+        /// Keys that open some tenants, each for one service. Default: none.
+        pub service_keys: Vec<ServiceKey>,
+    }
 }
 
 impl Default for ApiSettings {
