@@ -201,6 +201,9 @@ impl Engine {
     /// # Errors
     /// [`TenantError`].
     pub async fn tenant(&self, name: &TenantName) -> Result<Tenant, TenantError> {
+        if let Some(folder) = self.shared.host.folder() {
+            folder.refuse_backup()?;
+        }
         match self.find_tenant(name).await? {
             Some(tenant) => Ok(tenant),
             None => match self.create_tenant(name).await {
