@@ -8,5 +8,6 @@ mod drain;
 mod end_to_end;
 mod hostile;
 mod http;
+mod page;
 mod spec;
 mod support;
