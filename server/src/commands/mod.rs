@@ -135,8 +135,13 @@ fn refusal(answer: Answer) -> CommandError {
 }
 
 fn print(line: &str) -> Result<(), CommandError> {
-    writeln!(io::stdout().lock(), "{line}").map_err(|cause| CommandError::Io {
-        action: "write to the standard output",
-        cause,
-    })
+    // In one write, also where it is several lines: a reader may hang up behind the first.
+    let whole = format!("{line}\n");
+    io::stdout()
+        .lock()
+        .write_all(whole.as_bytes())
+        .map_err(|cause| CommandError::Io {
+            action: "write to the standard output",
+            cause,
+        })
 }

@@ -13,6 +13,7 @@ mod end_to_end;
 mod hostile;
 mod http;
 mod metrics;
+mod page;
 mod spec;
 mod support;
 mod tls;
