@@ -1,7 +1,7 @@
 //! The `homeroom` binary.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     process::ExitCode,
     time::Duration,
 };
@@ -9,33 +9,23 @@ use std::{
 use clap::Parser;
 use homeroom_server::{
     cli::Cli,
-    telemetry::traces::{TraceSettings, Traces},
+    telemetry::{logs, traces::Traces},
 };
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Blocking calls that outlive everything else (a hung disk) do not keep the process.
 const LEFT_OVERS: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // https://no-color.org: any value but an empty one.
-    let colours_refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
-    let mut traces = match TraceSettings::from_environment() {
-        Ok(settings) => match Traces::prepare(&settings) {
-            Ok(traces) => traces,
-            Err(error) => return fail(&error),
-        },
+    let in_force = match cli.config() {
+        Ok(in_force) => in_force,
         Err(error) => return fail(&error),
     };
-    let logs = tracing_subscriber::fmt::layer()
-        .with_ansi(io::stderr().is_terminal() && !colours_refused)
-        .with_writer(io::stderr)
-        .with_filter(filter);
-    tracing_subscriber::registry()
-        .with(logs)
-        .with(traces.as_ref().map(Traces::layer))
-        .init();
+    let mut traces = match Traces::prepare(&in_force.config.trace) {
+        Ok(traces) => traces,
+        Err(error) => return fail(&error),
+    };
+    logs::start(&in_force.config.log, traces.as_ref());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -47,7 +37,7 @@ fn main() -> ExitCode {
         if let Some(traces) = &mut traces {
             traces.start();
         }
-        let result = cli.run().await;
+        let result = cli.run(in_force).await;
         if let Some(traces) = traces {
             traces.shut_down().await;
         }

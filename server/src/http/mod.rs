@@ -38,11 +38,11 @@ use tokio::{
 use self::paced::Paced;
 use crate::{service::Service, websocket::Upgrading};
 
+pub(crate) use self::{connect::offers_subprotocol, health::Stage, metrics::HostFigures};
 pub use self::{
     connect::{PATH, SUBPROTOCOL},
     origin::{InvalidOrigin, Origin, OriginSettings},
 };
-pub(crate) use self::{health::Stage, metrics::HostFigures};
 
 /// What every answer's body is: whole, and so of known length.
 pub(crate) type Body = Full<Bytes>;

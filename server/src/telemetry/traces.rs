@@ -15,6 +15,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use homeroom_engine::described;
 use serde::{Deserialize, Serialize};
 
 #[cfg(not(feature = "otlp"))]
@@ -29,24 +30,26 @@ pub use self::absent::Traces;
 #[cfg(feature = "otlp")]
 pub use self::otlp::Traces;
 
-/// Where traces go, and how many.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TraceSettings {
-    /// The collector's address for traces, like `http://127.0.0.1:4318/v1/traces`. Default none, and no
-    /// traces: nobody is told anything unless an operator says so.
-    pub endpoint: Option<String>,
-    /// Which part of all requests is followed, 0 to 1. Default 0.01: of a thousand requests a second ten
-    /// are looked at, which shows what is usual and costs nothing one could measure.
-    pub sample_ratio: f64,
-    /// Spans that may wait to be shipped; more are dropped and counted. Default 4,096: some seconds of a
-    /// busy host, in about 2 MB.
-    pub queue_spans_max: usize,
-    /// How long the first of a batch may wait for company, in ms. Default 1 s: traces are read by people.
-    pub batch_within_ms: u64,
-    /// How long the collector may take over a batch, in ms, before it is given up. Default 3 s, so that a
-    /// collector that hangs does not hold up the end of the host.
-    pub export_within_ms: u64,
+described! {
+    /// Where traces go, and how many.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct TraceSettings {
+        /// The collector's address for traces, like `http://127.0.0.1:4318/v1/traces`. Default none, and no
+        /// traces: nobody is told anything unless an operator says so.
+        pub endpoint: Option<String>,
+        /// Which part of all requests is followed, 0 to 1. Default 0.01: of a thousand requests a second ten
+        /// are looked at, which shows what is usual and costs nothing one could measure.
+        pub sample_ratio: f64,
+        /// Spans that may wait to be shipped; more are dropped and counted. Default 4,096: some seconds of a
+        /// busy host, in about 2 MB.
+        pub queue_spans_max: usize,
+        /// How long the first of a batch may wait for company, in ms. Default 1 s: traces are read by people.
+        pub batch_within_ms: u64,
+        /// How long the collector may take over a batch, in ms, before it is given up. Default 3 s, so that a
+        /// collector that hangs does not hold up the end of the host.
+        pub export_within_ms: u64,
+    }
 }
 
 impl Default for TraceSettings {
@@ -59,34 +62,6 @@ impl Default for TraceSettings {
             export_within_ms: 3_000,
         }
     }
-}
-
-impl TraceSettings {
-    /// What the environment sets: `HOMEROOM_TRACE__ENDPOINT`, and so on.
-    ///
-    /// # Errors
-    /// [`TraceError::Variable`].
-    pub fn from_environment() -> Result<Self, TraceError> {
-        let mut settings = Self::default();
-        settings.endpoint = variable("ENDPOINT")?.or(settings.endpoint);
-        settings.sample_ratio = variable("SAMPLE_RATIO")?.unwrap_or(settings.sample_ratio);
-        let queue = variable("QUEUE_SPANS_MAX")?;
-        settings.queue_spans_max = queue.unwrap_or(settings.queue_spans_max);
-        let batch = variable("BATCH_WITHIN_MS")?;
-        settings.batch_within_ms = batch.unwrap_or(settings.batch_within_ms);
-        let export = variable("EXPORT_WITHIN_MS")?;
-        settings.export_within_ms = export.unwrap_or(settings.export_within_ms);
-        Ok(settings)
-    }
-}
-
-fn variable<T: std::str::FromStr>(key: &str) -> Result<Option<T>, TraceError> {
-    let name = format!("HOMEROOM_TRACE__{key}");
-    let Some(value) = std::env::var_os(&name) else {
-        return Ok(None);
-    };
-    let parsed = value.to_str().and_then(|value| value.parse().ok());
-    parsed.map(Some).ok_or(TraceError::Variable { name })
 }
 
 /// Why there can be no traces as they are wanted.
@@ -112,12 +87,6 @@ pub enum TraceError {
     Ratio {
         /// What it is.
         ratio: f64,
-    },
-    /// A variable of the environment holds none of the values it may.
-    #[error("the variable {name} is not what it should be")]
-    Variable {
-        /// Its name.
-        name: String,
     },
     /// The exporter does not take it.
     #[error("traces cannot be given: {cause}")]
