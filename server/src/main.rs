@@ -11,7 +11,6 @@ use homeroom_server::{
     cli::Cli,
     telemetry::{logs, traces::Traces},
 };
-use tracing_subscriber::Registry;
 
 /// Blocking calls that outlive everything else (a hung disk) do not keep the process.
 const LEFT_OVERS: Duration = Duration::from_millis(500);
@@ -26,10 +25,7 @@ fn main() -> ExitCode {
         Ok(traces) => traces,
         Err(error) => return fail(&error),
     };
-    logs::start(
-        &in_force.config.log,
-        traces.as_ref().map(Traces::layer::<Registry>),
-    );
+    logs::start(&in_force.config.log, traces.as_ref());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

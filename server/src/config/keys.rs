@@ -7,7 +7,7 @@ use crate::{
     admission::{AdmissionSettings, MemorySettings},
     host::{DrainSettings, OperationsSettings},
     http::{ApiSettings, OriginSettings},
-    telemetry::logs::LogSettings,
+    telemetry::{logs::LogSettings, traces::TraceSettings},
 };
 
 /// A table of the file.
@@ -41,6 +41,7 @@ const TABLES: &[Section] = &[
     section::<StorageSettings>("storage"),
     section::<homeroom_engine::tenant::Settings>("rules"),
     section::<LogSettings>("log"),
+    section::<TraceSettings>("trace"),
 ];
 
 /// Every section, that of the keys above all tables first.

@@ -80,7 +80,7 @@ described! {
         pub rules: tenant::Settings,
         /// What the host says on its standard error.
         pub log: LogSettings,
-        /// Traces for a collector.
+        /// Where traces of requests go.
         pub trace: TraceSettings,
     }
 }

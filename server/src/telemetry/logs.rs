@@ -29,7 +29,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::flood::{Form, Limited};
+use super::{
+    flood::{Form, Limited},
+    traces::Traces,
+};
 
 /// Whose lines are written at every level: our own crates.
 const OURS: &str = "homeroom";
@@ -132,16 +135,13 @@ impl LogFilter {
     }
 }
 
-/// Begins to write what the whole process says, with `beside` listening too. Call it once.
-pub fn start<L>(settings: &LogSettings, beside: Option<L>)
-where
-    L: Layer<Registry> + Send + Sync,
-{
+/// Begins to write what the whole process says, and to follow what is to be traced. Call it once.
+pub fn start(settings: &LogSettings, traces: Option<&Traces>) {
     // https://no-color.org: any value but an empty one.
     let colours_refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let colours = io::stderr().is_terminal() && !colours_refused;
     tracing_subscriber::registry()
-        .with(beside)
+        .with(traces.map(Traces::layer::<Registry>))
         .with(layer(settings, io::stderr, colours))
         .init();
     hush_panics();
