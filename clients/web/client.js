@@ -160,7 +160,7 @@ export class Client {
     #tendSocket() {
         const { state } = this.#machine;
         const wanted = ['connecting', 'welcoming', 'live'].includes(state);
-        if (this.#socket !== null && (!wanted || this.#isStale())) {
+        if (this.#socket !== null && (!wanted || this.#socket.attempt !== this.#machine.attempt)) {
             const { socket } = this.#socket;
             this.#socket = null;
             socket.close(state === 'stopped' ? 1000 : GIVEN_UP);
@@ -169,14 +169,9 @@ export class Client {
         if (state === 'stopped') this.#unlisten();
     }
 
-    /** The machine gave this socket up and wants another already. */
-    #isStale() {
-        return this.#machine.state === 'connecting' && this.#socket.wasOpen;
-    }
-
     #open() {
         const socket = new WebSocket(this.#url, SUBPROTOCOL);
-        const current = { socket, wasOpen: false };
+        const current = { socket, attempt: this.#machine.attempt, wasOpen: false };
         this.#socket = current;
         socket.binaryType = 'arraybuffer';
         const hear = (take) => (event) => {

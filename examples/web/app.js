@@ -3,6 +3,7 @@
  * @module
  */
 
+import { CLOSES } from '../../clients/web/index.js';
 import { readAddress, serverUrl, writeAddress } from './model/address.js';
 import { Chat } from './model/chat.js';
 import { Shelf } from './model/shelf.js';
@@ -35,8 +36,10 @@ function arrive() {
     else showDoor(null);
 }
 
-function showDoor(problem) {
-    const { room } = readAddress(window.location.hash);
+/** @param {{ id: string, title: string | null } | null} chosen the room that was asked for before, if one was */
+function showDoor(problem, chosen = null) {
+    const { room: id } = readAddress(window.location.hash);
+    const room = chosen ?? (id === null ? null : { id, title: null });
     const { node, focus } = door({ name: shelf.name, room, problem, enter });
     document.body.replaceChildren(node);
     document.title = 'Homeroom';
@@ -57,13 +60,18 @@ function enter(name, room) {
         queueMicrotask(() => {
             isDue = false;
             if (inside?.page !== page || page === null) return;
+            const { state, hasBeenLive, why } = inside.chat.link;
+            if (state === 'ended' && !hasBeenLive && why?.code === CLOSES.unauthenticated) {
+                leave('This name cannot be used here.', room);
+                return;
+            }
             page.update(last);
             last = undefined;
             titleOf(inside.chat);
         });
     };
     const chat = new Chat({ url: serverUrl(window.location), tenant, name, shelf, changed });
-    page = house({ chat, opened: (id) => goTo(id, tenant), rename: leave });
+    page = house({ chat, opened: (id) => goTo(id, tenant), rename: () => leave() });
     inside = { chat, page };
     document.body.replaceChildren(page.node);
     const first = room?.id ?? [...chat.rooms.keys()][0];
@@ -73,11 +81,11 @@ function enter(name, room) {
 }
 
 /** Back to the door, to be somebody else. */
-function leave() {
+function leave(problem = null, room = null) {
     inside?.chat.close();
     inside?.page.end();
     inside = null;
-    showDoor(null);
+    showDoor(problem, room);
 }
 
 function goTo(room, tenant) {

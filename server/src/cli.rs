@@ -1,6 +1,9 @@
 //! The command line of the `homeroom` binary.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -40,7 +43,7 @@ enum Command {
         #[command(flatten)]
         serve: Serve,
     },
-    /// Make and list tenants.
+    /// Make, list, suspend, resume and delete tenants.
     Tenant {
         #[command(subcommand)]
         command: TenantCommand,
@@ -49,6 +52,39 @@ enum Command {
     Check {
         /// The tenant; without it, all.
         name: Option<String>,
+    },
+    /// Copy tenants into a new folder while they go on; exit 1 if any had to be left out.
+    Backup {
+        /// The folder: not there yet, or empty.
+        to: PathBuf,
+        /// The tenant; without it, all.
+        name: Option<String>,
+    },
+    /// Bring tenants of a backup into the data folder. Clients start their rooms anew.
+    Restore {
+        /// The backup.
+        from: PathBuf,
+        /// The tenant; without it, all.
+        name: Option<String>,
+        /// Another name for it.
+        #[arg(long = "as", value_name = "NEW")]
+        as_name: Option<String>,
+    },
+    /// Keep what is whole of a damaged tenant, and say what is lost.
+    Repair {
+        /// The tenant.
+        name: String,
+        /// The last position to keep; without it, only says which one can be.
+        #[arg(long, value_name = "POSITION")]
+        drop_after: Option<u64>,
+    },
+    /// Write a tenant as lines of JSON.
+    Export {
+        /// The tenant.
+        name: String,
+        /// The file; without it, the standard output.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
     },
 }
 
@@ -61,6 +97,24 @@ enum TenantCommand {
     },
     /// List all tenants.
     List,
+    /// Close a tenant to everybody until it is resumed.
+    Suspend {
+        /// Its name.
+        name: String,
+    },
+    /// Let people into a suspended tenant again.
+    Resume {
+        /// Its name.
+        name: String,
+    },
+    /// Delete a tenant with all it holds, for good.
+    Delete {
+        /// Its name.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// How to serve.
@@ -161,16 +215,31 @@ impl Cli {
             Command::Serve(_) => commands::serve::run(&in_force.config).await,
             Command::Config { check: true, .. } => Ok(()),
             Command::Config { check: false, .. } => commands::config::print(&in_force),
-            Command::Tenant { .. } | Command::Check { .. } if self.serve.is_given() => {
-                Err(CommandError::NotServing)
-            }
-            Command::Tenant {
-                command: TenantCommand::Create { name },
-            } => commands::tenant::create(data, name).await,
-            Command::Tenant {
-                command: TenantCommand::List,
-            } => commands::tenant::list(data).await,
+            _ if self.serve.is_given() => Err(CommandError::NotServing),
+            Command::Tenant { command } => command.run(data).await,
             Command::Check { name } => commands::check::run(data, name).await,
+            Command::Backup { to, name } => commands::backup::run(data, &to, name).await,
+            Command::Restore {
+                from,
+                name,
+                as_name,
+            } => commands::restore::run(data, &from, name, as_name).await,
+            Command::Repair { name, drop_after } => {
+                commands::repair::run(data, name, drop_after).await
+            }
+            Command::Export { name, to } => commands::export::run(data, name, to).await,
+        }
+    }
+}
+
+impl TenantCommand {
+    async fn run(self, data: &Path) -> Result<(), CommandError> {
+        match self {
+            Self::Create { name } => commands::tenant::create(data, name).await,
+            Self::List => commands::tenant::list(data).await,
+            Self::Suspend { name } => commands::tenant::suspend(data, name).await,
+            Self::Resume { name } => commands::tenant::resume(data, name).await,
+            Self::Delete { name, yes } => commands::tenant::delete(data, name, yes).await,
         }
     }
 }
@@ -183,8 +252,6 @@ impl Default for Command {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use clap::CommandFactory;
 
     use super::*;

@@ -85,7 +85,8 @@ export class Incoming {
             room.cursor = frame.position;
             events.push({ type: 'reset', room: id, position: frame.position, reason: frame.reason });
         } else {
-            this.#machine.forgetRoom(room, { cause: 'left' });
+            const cause = frame.reason === 'removed' ? 'removed' : 'left';
+            this.#machine.forgetRoom(room, { cause });
         }
     }
 

@@ -32,6 +32,8 @@ export const VERSION = 1;
 const RECONNECT_AFTER_MS_MAX = 600_000;
 /** A connection that lived this long was a good one: the waits start again from the shortest. */
 const GOOD_AFTER_MS = 60_000;
+/** An attempt this old, when the network comes back, was made on the one that is gone. */
+const ATTEMPT_OLD_MS = 2000;
 
 export const DEFAULTS = Object.freeze({
     /** Most unanswered requests of the app. */
@@ -57,6 +59,8 @@ export class Machine {
     outcomes = [];
     rooms = new Rooms();
     user = null;
+    /** Counts the attempts to connect: the driver's socket belongs to one of them. */
+    attempt = 1;
     /** What a new connection must be told again. */
     presence = null;
     watched = [];
@@ -174,6 +178,8 @@ export class Machine {
         } else if (this.state === 'waiting' && !this.#waiting.isNamed) {
             this.backoff.reset();
             this.#waiting.until = Math.min(this.#waiting.until, now + this.backoff.afterMs(0) / 4);
+        } else if (this.state === 'connecting' && now >= this.link.until - this.limits.connect_timeout_ms + ATTEMPT_OLD_MS) {
+            this.#connect(now);
         }
     }
 
@@ -274,7 +280,7 @@ export class Machine {
         if (asker !== null) this.outcomes.push({ asker, error });
     }
 
-    /** The room is no longer joined: whoever waits for it is told, and so is the app. @param {{ cause: 'left' | 'refused', code?: number, explanation?: string }} why */
+    /** The room is no longer joined: whoever waits for it is told, and so is the app. @param {{ cause: 'left' | 'removed' | 'refused', code?: number, explanation?: string }} why */
     forgetRoom(room, why) {
         if (this.rooms.get(room.id) !== room) return;
         this.rooms.remove(room);
@@ -292,6 +298,7 @@ export class Machine {
     #connect(now) {
         this.link = new Link(now, this.limits.connect_timeout_ms);
         this.state = 'connecting';
+        this.attempt += 1;
     }
 
     /** @param {import('../wire/codes.js').Advice} advice @param {number | null} afterMs when the server named it */

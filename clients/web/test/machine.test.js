@@ -210,6 +210,17 @@ test('a network that comes back is tried at once, with a little spread', () => {
     assert.equal(scene.machine.deadline() - scene.now, 250);
 });
 
+test('an attempt that hangs is begun anew when the network comes back, and a young one is left alone', () => {
+    const scene = new Scene();
+    scene.pass(1000);
+    scene.machine.hurry(scene.now);
+    assert.equal(scene.machine.attempt, 1);
+    scene.pass(1000);
+    scene.machine.hurry(scene.now);
+    assert.deepEqual([scene.machine.attempt, scene.machine.state, scene.machine.deadline()], [2, 'connecting', scene.now + 10_000]);
+    scene.welcome();
+});
+
 test('close codes say whether to come back', () => {
     for (const [code, state] of [[4002, 'waiting'], [1006, 'waiting'], [1001, 'waiting'], [4100, 'waiting'],
         [4101, 'unauthenticated'], [4102, 'unauthenticated'], [4200, 'stopped'], [4202, 'stopped'], [4203, 'stopped']]) {

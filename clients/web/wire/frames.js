@@ -20,6 +20,8 @@ const BODIES = {
     1: ['room_created', [['title', t.optional(t.text)]]],
     2: ['member_joined', []],
     3: ['member_left', []],
+    4: ['member_added', [['member', t.text]]],
+    5: ['member_removed', [['member', t.text]]],
     16: ['message', [['text', t.text]]],
 };
 
@@ -104,7 +106,7 @@ const SERVER = {
     typing: [97, [['room', t.u32], ['count', t.u32], ['users', t.list(t.text)]]],
     presence: [98, [['users', states]]],
     reset: [99, [['room', t.u32], ['position', position], ['reason', t.choiceOr(1, RESETS, 'other')]]],
-    removed: [100, [['room', t.u32], ['reason', t.choiceOr(1, ['left'], 'other')]]],
+    removed: [100, [['room', t.u32], ['reason', t.choiceOr(1, ['left', 'removed'], 'other')]]],
     dropped: [101, [['signals', t.uint]]],
 };
 

@@ -60,7 +60,7 @@ export class Chat {
         if (!room) {
             if (this.rooms.size >= ROOMS_MAX) return false;
             room = this.#add(id, title);
-        } else if (room.state === 'failed' || room.state === 'left') {
+        } else if (['failed', 'left', 'removed'].includes(room.state)) {
             this.#enter(room, title);
         }
         this.current = room;
@@ -296,7 +296,7 @@ export class Chat {
                 if (room?.state === 'joined') this.#begin(room, event.position);
                 break;
             case 'removed':
-                if (room) room.state = 'left';
+                if (room) room.state = event.why.cause === 'removed' ? 'removed' : 'left';
                 break;
             default:
         }

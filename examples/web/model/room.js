@@ -23,7 +23,7 @@ const RETRY_MS_MAX = 23 * 3_600_000;
  */
 
 export class Room {
-    /** @type {'joining' | 'joined' | 'left' | 'failed'} */
+    /** @type {'joining' | 'joined' | 'left' | 'removed' | 'failed'} */
     state = 'joining';
     /** Why it failed, for people. */
     problem = null;
@@ -93,8 +93,8 @@ export class Room {
             this.more = true;
         }
         if (event.author === this.me && event.body.kind === 'message') this.#echo(event);
-        if (event.body.kind === 'member_joined') this.#membership(event.author, true);
-        if (event.body.kind === 'member_left') this.#membership(event.author, false);
+        if (['member_joined', 'member_added'].includes(event.body.kind)) this.#membership(event.body.member ?? event.author, true);
+        if (['member_left', 'member_removed'].includes(event.body.kind)) this.#membership(event.body.member ?? event.author, false);
         this.#learnTitle();
         this.#count();
     }

@@ -8,6 +8,7 @@
 const GROUP_MS = 5 * 60_000;
 /** Most people named in one notice. */
 const NAMED_MAX = 5;
+const WHAT = { room_created: 'created', member_joined: 'joined', member_left: 'left', member_added: 'added', member_removed: 'removed' };
 
 /** @typedef {{ key: string, type: string }} Row */
 
@@ -56,15 +57,16 @@ function message(rows, last, row) {
 
 /** Comings and goings in a row are told in one notice. */
 function notice(rows, last, { seq, author, body }) {
-    const what = { room_created: 'created', member_joined: 'joined', member_left: 'left' }[body.kind];
+    const what = WHAT[body.kind];
+    const user = body.member ?? author;
     if (last?.type === 'notice') {
         const same = last.parts.find((part) => part.what === what);
-        if (same && same.users.length < NAMED_MAX && !same.users.includes(author)) same.users.push(author);
-        else if (same && !same.users.includes(author)) same.others += 1;
-        else if (!same) last.parts.push({ what, users: [author], others: 0 });
+        if (same && same.users.length < NAMED_MAX && !same.users.includes(user)) same.users.push(user);
+        else if (same && !same.users.includes(user)) same.others += 1;
+        else if (!same) last.parts.push({ what, users: [user], others: 0 });
         return last;
     }
-    const added = { key: `n:${seq}`, type: 'notice', parts: [{ what, users: [author], others: 0 }] };
+    const added = { key: `n:${seq}`, type: 'notice', parts: [{ what, users: [user], others: 0 }] };
     rows.push(added);
     return added;
 }

@@ -55,7 +55,7 @@ export function composer({ chat, sent }) {
 
     function update() {
         const room = chat.current;
-        form.hidden = room === null || room.state === 'left' || room.state === 'failed';
+        form.hidden = room === null || ['left', 'removed', 'failed'].includes(room.state);
         if (room === null || room === shown) return;
         if (shown !== null) drafts.set(shown.id, field.value);
         shown = room;

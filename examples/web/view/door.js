@@ -7,7 +7,7 @@ import { idOfTitle, isId } from '../model/address.js';
 import { el, icon } from './dom.js';
 
 /**
- * @param {{ name: string | null, room: string | null, problem?: string | null,
+ * @param {{ name: string | null, room: { id: string, title: string | null } | null, problem?: string | null,
  *     enter: (name: string, room: { id: string, title: string | null }) => void }} options
  */
 export function door({ name, room, problem = null, enter }) {
@@ -28,7 +28,7 @@ export function door({ name, room, problem = null, enter }) {
             return;
         }
         if (roomField === null) {
-            enter(chosen, { id: room, title: null });
+            enter(chosen, room);
             return;
         }
         const title = roomField.value.trim();
@@ -46,7 +46,7 @@ export function door({ name, room, problem = null, enter }) {
         el('h1', {}, room === null ? 'Homeroom' : 'Come on in'),
         room === null
             ? el('p', { class: 'lead' }, 'Pick a name, open a room, and talk with everyone in it.')
-            : el('p', { class: 'lead' }, 'You are invited to ', el('strong', {}, el('bdi', {}, room)), '.'),
+            : el('p', { class: 'lead' }, 'You are invited to ', el('strong', {}, el('bdi', {}, room.title ?? room.id)), '.'),
         el('label', { for: 'name' }, 'Your name'),
         nameField,
         roomField && el('label', { for: 'room' }, 'Room'),

@@ -49,7 +49,7 @@ export function sidebar({ chat, open, rename, close }) {
                 'button', { class: `room${isCurrent ? ' current' : ''}${unread > 0 ? ' unread' : ''}`, type: 'button', 'aria-current': isCurrent ? 'page' : null, data: { room: id }, on: { click: () => open(id) } },
                 el('span', { class: 'room-title' }, el('bdi', {}, title)),
                 unread > 0 ? el('span', { class: 'badge', 'aria-hidden': 'true' }, unread > 99 ? '99+' : String(unread)) : null,
-                el('span', { class: 'room-preview' }, how === 'left' ? 'You left' : how === 'failed' ? 'Could not enter' : preview),
+                el('span', { class: 'room-preview' }, how === 'left' || how === 'removed' ? 'You are not in it' : how === 'failed' ? 'Could not enter' : preview),
                 el('span', { class: 'hidden' }, label),
             ),
         );

@@ -14,7 +14,7 @@ const AT_END = 60;
 /** This close to the top the next page is read. */
 const NEAR_TOP = 600;
 
-const NOTICES = { created: 'opened this room', joined: 'joined', left: 'left' };
+const NOTICES = { created: 'opened this room', joined: 'joined', left: 'left', added: 'came in', removed: 'was asked to leave' };
 
 /** @param {{ chat: import('../model/chat.js').Chat, invite: () => HTMLElement }} options */
 export function timeline({ chat, invite }) {
@@ -105,6 +105,7 @@ export function timeline({ chat, invite }) {
         switch (state) {
             case 'quiet': return [el('img', { src: '/icon.svg', alt: '', width: '64', height: '64' }), el('h2', {}, 'It is quiet in here'), el('p', {}, 'Say hello, or bring somebody along.'), invite()];
             case 'left': return [el('h2', {}, 'You left this room'), el('p', {}, 'Its people no longer see you here.'), el('button', { class: 'primary', type: 'button', on: { click: enter } }, 'Enter again')];
+            case 'removed': return [el('h2', {}, 'You were taken out of this room'), el('p', {}, 'Somebody who looks after it ended your membership.'), el('button', { class: 'primary', type: 'button', on: { click: enter } }, 'Enter again')];
             case 'failed': return [el('h2', {}, 'The door would not open'), el('p', {}, `Nobody is to blame: ${room.problem}.`), el('button', { class: 'primary', type: 'button', on: { click: enter } }, 'Try again')];
             default: return [];
         }

@@ -226,6 +226,7 @@ impl Config {
             memory: self.memory.clone(),
             operations: self.operations.clone(),
             terms: Terms {
+                tls: None,
                 guests: self.guests(),
                 origins: self.origins.clone(),
                 handshake_within: Duration::from_millis(limits.handshake_within_ms),

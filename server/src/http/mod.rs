@@ -37,7 +37,7 @@ use tokio::{
 use self::paced::Paced;
 use crate::{service::Service, websocket::Upgrading};
 
-pub(crate) use self::health::Stage;
+pub(crate) use self::{connect::offers_subprotocol, health::Stage};
 pub use self::{
     connect::{PATH, SUBPROTOCOL},
     origin::{InvalidOrigin, Origin, OriginSettings},

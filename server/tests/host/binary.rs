@@ -14,7 +14,7 @@ use homeroom_protocol::ServerFrame;
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::SockRef;
 
-use crate::support::{Client, Got};
+use crate::support::{Client, Got, PATIENCE};
 
 const LOCK_WAIT: &str = "HOMEROOM_STORAGE__LOCK_WAIT_MS";
 const NOTICE: &str = "HOMEROOM_DRAIN__NOTICE_MS";
@@ -33,12 +33,12 @@ pub(crate) fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     homeroom(folder, arguments).output().unwrap()
 }
 
 /// What a command printed that must have succeeded.
-fn done(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn done(folder: &Path, arguments: &[&str]) -> String {
     let output = run(folder, arguments);
     assert!(
         output.status.success(),
@@ -48,7 +48,7 @@ fn done(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn complaint(output: &Output) -> String {
+pub(crate) fn complaint(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         Self::start_with(folder, &["serve", "--listen", "127.0.0.1:0"])
     }
 
@@ -156,7 +156,10 @@ fn a_second_signal_ends_the_notice_as_well() {
     let host = Running::spawn(command);
     host.signal(Signal::TERM);
     // Two signals at once could be taken for one.
-    while Client::dial(host.address).get("/health/ready").0 == 200 {}
+    let signalled = Instant::now();
+    while Client::dial(host.address).get("/health/ready").0 == 200 {
+        assert!(signalled.elapsed() < PATIENCE, "it stays ready");
+    }
     Client::enter(host.address, "ada").is_served();
     host.signal(Signal::TERM);
     assert_eq!(host.end().0, Some(1));
@@ -296,7 +299,7 @@ fn the_admin_socket_is_the_owners_and_its_lines_are_bounded() {
     };
     assert!(answer(b"{\"ask\":\"list_tenants\"}\n").contains("default"));
     assert!(answer(b"what?\n").contains("refused"));
-    assert!(answer(&[b'x'; 5000]).contains("refused"));
+    assert!(answer(&[b'x'; 20_000]).contains("refused"));
     let mut rest = Vec::new();
     // The rest of the line is unread, so this may be a reset.
     let _ = answers.read_to_end(&mut rest);

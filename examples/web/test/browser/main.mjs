@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 
 import { play } from './scenes.mjs';
-import { Cable, Host } from './stage.mjs';
+import { Cable, Host, Window } from './stage.mjs';
 
 const [binary, modules, executablePath, pictures] = process.argv.slice(2);
 const require = createRequire(join(resolve(modules), 'anything.js'));
@@ -29,8 +29,11 @@ try {
     assert.match(host.lines[0], /^ws:\/\/127\.0\.0\.1:\d+\/v1\/connect$/);
     const url = `http://127.0.0.1:${await cable.lay()}/`;
     const windows = await play({ browser, host, cable, url, picture, scene });
-    for (const window of windows) assert.deepEqual(window.complaints, []);
+    assert.deepEqual(windows.flatMap(({ complaints }) => complaints), []);
     console.log(`the page passed in Chromium ${browser.version()}, ${seconds()}`);
+} catch (error) {
+    await lookAround();
+    throw error;
 } finally {
     await browser.close();
     cable.end();
@@ -40,6 +43,15 @@ try {
 async function scene(name, act) {
     await act();
     console.log(`ok: ${name} (${seconds()})`);
+}
+
+/** What every window shows and complains of, when a scene went wrong. */
+async function lookAround() {
+    for (const [index, { page, complaints }] of Window.all.entries()) {
+        if (page.isClosed()) continue;
+        console.log(`window ${index}, "${await page.title()}":`, complaints, await page.evaluate(() => document.body.innerText));
+        if (pictures) await page.screenshot({ path: join(pictures, `failed-${index}.png`) });
+    }
 }
 
 function seconds() {

@@ -19,6 +19,9 @@ export async function play({ browser, host, cable, url, picture, scene }) {
         await ana.shows('.door');
         await picture(ana, 'door-light');
         assert.equal(await ana.page.evaluate(() => document.activeElement.id), 'name');
+        await ana.page.fill('#name', 'service:me');
+        await ana.page.press('#name', 'Enter');
+        await ana.until('a name that is not for people is refused', () => /cannot be used/.test(document.querySelector('.trouble')?.textContent));
         await ana.page.fill('#name', 'Ana');
         await ana.page.press('#name', 'Enter');
         await ana.shows('.empty[data-state=quiet]');

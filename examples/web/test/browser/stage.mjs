@@ -98,11 +98,14 @@ export class Cable {
 
 /** Somebody's browser window, which notes everything that should not be. */
 export class Window {
+    /** Every window that was opened, to look into when something went wrong. @type {Window[]} */
+    static all = [];
     complaints = [];
 
     constructor(context, page) {
         this.context = context;
         this.page = page;
+        Window.all.push(this);
         page.setDefaultTimeout(PATIENCE_MS);
         page.on('pageerror', (error) => this.complaints.push(`error: ${error.stack}`));
         page.on('console', (message) => {
