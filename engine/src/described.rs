@@ -2,7 +2,7 @@
 //!
 //! Every default has its reason in the doc comment of its field. Whoever prints settings for a person
 //! wants to print that reason beside the value, and a second copy of it would soon say something else:
-//! so [`described!`](crate::described) keeps the comments of a struct where a program can read them.
+//! so [`described!`](crate::described!) keeps the comments of a struct where a program can read them.
 
 /// A struct of settings and what its documentation says.
 pub trait Described {

@@ -14,6 +14,9 @@
 //! A config holds no secrets: what is secret stands in a file of its own, and the config names that file. So
 //! all of it can be printed, and a value that is wrong can be quoted.
 //!
+//! A new section is a struct in its own module, wrapped in [`described!`](homeroom_engine::described!); a field
+//! of [`Config`]; a line in `keys.rs`; and bounds in `check.rs` where those of its unit do not fit.
+//!
 //! The layers are merged here over the `toml` crate, as figment and config know neither which keys there are
 //! nor the line one stands in, so that they could name neither the nearest key nor all that is wrong.
 

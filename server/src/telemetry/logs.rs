@@ -6,7 +6,7 @@
 //! of other crates only warnings and errors are heard. A test plants a canary and reads every line at `trace`.
 //!
 //! **Nobody can flood it.** What a client causes is said at `debug`; what is left is bounded line by line, see
-//! [`flood`](super::flood).
+//! `flood.rs`.
 //!
 //! A connection is a span at `debug`: below that it costs nothing while it is idle, and the lines above name
 //! their ids themselves.
