@@ -141,7 +141,7 @@ impl End {
             }
             (Self::Refused(bye), Some(connection)) => {
                 let id = connection.id();
-                tracing::debug!(?id, code = bye.code.number(), why = %bye.explanation, "closed");
+                tracing::debug!(connection = id.0, code = bye.code.number(), why = %bye.explanation, "closed");
                 let close = connection.close(bye.code, bye.reconnect_after_ms, &bye.explanation);
                 close.await;
                 let closed = timeout(HUB_CLOSES_WITHIN, async {
@@ -150,7 +150,10 @@ impl End {
                     }
                 });
                 if closed.await.is_err() {
-                    tracing::warn!(?id, "the hub did not close a connection in time");
+                    tracing::warn!(
+                        connection = id.0,
+                        "the hub did not close a connection in time"
+                    );
                     socket.finish(&[]);
                 }
             }

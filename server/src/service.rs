@@ -12,6 +12,10 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
+use tracing::{
+    Instrument, Span, debug, debug_span,
+    field::{Empty, display},
+};
 
 use crate::{
     connection::Client,
@@ -105,8 +109,8 @@ impl Service {
     }
 
     /// Serves one TCP connection from its first byte to its last: for a listener of your own.
-    pub async fn serve(self: Arc<Self>, stream: TcpStream) {
-        self.serve_at(Door::Both, stream).await;
+    pub fn serve(self: Arc<Self>, stream: TcpStream) -> impl Future<Output = ()> + Send {
+        self.serve_at(Door::Both, stream)
     }
 
     /// Like [`serve`](Self::serve), at the limit of connections: signs of life are given, clients are
@@ -115,11 +119,18 @@ impl Service {
         self.turn_away_at(Door::Both, stream).await;
     }
 
-    pub(crate) async fn serve_at(self: Arc<Self>, door: Door, stream: TcpStream) {
-        // Boxed is what happens once: the rest is held as long as the connection lives.
-        if let Some((mut client, early)) = Box::pin(self.open(door, stream, true)).await {
-            let end = client.converse(early).await;
-            Box::pin(client.end(end)).await;
+    /// A future that holds little while nothing happens: boxed is what happens once, and whoever is
+    /// served is moved nowhere.
+    pub(crate) fn serve_at(
+        self: Arc<Self>,
+        door: Door,
+        stream: TcpStream,
+    ) -> impl Future<Output = ()> + Send {
+        let opening = Box::pin(self.open(door, stream, true));
+        async move {
+            if let Some((client, early)) = opening.await {
+                converse(Box::new(client), early).await;
+            }
         }
     }
 
@@ -253,7 +264,12 @@ impl Service {
         let Some(tenant) = tenant else {
             return Err(Bye::new(CloseCode::TenantNotFound));
         };
-        tenant.attach(identity, sink).await.map_err(closed)
+        let connection = tenant.attach(identity, sink).await.map_err(closed)?;
+        let span = Span::current();
+        span.record("tenant", display(tenant.name()));
+        span.record("connection", connection.id().0);
+        debug!("let in");
+        Ok(connection)
     }
 
     /// The bye of a host that leaves.
@@ -296,6 +312,17 @@ impl Service {
         // Without entropy all come back at once: worse, not wrong.
         earliest_ms + getrandom::u64().unwrap_or(0) % spread
     }
+}
+
+/// Serves a client to its end.
+pub(crate) fn converse(mut client: Box<Client>, early: Vec<u8>) -> impl Future<Output = ()> + Send {
+    // What it is called is known once it said hello.
+    let span = debug_span!("connection", tenant = Empty, connection = Empty);
+    let conversation = async move {
+        let end = client.converse(early).await;
+        Box::pin(client.end(end)).await;
+    };
+    conversation.instrument(span)
 }
 
 /// The clock, for pongs.

@@ -1,6 +1,7 @@
 //! What each command does.
 
 pub(crate) mod check;
+pub(crate) mod config;
 pub(crate) mod serve;
 pub(crate) mod tenant;
 
@@ -14,6 +15,7 @@ use homeroom_engine::{FolderError, TenantError};
 use crate::{
     admin::{AdminError, Answer, Ask, ask},
     host::ListenError,
+    tls::TlsError,
 };
 
 /// Why a command failed, for the person at the terminal.
@@ -24,7 +26,7 @@ pub enum CommandError {
     Folder(#[from] FolderError),
     /// Options of `serve` were given to another command.
     #[error(
-        "only --data may stand before this command: the other options say how to serve, and nothing is served here"
+        "only --data and --config may stand before this command: the other options say how to serve, and nothing is served here"
     )]
     NotServing,
     /// There is no data folder.
@@ -39,6 +41,9 @@ pub enum CommandError {
     /// The address.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A running host.
     #[error(transparent)]
     Admin(#[from] AdminError),

@@ -37,6 +37,12 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
         command.args(arguments).arg("--data").arg(&self.data);
         command.env_remove("RUST_LOG");
+        // Variables of the tests themselves are no keys of the config.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("HOMEROOM_") {
+                command.env_remove(name);
+            }
+        }
         command
     }
 

@@ -20,10 +20,16 @@ const LOCK_WAIT: &str = "HOMEROOM_STORAGE__LOCK_WAIT_MS";
 const NOTICE: &str = "HOMEROOM_DRAIN__NOTICE_MS";
 const DRAIN: &str = "HOMEROOM_DRAIN__WITHIN_MS";
 
-fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
     command.args(arguments).arg("--data").arg(folder);
     command.env_remove("RUST_LOG");
+    // Variables of the tests themselves are no keys of the config.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("HOMEROOM_") {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
@@ -47,9 +53,9 @@ fn complaint(output: &Output) -> String {
 }
 
 /// A running host; killed if a test forgets it.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Running {
@@ -67,7 +73,7 @@ impl Running {
     }
 
     /// Waits until it serves.
-    fn ready(mut child: Child) -> Self {
+    pub(crate) fn ready(mut child: Child) -> Self {
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
@@ -80,12 +86,12 @@ impl Running {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Its exit code and what it said on stderr.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         let mut said = String::new();
         if let Some(stderr) = &mut self.child.stderr {
@@ -146,7 +152,7 @@ fn a_second_signal_exits_at_once() {
 fn a_second_signal_ends_the_notice_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = homeroom(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
-    command.env(NOTICE, "3600000");
+    command.env(NOTICE, "3000000").env(DRAIN, "3600000");
     let host = Running::spawn(command);
     host.signal(Signal::TERM);
     // Two signals at once could be taken for one.

@@ -4,6 +4,8 @@
 
 mod admission;
 mod binary;
+mod canary;
+mod configured;
 mod drain;
 mod embedding;
 mod end_to_end;

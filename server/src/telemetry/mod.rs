@@ -1,0 +1,4 @@
+//! What a host says about itself.
+
+mod flood;
+pub mod logs;
