@@ -130,22 +130,17 @@ impl Service {
         self.turn_away_at(Door::Both, stream)
     }
 
+    /// A future that holds little while nothing happens: boxed is what happens once, and whoever is
+    /// served is moved nowhere.
     pub(crate) fn serve_at(
         self: Arc<Self>,
         door: Door,
         stream: TcpStream,
     ) -> impl Future<Output = ()> + Send {
-        // Boxed is what happens once: the rest is held as long as the connection lives.
         let opening = Box::pin(self.open(door, stream, true));
         async move {
-            if let Some((mut client, early)) = opening.await {
-                // What it is called is known once it said hello.
-                let span = debug_span!("connection", tenant = Empty, connection = Empty);
-                let conversation = async {
-                    let end = client.converse(early).await;
-                    Box::pin(client.end(end)).await;
-                };
-                conversation.instrument(span).await;
+            if let Some((client, early)) = opening.await {
+                converse(Box::new(client), early).await;
             }
         }
     }
@@ -349,6 +344,17 @@ impl Service {
         // Without entropy all come back at once: worse, not wrong.
         earliest_ms + getrandom::u64().unwrap_or(0) % spread
     }
+}
+
+/// Serves a client to its end.
+pub(crate) fn converse(mut client: Box<Client>, early: Vec<u8>) -> impl Future<Output = ()> + Send {
+    // What it is called is known once it said hello.
+    let span = debug_span!("connection", tenant = Empty, connection = Empty);
+    let conversation = async move {
+        let end = client.converse(early).await;
+        Box::pin(client.end(end)).await;
+    };
+    conversation.instrument(span)
 }
 
 /// The clock, for pongs.

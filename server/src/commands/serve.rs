@@ -10,7 +10,9 @@ use tokio::{
 };
 
 use super::{CommandError, notify, print};
-use crate::{admin::AdminSocket, config::Config, host::Host, http::PATH, identity::Guests};
+use crate::{
+    admin::AdminSocket, config::Config, host::Host, http::PATH, identity::Guests, tls::Tls,
+};
 
 /// The tenant that is there from the start, so that two people can talk without an operator.
 const DEFAULT_TENANT: &str = "default";
@@ -22,6 +24,10 @@ const RECONNECT_AFTER_MS: u64 = 1_000;
 pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     warn_of_guests(config);
+    let mut host_config = config.host();
+    // Before the folder is opened: what is wrong here is wrong at once.
+    host_config.terms.tls = Tls::load(&config.tls)?;
+    let secure = host_config.terms.tls.is_some();
     let engine = tokio::select! {
         opened = open(config) => opened?,
         // Nobody was served yet.
@@ -34,11 +40,11 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
             action: "open the admin socket in the data folder",
             cause,
         })?;
-    let host = Host::start(engine.clone(), config.host()?).await?;
+    let host = Host::start(engine.clone(), host_config).await?;
     if let Some(address) = host.operations_addr() {
         tracing::info!("health and metrics on http://{address}");
     }
-    print(&addresses(host.local_addr(), config.guests()))?;
+    print(&addresses(host.local_addr(), secure, config.guests()))?;
     notify::tell("READY=1");
 
     signals.next().await;
@@ -61,10 +67,11 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
 
 /// Where clients connect and, where anyone may come in, where a browser does. One text, written at once:
 /// whoever reads the first line only may hang up behind it.
-fn addresses(local: SocketAddr, guests: Guests) -> String {
+fn addresses(local: SocketAddr, secure: bool, guests: Guests) -> String {
+    let s = if secure { "s" } else { "" };
     match guests {
-        Guests::Allowed => format!("ws://{local}{PATH}\nhttp://{local}/"),
-        Guests::Refused => format!("ws://{local}{PATH}"),
+        Guests::Allowed => format!("ws{s}://{local}{PATH}\nhttp{s}://{local}/"),
+        Guests::Refused => format!("ws{s}://{local}{PATH}"),
     }
 }
 
@@ -146,12 +153,14 @@ mod tests {
     #[test]
     fn the_page_is_named_behind_the_address_for_clients_where_guests_come_in() {
         let local = SocketAddr::from(([127, 0, 0, 1], 7400));
-        let lines = addresses(local, Guests::Allowed);
+        let lines = addresses(local, false, Guests::Allowed);
         let lines: Vec<&str> = lines.lines().collect();
         assert_eq!(
             lines,
             ["ws://127.0.0.1:7400/v1/connect", "http://127.0.0.1:7400/"]
         );
-        assert_eq!(addresses(local, Guests::Refused).lines().count(), 1);
+        assert_eq!(addresses(local, false, Guests::Refused).lines().count(), 1);
+        let secure = addresses(local, true, Guests::Allowed);
+        assert!(secure.starts_with("wss://") && secure.contains("\nhttps://"));
     }
 }

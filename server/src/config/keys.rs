@@ -8,6 +8,7 @@ use crate::{
     host::{DrainSettings, OperationsSettings},
     http::{ApiSettings, OriginSettings},
     telemetry::{logs::LogSettings, traces::TraceSettings},
+    tls::TlsSettings,
 };
 
 /// A table of the file.
@@ -32,6 +33,7 @@ const fn section<T: Described>(name: &'static str) -> Section {
 /// The tables, in the order they are printed in.
 const TABLES: &[Section] = &[
     section::<OperationsSettings>("operations"),
+    section::<TlsSettings>("tls"),
     section::<ApiSettings>("api"),
     section::<OriginSettings>("origins"),
     section::<LimitSettings>("limits"),

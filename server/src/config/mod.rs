@@ -43,7 +43,7 @@ use crate::{
     identity::Guests,
     service::Terms,
     telemetry::{logs::LogSettings, traces::TraceSettings},
-    tls::{Tls, TlsError, TlsSettings},
+    tls::TlsSettings,
 };
 
 described! {
@@ -63,7 +63,7 @@ described! {
         pub guests: GuestRule,
         /// The door for operations.
         pub operations: OperationsSettings,
-        /// Which certificate a host shows.
+        /// The certificate clients are shown.
         pub tls: TlsSettings,
         /// Back ends.
         pub api: ApiSettings,
@@ -226,28 +226,26 @@ impl Config {
         }
     }
 
-    /// For [`crate::Host::start`]. Reads the certificate.
-    ///
-    /// # Errors
-    /// [`TlsError`].
-    pub fn host(&self) -> Result<HostConfig, TlsError> {
+    /// For [`crate::Host::start`]. Without [`tls`](Self::tls), whose files are the caller's to load.
+    #[must_use]
+    pub fn host(&self) -> HostConfig {
         let limits = &self.limits;
-        Ok(HostConfig {
+        HostConfig {
             listen: self.listen,
             admission: self.admission.clone(),
             memory: self.memory.clone(),
             operations: self.operations.clone(),
             terms: Terms {
-                tls: Tls::load(&self.tls)?,
                 guests: self.guests(),
                 api: self.api.clone(),
+                tls: None,
                 origins: self.origins.clone(),
                 handshake_within: Duration::from_millis(limits.handshake_within_ms),
                 hello_within: Duration::from_millis(limits.hello_within_ms),
                 hang_up_within: Duration::from_millis(limits.hang_up_within_ms),
             },
             drain: self.drain.clone(),
-        })
+        }
     }
 }
 

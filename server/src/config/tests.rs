@@ -63,7 +63,7 @@ fn defaults_are_the_parts_own() {
     assert_eq!(ours.open_indexes_max, engine.open_indexes_max);
     assert_eq!(ours.segment_bytes, engine.segment_bytes);
     assert_eq!(ours.outbox_bytes_max, engine.outbox_bytes_max);
-    let (host, ours) = (HostConfig::default(), config.host().unwrap());
+    let (host, ours) = (HostConfig::default(), config.host());
     assert_eq!(ours.listen, host.listen);
     assert_eq!(ours.admission, host.admission);
     assert_eq!(ours.memory, host.memory);
