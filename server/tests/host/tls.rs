@@ -185,10 +185,11 @@ fn connect(server: &Server, user: &str, trusted: &str) -> (Client, Events) {
 async fn heard(events: &mut Events) -> String {
     loop {
         match events.next().await.unwrap() {
-            Event::Timeline { event, .. } => match event.body {
-                EventBody::Message { text } => return text,
-                _ => {}
-            },
+            Event::Timeline { event, .. } => {
+                if let EventBody::Message { text } = event.body {
+                    return text;
+                }
+            }
             Event::Disconnected { why, .. } => panic!("{why:?}"),
             _ => {}
         }
