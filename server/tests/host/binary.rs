@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -56,6 +56,8 @@ pub(crate) fn complaint(output: &Output) -> String {
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Held open: it has more to say than its first line.
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl Running {
@@ -76,13 +78,15 @@ impl Running {
     pub(crate) fn ready(mut child: Child) -> Self {
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let mut stdout = BufReader::new(stdout);
+        stdout.read_line(&mut line).unwrap();
         let address = (line.strip_prefix("ws://"))
             .and_then(|rest| rest.strip_suffix("/v1/connect\n"))
             .unwrap_or_else(|| panic!("no address in {line:?}"));
         Self {
             address: address.parse().unwrap(),
             child,
+            _stdout: stdout,
         }
     }
 
