@@ -412,6 +412,7 @@ impl Tenant {
             | ServiceRequest::Presence { .. }
             | ServiceRequest::Room { .. } => &visit.address().inbox,
         };
+        self.engine.shared.metrics.requested_by_backend();
         let command = Command::Input(Input::Service(call));
         if let Err(TrySendError::Full(command)) = queue.try_send(command) {
             // Others must not wait for this tenant's address meanwhile.

@@ -110,8 +110,9 @@ impl Identity {
 pub struct ServiceName(UserId);
 
 impl ServiceName {
-    /// Longest name in bytes.
-    pub const BYTES_MAX: usize = 64;
+    /// Longest name in bytes: with its prefix it is a user id.
+    pub const BYTES_MAX: usize =
+        homeroom_protocol::limit::USER_ID_BYTES_MAX - UserId::SERVICE_PREFIX.len();
 
     /// Checks length and characters: `a-z`, `0-9`, `-`, `_` and `.`, so that it reads the same in a
     /// configuration, a log and a timeline.

@@ -29,6 +29,7 @@
 
 pub mod backend;
 pub mod connection;
+pub mod described;
 pub mod domain;
 pub mod engine;
 pub mod hub;

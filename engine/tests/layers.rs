@@ -238,20 +238,26 @@ fn each_borrowed_part_has_one_door() {
     let door = ["engine/src/index/sled.rs"];
     forbid("engine/src", &door, &theirs, "sled has one door");
     for part in ["server/src", "clients/rust/src"] {
-        let named = sources(part)
-            .into_iter()
-            .filter(|(_, code)| code.contains("fastwebsockets"));
-        // A module may be a file or a folder.
-        let modules: BTreeSet<String> = named
-            .map(|(name, _)| name.trim_start_matches(part).trim_matches('/').to_owned())
-            .map(|name| name.split('/').next().unwrap_or_default().to_owned())
-            .collect();
+        let websockets = modules_that_name(part, "fastwebsockets");
         assert_eq!(
-            modules.len(),
+            websockets.len(),
             1,
-            "fastwebsockets has one door in {part}, not {modules:?}"
+            "fastwebsockets has one door in {part}, not {websockets:?}"
         );
+        let tls = modules_that_name(part, "rustls");
+        assert_eq!(tls.len(), 1, "rustls has one door in {part}, not {tls:?}");
     }
+}
+
+/// The modules right below `part`, files or folders, of which a file holds `word`.
+fn modules_that_name(part: &str, word: &str) -> BTreeSet<String> {
+    let named = sources(part)
+        .into_iter()
+        .filter(|(_, code)| code.contains(word));
+    named
+        .map(|(name, _)| name.trim_start_matches(part).trim_matches('/').to_owned())
+        .map(|name| name.split('/').next().unwrap_or_default().to_owned())
+        .collect()
 }
 
 #[test]

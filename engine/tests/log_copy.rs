@@ -26,7 +26,10 @@ const COPY: &str = "/copy/log";
 const COPY_MARK: &str = "/copy/log.mark";
 
 fn record(n: u64) -> Bytes {
-    Bytes::from(format!("{n:06}{}", "x".repeat((n % 11 * 13) as usize)))
+    Bytes::from(format!(
+        "{n:06}{}",
+        "x".repeat(usize::try_from(n % 11 * 13).unwrap())
+    ))
 }
 
 /// Appends the records that follow, three to a commit.

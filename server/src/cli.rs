@@ -1,29 +1,32 @@
 //! The command line of the `homeroom` binary.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    net::SocketAddr,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, Parser, Subcommand};
-use homeroom_engine::Config;
 
-use crate::commands::{self, CommandError};
+use crate::{
+    commands::{self, CommandError},
+    config::{Config, ConfigError, Flag, InForce, Sources},
+};
 
 /// A realtime collaboration server. Without a command it serves.
+///
+/// What an option does not say is said by a variable of the environment, the config file or a default:
+/// `homeroom config` prints all there is to be said.
 #[derive(Debug, Parser)]
 #[command(name = "homeroom", version)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The data folder.
-    #[arg(
-        long,
-        value_name = "FOLDER",
-        default_value = "./homeroom-data",
-        global = true
-    )]
-    data: PathBuf,
+    /// The config file. [default: ./homeroom.toml, if it is there]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// The data folder. [default: ./homeroom-data]
+    #[arg(long, value_name = "FOLDER", global = true)]
+    data: Option<PathBuf>,
     #[command(flatten)]
     serve: Serve,
 }
@@ -32,7 +35,15 @@ pub struct Cli {
 enum Command {
     /// Serve clients until SIGTERM or SIGINT.
     Serve(Serve),
-    /// Make and list tenants.
+    /// Print the config in force: every key, why it is what it is by default, and who set it.
+    Config {
+        /// Only say what is wrong with it.
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        serve: Serve,
+    },
+    /// Make, list, suspend, resume and delete tenants.
     Tenant {
         #[command(subcommand)]
         command: TenantCommand,
@@ -41,6 +52,39 @@ enum Command {
     Check {
         /// The tenant; without it, all.
         name: Option<String>,
+    },
+    /// Copy tenants into a new folder while they go on; exit 1 if any had to be left out.
+    Backup {
+        /// The folder: not there yet, or empty.
+        to: PathBuf,
+        /// The tenant; without it, all.
+        name: Option<String>,
+    },
+    /// Bring tenants of a backup into the data folder. Clients start their rooms anew.
+    Restore {
+        /// The backup.
+        from: PathBuf,
+        /// The tenant; without it, all.
+        name: Option<String>,
+        /// Another name for it.
+        #[arg(long = "as", value_name = "NEW")]
+        as_name: Option<String>,
+    },
+    /// Keep what is whole of a damaged tenant, and say what is lost.
+    Repair {
+        /// The tenant.
+        name: String,
+        /// The last position to keep; without it, only says which one can be.
+        #[arg(long, value_name = "POSITION")]
+        drop_after: Option<u64>,
+    },
+    /// Write a tenant as lines of JSON.
+    Export {
+        /// The tenant.
+        name: String,
+        /// The file; without it, the standard output.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
     },
 }
 
@@ -53,84 +97,157 @@ enum TenantCommand {
     },
     /// List all tenants.
     List,
+    /// Close a tenant to everybody until it is resumed.
+    Suspend {
+        /// Its name.
+        name: String,
+    },
+    /// Let people into a suspended tenant again.
+    Resume {
+        /// Its name.
+        name: String,
+    },
+    /// Delete a tenant with all it holds, for good.
+    Delete {
+        /// Its name.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// How to serve.
 #[derive(Debug, Default, PartialEq, Eq, Args)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// The address to listen on; port 0 chooses a free one. [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<SocketAddr>,
+    listen: Option<SocketAddr>,
     /// Let anyone who reaches the address into every tenant, under any name. Without it guests come
     /// in only while listening on loopback.
     #[arg(long)]
-    pub allow_guests: bool,
+    allow_guests: bool,
+    /// Any key of the config, as in rules.rooms_max=100; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     #[command(flatten)]
-    pub(crate) sizes: Sizes,
+    sizes: Sizes,
 }
 
 /// Bounds of the engine that few operators ever change; tests make them small to meet their ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Sizes")]
-pub(crate) struct Sizes {
+struct Sizes {
     #[arg(long, value_name = "BYTES", help = format!(
         "Length at which a log file is closed and the next one begun [default: {}]",
-        Config::default().segment_bytes
+        Config::default().storage.segment_bytes
     ))]
-    pub(crate) segment_bytes: Option<u64>,
+    segment_bytes: Option<u64>,
     #[arg(long, value_name = "RECORDS", help = format!(
         "Log records between two snapshots of a tenant; fewer wake faster and write more [default: {}]",
-        Config::default().snapshot_every_records
+        Config::default().storage.snapshot_every_records
     ))]
-    pub(crate) snapshot_every: Option<u64>,
+    snapshot_every: Option<u64>,
     #[arg(long, value_name = "KEYS", help = format!(
         "Idempotency keys of a tenant kept in memory; older ones are read from disk [default: {}]",
-        Config::default().settings.keys_in_memory_max
+        Config::default().rules.keys_in_memory_max
     ))]
-    pub(crate) keys_in_memory: Option<usize>,
+    keys_in_memory: Option<usize>,
 }
 
-/// Where it listens unless told otherwise: nobody else reaches it there.
-pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7400);
-
 impl Serve {
-    /// With what was said before the command, where nothing was said behind it.
-    fn or(self, before: &Self) -> Self {
-        Self {
-            listen: self.listen.or(before.listen),
-            allow_guests: self.allow_guests || before.allow_guests,
-            sizes: Sizes {
-                segment_bytes: self.sizes.segment_bytes.or(before.sizes.segment_bytes),
-                snapshot_every: self.sizes.snapshot_every.or(before.sizes.snapshot_every),
-                keys_in_memory: self.sizes.keys_in_memory.or(before.sizes.keys_in_memory),
-            },
-        }
-    }
-
     fn is_given(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// As keys. Flags of their own come last, as they are meant more than what sets anything.
+    fn flags(&self) -> Vec<Flag> {
+        let Sizes {
+            segment_bytes,
+            snapshot_every,
+            keys_in_memory,
+        } = self.sizes;
+        let named = [
+            (self.listen).map(|it| Flag::named("--listen", "listen", it)),
+            (self.allow_guests).then(|| Flag::named("--allow-guests", "guests", "allowed")),
+            segment_bytes.map(|it| Flag::named("--segment-bytes", "storage.segment_bytes", it)),
+            snapshot_every
+                .map(|it| Flag::named("--snapshot-every", "storage.snapshot_every_records", it)),
+            keys_in_memory
+                .map(|it| Flag::named("--keys-in-memory", "rules.keys_in_memory_max", it)),
+        ];
+        let set = self.set.iter().map(|said| Flag::set(said));
+        set.chain(named.into_iter().flatten()).collect()
     }
 }
 
 impl Cli {
+    /// The config that file, environment and command line make.
+    ///
+    /// # Errors
+    /// [`ConfigError`], whose text is for the operator.
+    pub fn config(&self) -> Result<InForce, ConfigError> {
+        Sources::gather(self.config.clone(), self.flags())?.settle()
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        let mut flags = self.serve.flags();
+        // What stands behind the command counts more.
+        match &self.command {
+            Some(Command::Serve(serve) | Command::Config { serve, .. }) => {
+                flags.extend(serve.flags());
+            }
+            Some(
+                Command::Tenant { .. }
+                | Command::Check { .. }
+                | Command::Backup { .. }
+                | Command::Restore { .. }
+                | Command::Repair { .. }
+                | Command::Export { .. },
+            )
+            | None => {}
+        }
+        if let Some(data) = &self.data {
+            flags.push(Flag::path("--data", "data", data));
+        }
+        flags
+    }
+
     /// Does what was asked.
     ///
     /// # Errors
     /// [`CommandError`], whose text is for the person at the terminal.
-    pub async fn run(self) -> Result<(), CommandError> {
-        let data = &self.data;
+    pub async fn run(self, in_force: InForce) -> Result<(), CommandError> {
+        let data = &in_force.config.data;
         match self.command.unwrap_or_default() {
-            Command::Serve(serve) => commands::serve::run(serve.or(&self.serve), data).await,
-            Command::Tenant { .. } | Command::Check { .. } if self.serve.is_given() => {
-                Err(CommandError::NotServing)
-            }
-            Command::Tenant {
-                command: TenantCommand::Create { name },
-            } => commands::tenant::create(data, name).await,
-            Command::Tenant {
-                command: TenantCommand::List,
-            } => commands::tenant::list(data).await,
+            Command::Serve(_) => commands::serve::run(&in_force.config).await,
+            Command::Config { check: true, .. } => Ok(()),
+            Command::Config { check: false, .. } => commands::config::print(&in_force),
+            _ if self.serve.is_given() => Err(CommandError::NotServing),
+            Command::Tenant { command } => command.run(data).await,
             Command::Check { name } => commands::check::run(data, name).await,
+            Command::Backup { to, name } => commands::backup::run(data, &to, name).await,
+            Command::Restore {
+                from,
+                name,
+                as_name,
+            } => commands::restore::run(data, &from, name, as_name).await,
+            Command::Repair { name, drop_after } => {
+                commands::repair::run(data, name, drop_after).await
+            }
+            Command::Export { name, to } => commands::export::run(data, name, to).await,
+        }
+    }
+}
+
+impl TenantCommand {
+    async fn run(self, data: &Path) -> Result<(), CommandError> {
+        match self {
+            Self::Create { name } => commands::tenant::create(data, name).await,
+            Self::List => commands::tenant::list(data).await,
+            Self::Suspend { name } => commands::tenant::suspend(data, name).await,
+            Self::Resume { name } => commands::tenant::resume(data, name).await,
+            Self::Delete { name, yes } => commands::tenant::delete(data, name, yes).await,
         }
     }
 }
@@ -143,64 +260,92 @@ impl Default for Command {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use clap::CommandFactory;
 
     use super::*;
+    use crate::config::GuestRule;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
+    fn parsed(line: &str) -> Cli {
+        let words = ["homeroom"].into_iter().chain(line.split_whitespace());
+        Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    /// The config a command line makes of nothing else.
+    fn config_of(line: &str) -> InForce {
+        let cli = parsed(line);
+        let flags = cli.flags();
+        let sources = Sources {
+            flags,
+            ..Sources::default()
+        };
+        sources
+            .settle()
+            .unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
     #[test]
     fn without_a_command_it_serves_on_loopback() {
-        let cli = Cli::parse_from(["homeroom"]);
+        let cli = parsed("");
         assert!(cli.command.is_none());
         assert!(!cli.serve.is_given());
-        assert!(LISTEN.ip().is_loopback());
+        assert!(config_of("").config.listen.ip().is_loopback());
     }
 
     #[test]
     fn the_folder_may_be_named_before_and_behind_the_command() {
         for line in [
-            "homeroom --data north",
-            "homeroom --data north serve",
-            "homeroom serve --data north",
-            "homeroom --data north tenant list",
-            "homeroom tenant --data north list",
-            "homeroom tenant list --data north",
-            "homeroom --data north check",
-            "homeroom check school --data north",
+            "--data north",
+            "--data north serve",
+            "serve --data north",
+            "--data north tenant list",
+            "tenant --data north list",
+            "tenant list --data north",
+            "--data north check",
+            "check school --data north",
+            "--data north config",
+            "config --data north",
         ] {
-            let cli = Cli::try_parse_from(line.split(' '));
-            let cli = cli.unwrap_or_else(|error| panic!("{line}: {error}"));
-            assert_eq!(cli.data, Path::new("north"), "{line}");
+            assert_eq!(config_of(line).config.data, Path::new("north"), "{line}");
         }
     }
 
     #[test]
     fn options_of_serving_count_before_and_behind_it() {
         for line in [
-            "--listen 0.0.0.0:1 --snapshot-every 2 serve",
+            "--listen 0.0.0.0:1 --set storage.snapshot_every_records=2 serve",
             "--snapshot-every 2 serve --listen 0.0.0.0:1",
+            "--set listen=0.0.0.0:1 serve --set storage.snapshot_every_records=2",
             "serve --listen 0.0.0.0:1 --snapshot-every 2",
+            "--listen 0.0.0.0:3 --snapshot-every 4 serve --listen 0.0.0.0:1 --snapshot-every 2",
+            "config --listen 0.0.0.0:1 --snapshot-every 2",
         ] {
-            let cli = Cli::parse_from(["homeroom"].into_iter().chain(line.split(' ')));
-            let Some(Command::Serve(serve)) = cli.command else {
-                panic!("{line}: not serving")
-            };
-            let serve = serve.or(&cli.serve);
-            assert_eq!(serve.listen.expect(line).port(), 1, "{line}");
-            assert_eq!(serve.sizes.snapshot_every, Some(2), "{line}");
+            let config = config_of(line).config;
+            assert_eq!(config.listen.port(), 1, "{line}");
+            assert_eq!(config.storage.snapshot_every_records, 2, "{line}");
         }
+    }
+
+    #[test]
+    fn every_flag_sets_its_key() {
+        let line = "--listen [::1]:5 --allow-guests --segment-bytes 6 --snapshot-every 7 --keys-in-memory 8";
+        let config = config_of(line).config;
+        assert_eq!(config.listen, "[::1]:5".parse().unwrap());
+        assert_eq!(config.guests, GuestRule::Allowed);
+        let storage = config.storage;
+        let sizes = (storage.segment_bytes, storage.snapshot_every_records);
+        assert_eq!((sizes, config.rules.keys_in_memory_max), ((6, 7), 8));
     }
 
     #[tokio::test]
     async fn options_of_serving_are_not_dropped_silently() {
-        let cli = Cli::parse_from(["homeroom", "--allow-guests", "tenant", "list"]);
-        let refused = cli.run().await;
-        assert!(matches!(refused, Err(CommandError::NotServing)));
+        for line in ["--allow-guests tenant list", "--set listen=0.0.0.0:1 check"] {
+            let refused = parsed(line).run(config_of(line)).await;
+            assert!(matches!(refused, Err(CommandError::NotServing)), "{line}");
+        }
     }
 }

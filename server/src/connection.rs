@@ -14,17 +14,18 @@ use homeroom_protocol::{
 };
 use tokio::{
     io::Interest,
-    net::TcpStream,
     sync::watch,
     time::{Instant, Sleep, sleep_until},
 };
 
 use crate::{
+    embedding::Proven,
     farewell::{Bye, End},
     scratch::Scratch,
     service::{Service, now},
     socket::Socket,
     websocket::{Item, Reader},
+    wire::Wire,
 };
 
 /// While not listening, how often to look whether that is still right; the hub says so anyway.
@@ -36,6 +37,8 @@ const GRACE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Client {
     service: Arc<Service>,
+    /// Who it is, where somebody else's server has proven that.
+    proven: Option<Box<Proven>>,
     leaving: watch::Receiver<Option<Instant>>,
     socket: Arc<Socket>,
     reader: Reader,
@@ -59,16 +62,23 @@ enum Wanted {
 }
 
 impl Client {
-    pub(crate) fn new(service: Arc<Service>, stream: TcpStream) -> Self {
+    pub(crate) fn new(service: Arc<Service>, wire: Wire) -> Self {
         Self {
             leaving: service.leaving(),
             service,
-            socket: Socket::new(stream),
+            proven: None,
+            socket: Socket::new(wire),
             reader: Reader::new(limit::HELLO_BYTES_MAX),
             attached: None,
             heard: Instant::now(),
             paused: false,
         }
+    }
+
+    /// One of whom it is known who it is, and where it belongs.
+    pub(crate) fn proven(mut self, proven: Proven) -> Self {
+        self.proven = Some(Box::new(proven));
+        self
     }
 
     /// Serves it until it is gone. `early` was read behind its handshake.
@@ -83,7 +93,7 @@ impl Client {
                 return end;
             }
             let mut scratch = Scratch::take();
-            match self.socket.stream().try_read(&mut scratch) {
+            match self.socket.wire().try_read(&mut scratch) {
                 Ok(0) => return End::Lost,
                 Ok(count) => {
                     if self.attached.is_some() {
@@ -131,7 +141,7 @@ impl Client {
                 timer.as_mut().reset(due);
             }
             tokio::select! {
-                ready = self.socket.stream().ready(interest.unwrap_or(Interest::READABLE)),
+                ready = self.socket.wire().ready(interest.unwrap_or(Interest::READABLE)),
                     if interest.is_some() =>
                 {
                     let ready = ready.map_err(|_| End::Lost)?;
@@ -263,7 +273,14 @@ impl Client {
 
     /// Lets it in, or says why not.
     async fn greet(&mut self, hello: Hello) -> Result<(), End> {
-        let connection = self.service.admit(&hello, self.socket.sink()).await?;
+        let connection = match self.proven.take() {
+            Some(proven) => {
+                proven
+                    .admit(&self.service, &hello, self.socket.sink())
+                    .await?
+            }
+            None => self.service.admit(&hello, self.socket.sink()).await?,
+        };
         self.attached = Some(connection);
         self.heard = Instant::now();
         self.reader
@@ -315,7 +332,7 @@ fn error_frame(code: ErrorCode, explanation: &str) -> ServerFrame {
 #[cfg(test)]
 mod tests {
     use homeroom_engine::Engine;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::Terms;

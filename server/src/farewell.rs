@@ -10,7 +10,10 @@ use homeroom_engine::{Connection, tenant::Disconnection};
 use homeroom_protocol::{
     CloseCode, ScanError, ServerFrame, websocket::close_message, wire_message,
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    io::Interest,
+    time::{Instant, timeout, timeout_at},
+};
 
 use crate::{scratch::Scratch, socket::Socket, websocket::Violation};
 
@@ -138,7 +141,7 @@ impl End {
             }
             (Self::Refused(bye), Some(connection)) => {
                 let id = connection.id();
-                tracing::debug!(?id, code = bye.code.number(), why = %bye.explanation, "closed");
+                tracing::debug!(connection = id.0, code = bye.code.number(), why = %bye.explanation, "closed");
                 let close = connection.close(bye.code, bye.reconnect_after_ms, &bye.explanation);
                 close.await;
                 let closed = timeout(HUB_CLOSES_WITHIN, async {
@@ -147,7 +150,10 @@ impl End {
                     }
                 });
                 if closed.await.is_err() {
-                    tracing::warn!(?id, "the hub did not close a connection in time");
+                    tracing::warn!(
+                        connection = id.0,
+                        "the hub did not close a connection in time"
+                    );
                     socket.finish(&[]);
                 }
             }
@@ -156,13 +162,28 @@ impl End {
     }
 }
 
-/// Reads on, into nothing, until the peer hangs up or its time is over.
+/// Passes on what the wire holds and reads on, into nothing, until the peer hangs up or its time is
+/// over.
 async fn linger(socket: &Socket, over: Instant) {
-    while let Ok(Ok(())) = timeout_at(over, socket.stream().readable()).await {
-        match socket.stream().try_read(&mut Scratch::take()) {
-            Ok(0) => return,
-            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
-            Ok(_) | Err(_) => {}
+    let wire = socket.wire();
+    loop {
+        let interest = if wire.holds() {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        let Ok(Ok(ready)) = timeout_at(over, wire.ready(interest)).await else {
+            return;
+        };
+        if ready.is_writable() {
+            wire.pass_on();
+        }
+        if ready.is_readable() {
+            match wire.try_read(&mut Scratch::take()) {
+                Ok(0) => return,
+                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+                Ok(_) | Err(_) => {}
+            }
         }
     }
 }

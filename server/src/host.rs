@@ -11,6 +11,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use homeroom_engine::Engine;
+use homeroom_engine::described;
 use serde::{Deserialize, Serialize};
 use tokio::{
     net::TcpListener,
@@ -35,28 +36,32 @@ const ADDRESS_AGAIN: Duration = Duration::from_millis(20);
 /// What is left of a drain's time when all is done, for the process to end in.
 const EXIT_WITHIN: Duration = Duration::from_millis(500);
 
-/// The door for operations.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OperationsSettings {
-    /// The address on which `/health/ready` and `/metrics` are served, and then nowhere else. Default
-    /// none: they are on the clients' address, and what names tenants is shown only to who asks on this
-    /// machine itself, for a loopback address and through no proxy that says it is one.
-    pub listen: Option<SocketAddr>,
+described! {
+    /// The door for operations.
+    #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct OperationsSettings {
+        /// The address on which `/health/ready` and `/metrics` are served, and then nowhere else. Default
+        /// none: they are on the clients' address, and what names tenants is shown only to who asks on this
+        /// machine itself, for a loopback address and through no proxy that says it is one.
+        pub listen: Option<SocketAddr>,
+    }
 }
 
-/// How a host leaves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DrainSettings {
-    /// From the drop of readiness until nobody is let in any more, in ms. Default 0: clients come back by
-    /// themselves, so only what leads them here by readiness, as load balancers do, needs time to see
-    /// it: twice the interval at which it asks.
-    pub notice_ms: u64,
-    /// From the signal to the exit, in ms, the notice included. Default 9 s: service managers often kill
-    /// after 10 s. Clients get half of what the notice leaves to take their bye and hang up; the engine
-    /// gets the rest to bring everything to disk.
-    pub within_ms: u64,
+described! {
+    /// How a host leaves.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct DrainSettings {
+        /// From the drop of readiness until nobody is let in any more, in ms. Default 0: clients come back by
+        /// themselves, so only what leads them here by readiness, as load balancers do, needs time to see
+        /// it: twice the interval at which it asks.
+        pub notice_ms: u64,
+        /// From the end of the notice to the exit, in ms. Default 9 s: service managers often kill 10 s after
+        /// their signal. Half of it clients have to take their bye and hang up; the engine has the rest to
+        /// bring everything to disk.
+        pub within_ms: u64,
+    }
 }
 
 impl Default for DrainSettings {
@@ -76,13 +81,14 @@ impl DrainSettings {
 
     /// How long clients may take to go.
     const fn leave_within(&self) -> Duration {
-        Duration::from_millis(self.within_ms.saturating_sub(self.notice_ms) / 2)
+        Duration::from_millis(self.within_ms / 2)
     }
 
     /// How long the engine may take to seal, so long after the signal.
     #[must_use]
     pub const fn seal_within(&self, since_signal: Duration) -> Duration {
-        Duration::from_millis(self.within_ms)
+        self.notice()
+            .saturating_add(Duration::from_millis(self.within_ms))
             .saturating_sub(EXIT_WITHIN)
             .saturating_sub(since_signal)
     }
@@ -180,6 +186,9 @@ impl Host {
     /// # Errors
     /// [`ListenError`].
     pub async fn start(engine: Engine, config: HostConfig) -> Result<Self, ListenError> {
+        if let Some(tls) = &config.terms.tls {
+            tls.keep_looking();
+        }
         let service = Service::at(Stage::Starting, engine, config.terms);
         let (operations, door) = match config.operations.listen {
             Some(address) => {
@@ -191,6 +200,7 @@ impl Host {
         let (listener, address) = listen(config.listen).await?;
         let memory = Memory::of_system(&config.memory);
         let admission = Admission::new(config.admission, Descriptors::raise(), memory);
+        service.figures().watch(admission.clone());
         let accepting = Listener::new(listener, door, Arc::clone(&service), admission.clone());
         service.reach(Stage::Ready);
         Ok(Self {

@@ -1,28 +1,35 @@
 //! The `homeroom` binary.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     process::ExitCode,
     time::Duration,
 };
 
 use clap::Parser;
-use homeroom_server::cli::Cli;
-use tracing_subscriber::EnvFilter;
+use homeroom_server::{
+    cli::Cli,
+    telemetry::{logs, traces::Traces},
+};
+use tracing_subscriber::Registry;
 
 /// Blocking calls that outlive everything else (a hung disk) do not keep the process.
 const LEFT_OVERS: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // https://no-color.org: any value but an empty one.
-    let colours_refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal() && !colours_refused)
-        .with_writer(io::stderr)
-        .init();
+    let in_force = match cli.config() {
+        Ok(in_force) => in_force,
+        Err(error) => return fail(&error),
+    };
+    let mut traces = match Traces::prepare(&in_force.config.trace) {
+        Ok(traces) => traces,
+        Err(error) => return fail(&error),
+    };
+    logs::start(
+        &in_force.config.log,
+        traces.as_ref().map(Traces::layer::<Registry>),
+    );
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -30,7 +37,16 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let result = runtime.block_on(cli.run());
+    let result = runtime.block_on(async {
+        if let Some(traces) = &mut traces {
+            traces.start();
+        }
+        let result = cli.run(in_force).await;
+        if let Some(traces) = traces {
+            traces.shut_down().await;
+        }
+        result
+    });
     runtime.shutdown_timeout(LEFT_OVERS);
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,15 +5,29 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use homeroom_engine::{Connection, Engine, TenantError, hub::SocketSink};
+use homeroom_engine::{
+    Connection, Engine, TenantError, WakeError,
+    hub::SocketSink,
+    upkeep::{SUSPENDED_RETRY_MS, WORK_RETRY_MS},
+};
 use homeroom_protocol::{CloseCode, Hello, Timestamp};
-use tokio::{net::TcpStream, sync::watch, time::Instant};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, timeout},
+};
+use tracing::{
+    Instrument, Span, debug, debug_span,
+    field::{Empty, display},
+};
 
 use crate::{
     connection::Client,
     farewell::Bye,
-    http::{self, Door, OriginSettings, Stage, Visit},
+    http::{self, Door, HostFigures, OriginSettings, Stage, Visit},
     identity::{Guests, identify},
+    tls::{self, Tls},
+    wire::Wire,
 };
 
 /// The lowest version of the protocol that is spoken here.
@@ -37,11 +51,13 @@ const SPREAD_MS_PER_CONNECTION: u64 = 2;
 pub struct Terms {
     /// Who may come in without a token. Default: nobody.
     pub guests: Guests,
+    /// The certificate that is shown to clients. Default: none, which is plain HTTP.
+    pub tls: Option<Tls>,
     /// Which web pages may connect. Default: the host's own.
     pub origins: OriginSettings,
-    /// How long the head of an HTTP request may take to come, and its answer to be read; a connection
-    /// between two requests is as long kept. Default 10 s: a slow mobile network needs two, an
-    /// attacker who holds sockets open would like for ever.
+    /// How long a TLS handshake may take, and then the head of an HTTP request to come, and its answer
+    /// to be read; a connection between two requests is as long kept. Default 10 s: a slow mobile
+    /// network needs two, an attacker who holds sockets open would like for ever.
     pub handshake_within: Duration,
     /// From the WebSocket to an acceptable hello. Default 10 s.
     pub hello_within: Duration,
@@ -54,6 +70,7 @@ impl Default for Terms {
     fn default() -> Self {
         Self {
             guests: Guests::Refused,
+            tls: None,
             origins: OriginSettings::default(),
             handshake_within: Duration::from_secs(10),
             hello_within: Duration::from_secs(10),
@@ -71,6 +88,7 @@ pub struct Service {
     requests_in_flight_max: usize,
     stage: watch::Sender<Stage>,
     leaving: watch::Sender<Option<Instant>>,
+    figures: HostFigures,
 }
 
 impl Service {
@@ -92,25 +110,38 @@ impl Service {
             requests_in_flight_max: in_flight_max.max(1),
             stage: watch::Sender::new(stage),
             leaving: watch::Sender::new(None),
+            figures: HostFigures::default(),
         })
     }
 
     /// Serves one TCP connection from its first byte to its last: for a listener of your own.
-    pub async fn serve(self: Arc<Self>, stream: TcpStream) {
-        self.serve_at(Door::Both, stream).await;
+    pub fn serve(self: Arc<Self>, stream: TcpStream) -> impl Future<Output = ()> + Send {
+        self.serve_at(Door::Both, stream)
     }
 
     /// Like [`serve`](Self::serve), at the limit of connections: signs of life are given, clients are
     /// told to come back.
-    pub async fn turn_away(self: Arc<Self>, stream: TcpStream) {
-        self.turn_away_at(Door::Both, stream).await;
+    pub fn turn_away(self: Arc<Self>, stream: TcpStream) -> impl Future<Output = ()> + Send {
+        self.turn_away_at(Door::Both, stream)
     }
 
-    pub(crate) async fn serve_at(self: Arc<Self>, door: Door, stream: TcpStream) {
+    pub(crate) fn serve_at(
+        self: Arc<Self>,
+        door: Door,
+        stream: TcpStream,
+    ) -> impl Future<Output = ()> + Send {
         // Boxed is what happens once: the rest is held as long as the connection lives.
-        if let Some((mut client, early)) = Box::pin(self.open(door, stream, true)).await {
-            let end = client.converse(early).await;
-            Box::pin(client.end(end)).await;
+        let opening = Box::pin(self.open(door, stream, true));
+        async move {
+            if let Some((mut client, early)) = opening.await {
+                // What it is called is known once it said hello.
+                let span = debug_span!("connection", tenant = Empty, connection = Empty);
+                let conversation = async {
+                    let end = client.converse(early).await;
+                    Box::pin(client.end(end)).await;
+                };
+                conversation.instrument(span).await;
+            }
         }
     }
 
@@ -153,10 +184,22 @@ impl Service {
         });
     }
 
+    /// Resolves when no connection is served any more. After [`leave`](Self::leave) that is soon:
+    /// everybody is told, and who does not hang up is hung up on after
+    /// [`hang_up_within`](Terms::hang_up_within).
+    pub async fn all_gone(&self) {
+        self.leaving.closed().await;
+    }
+
     /// The engine it serves.
     #[must_use]
     pub const fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What is counted of it.
+    pub(crate) const fn figures(&self) -> &HostFigures {
+        &self.figures
     }
 
     /// HTTP until it is a WebSocket, and what there is to be set up once.
@@ -168,14 +211,34 @@ impl Service {
     ) -> Option<(Client, Vec<u8>)> {
         // Small writes must not wait for each other. It fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
-        let visit = Visit {
+        let visit = |secure| Visit {
             door,
             peer: stream.peer_addr().ok(),
-            secure: false,
+            secure,
             keep_alive,
         };
-        let (stream, early) = http::speak(&self, stream, visit).await?;
-        Some((Client::new(self, stream), early.into()))
+        let tls = self.terms.tls.as_ref().filter(|_| door.is_for_clients());
+        let (wire, early) = if let Some(tls) = tls {
+            let visit = visit(true);
+            let stream = self.secure(tls, stream).await?;
+            let (stream, early) = http::speak(&self, stream, visit).await?;
+            (Wire::tls(stream), early)
+        } else {
+            let visit = visit(false);
+            let (stream, early) = http::speak(&self, stream, visit).await?;
+            (Wire::Tcp(stream), early)
+        };
+        Some((Client::new(self, wire), early.into()))
+    }
+
+    /// The TLS handshake, while it is worth one.
+    async fn secure(&self, tls: &Tls, stream: TcpStream) -> Option<tls::Stream> {
+        let mut leaving = self.leaving();
+        tokio::select! {
+            secured = timeout(self.terms.handshake_within, tls.accept(stream)) => secured.ok()?,
+            // Nothing was promised to it yet.
+            _ = leaving.wait_for(Option::is_some) => None,
+        }
     }
 
     pub(crate) fn leaving(&self) -> watch::Receiver<Option<Instant>> {
@@ -208,9 +271,7 @@ impl Service {
         hello: &Hello,
         sink: Box<dyn SocketSink>,
     ) -> Result<Connection, Bye> {
-        if hello.version < VERSION_MIN {
-            return Err(Bye::new(CloseCode::UnsupportedVersion));
-        }
+        Self::check_version(hello)?;
         let identity = identify(hello, self.terms.guests)
             .map_err(|refused| Bye::new(CloseCode::Unauthenticated).because(refused))?;
         let closed = |error| self.closed_tenant(hello, &error);
@@ -219,7 +280,12 @@ impl Service {
         let Some(tenant) = tenant else {
             return Err(Bye::new(CloseCode::TenantNotFound));
         };
-        tenant.attach(identity, sink).await.map_err(closed)
+        let connection = tenant.attach(identity, sink).await.map_err(closed)?;
+        let span = Span::current();
+        span.record("tenant", display(tenant.name()));
+        span.record("connection", connection.id().0);
+        debug!("let in");
+        Ok(connection)
     }
 
     /// The bye of a host that leaves.
@@ -234,10 +300,30 @@ impl Service {
         Bye::new(CloseCode::TenantRestarted).back_after_ms(after)
     }
 
+    /// Whether it speaks what is spoken here.
+    pub(crate) fn check_version(hello: &Hello) -> Result<(), Bye> {
+        if hello.version < VERSION_MIN {
+            return Err(Bye::new(CloseCode::UnsupportedVersion));
+        }
+        Ok(())
+    }
+
     /// We failed, or are leaving: the client is not at fault and shall come back.
-    fn closed_tenant(&self, hello: &Hello, error: &TenantError) -> Bye {
+    pub(crate) fn closed_tenant(&self, hello: &Hello, error: &TenantError) -> Bye {
         match error {
             TenantError::ShutDown => self.leave_taking(),
+            // An operator's doing, and told to them already.
+            TenantError::Wake(WakeError::Suspended(_)) => {
+                let after = self.time_to_return_ms(SUSPENDED_RETRY_MS);
+                Bye::new(CloseCode::TenantUnavailable)
+                    .because("the tenant is suspended")
+                    .back_after_ms(after)
+            }
+            TenantError::Wake(WakeError::Busy(_)) => {
+                let after = self.time_to_return_ms(WORK_RETRY_MS);
+                Bye::new(CloseCode::TenantUnavailable).back_after_ms(after)
+            }
+            TenantError::Wake(WakeError::NotFound(_)) => Bye::new(CloseCode::TenantNotFound),
             error => {
                 tracing::error!(tenant = %hello.tenant, %error, "a tenant cannot be entered");
                 let after = self.time_to_return_ms(RETRY_BROKEN_TENANT_MS);

@@ -1,27 +1,30 @@
-//! One TCP socket, shared between the hub, which writes messages, and the connection's task, which
+//! One socket, shared between the hub, which writes messages, and the connection's task, which
 //! reads and answers WebSocket control frames.
 //!
 //! The two meet in [`Socket`]: a control frame may only go out between two frames of the hub. What the
 //! hub hands over always ends with a whole frame, so the last write tells whether this is such a place;
 //! if not, the frame is owed and follows as soon as the hub's frame is complete. At most one pong is
 //! owed: RFC 6455 (5.5.3) lets the newest ping stand for all before it.
+//!
+//! What a wire took but still holds (the rest of a TLS record) is the task's to pass on, also after the
+//! end; the hub is told of room only when all of it has left.
 
 use std::{
     io,
-    net::Shutdown,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use bytes::{Buf, Bytes};
 use homeroom_engine::hub::SocketSink;
 use homeroom_protocol::CloseCode;
-use socket2::SockRef;
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::sync::Notify;
+
+use crate::wire::Wire;
 
 /// A socket with one reader (its task) and one writer at a time.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: TcpStream,
+    wire: Wire,
     writing: Mutex<Writing>,
     /// Told whenever the task has something new to wait for.
     changed: Notify,
@@ -38,7 +41,7 @@ struct Writing {
     owed_begun: bool,
     /// The hub has handed over its first message.
     begun: bool,
-    /// The kernel took less than it was given: the hub waits to be told of room.
+    /// The wire took less than it was given: the hub waits to be told of room.
     blocked: bool,
     /// The reader stopped, and asks to be woken when the gauge changes.
     paused: bool,
@@ -49,23 +52,23 @@ struct Writing {
 /// What the connection's task has to wait for, beside bytes to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wish {
-    /// Room in the kernel's send buffer.
+    /// Room for more, or for what the wire holds.
     pub(crate) writable: bool,
     /// Nothing more: the hub closed it.
     pub(crate) closed: bool,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream) -> Arc<Self> {
+    pub(crate) fn new(wire: Wire) -> Arc<Self> {
         Arc::new(Self {
-            stream,
+            wire,
             writing: Mutex::default(),
             changed: Notify::new(),
         })
     }
 
-    pub(crate) const fn stream(&self) -> &TcpStream {
-        &self.stream
+    pub(crate) const fn wire(&self) -> &Wire {
+        &self.wire
     }
 
     /// The write half, for the hub.
@@ -77,7 +80,8 @@ impl Socket {
     pub(crate) fn wish(&self) -> Wish {
         let writing = self.writing();
         Wish {
-            writable: !writing.closed && (writing.blocked || writing.owes_now()),
+            writable: !writing.closed
+                && (writing.blocked || writing.owes_now() || self.wire.holds()),
             closed: writing.closed,
         }
     }
@@ -98,10 +102,13 @@ impl Socket {
         self.changed.notified().await;
     }
 
-    /// There is room in the kernel: writes what is owed; whether the hub waits to be told.
+    /// There is room: writes what the wire holds and what is owed; whether the hub waits to be told.
     pub(crate) fn take_room(&self) -> bool {
         let mut writing = self.writing();
-        writing.write_owed(&self.stream);
+        if !self.wire.pass_on() {
+            return false;
+        }
+        writing.write_owed(&self.wire);
         !writing.owes_now() && std::mem::take(&mut writing.blocked)
     }
 
@@ -110,11 +117,11 @@ impl Socket {
         let mut writing = self.writing();
         if !writing.closed && !writing.owed_begun {
             writing.owed = frame;
-            writing.write_owed(&self.stream);
+            writing.write_owed(&self.wire);
         }
     }
 
-    /// Writes the last frames, if this is a place for them and the kernel takes them, and closes the
+    /// Writes the last frames, if this is a place for them and there is room, and closes the
     /// write half either way.
     pub(crate) fn finish(&self, frames: &[u8]) {
         let mut writing = self.writing();
@@ -123,7 +130,7 @@ impl Socket {
         }
         if !writing.inside_frame && !writing.owed_begun {
             // A peer that left no room for its farewell goes without.
-            let _ = self.stream.try_write(frames);
+            let _ = self.wire.try_write(frames);
         }
         self.close_locked(&mut writing);
     }
@@ -132,8 +139,7 @@ impl Socket {
         if !writing.closed {
             writing.closed = true;
             writing.owed = Bytes::new();
-            // It fails when the peer is gone already; then there is nothing to shut.
-            let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
+            self.wire.end();
             self.changed.notify_one();
         }
     }
@@ -150,9 +156,9 @@ impl Writing {
         !self.owed.is_empty() && !self.inside_frame
     }
 
-    fn write_owed(&mut self, stream: &TcpStream) {
+    fn write_owed(&mut self, wire: &Wire) {
         while self.owes_now() && !self.closed {
-            match stream.try_write(&self.owed) {
+            match wire.try_write(&self.owed) {
                 Ok(taken) => {
                     self.owed.advance(taken);
                     self.owed_begun = !self.owed.is_empty();
@@ -175,11 +181,11 @@ impl SocketSink for Sink {
         if writing.closed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        writing.write_owed(&socket.stream);
+        writing.write_owed(&socket.wire);
         let result = if writing.owes_now() {
             Err(io::ErrorKind::WouldBlock.into())
         } else {
-            socket.stream.try_write(bytes)
+            socket.wire.try_write(bytes)
         };
         match &result {
             Ok(taken) => {
@@ -189,11 +195,11 @@ impl SocketSink for Sink {
                 }
                 writing.inside_frame = *taken < bytes.len();
                 writing.blocked = writing.inside_frame;
-                writing.write_owed(&socket.stream);
+                writing.write_owed(&socket.wire);
             }
             Err(error) => writing.blocked = error.kind() == io::ErrorKind::WouldBlock,
         }
-        if writing.blocked || writing.owes_now() {
+        if writing.blocked || writing.owes_now() || socket.wire.holds() {
             socket.changed.notify_one();
         }
         result
@@ -212,108 +218,4 @@ impl SocketSink for Sink {
 }
 
 #[cfg(test)]
-mod tests {
-    use homeroom_protocol::{ServerFrame, Timestamp, websocket::pong_message, wire_message};
-    use tokio::{io::AsyncReadExt, net::TcpListener};
-
-    use super::*;
-
-    async fn connected() -> (Arc<Socket>, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (near, far) = tokio::join!(listener.accept(), TcpStream::connect(address));
-        (Socket::new(near.unwrap().0), far.unwrap())
-    }
-
-    fn message() -> Vec<u8> {
-        let (nonce, time) = (1, Timestamp(2));
-        wire_message(&ServerFrame::Pong { nonce, time })
-            .bytes
-            .into()
-    }
-
-    async fn read(far: &mut TcpStream, count: usize) -> Vec<u8> {
-        let mut bytes = vec![0; count];
-        far.read_exact(&mut bytes).await.unwrap();
-        bytes
-    }
-
-    /// Writes until the kernel takes no more; how much of the last message is left to be written.
-    async fn fill(socket: &Socket, sink: &mut dyn SocketSink, large: &[u8]) -> (usize, usize) {
-        let mut written = 0;
-        loop {
-            socket.stream().writable().await.unwrap();
-            match sink.try_write(large) {
-                Ok(taken) if taken == large.len() => written += taken,
-                Ok(taken) => return (written, taken),
-                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_pong_goes_out_between_the_hubs_frames() {
-        let (socket, mut far) = connected().await;
-        let mut sink = socket.sink();
-        socket.stream().writable().await.unwrap();
-        let pong = pong_message(b"?").unwrap();
-        sink.try_write(&message()).unwrap();
-        socket.write_control(pong.clone());
-        sink.try_write(&message()).unwrap();
-        let expected = [message(), pong.to_vec(), message()].concat();
-        assert_eq!(read(&mut far, expected.len()).await, expected);
-    }
-
-    #[tokio::test]
-    async fn inside_a_frame_the_newest_pong_waits_for_its_end() {
-        let (socket, mut far) = connected().await;
-        let mut sink = socket.sink();
-        let large = vec![7; 3_000_000];
-        let (written, taken) = fill(&socket, &mut *sink, &large).await;
-        assert!(socket.wish().writable, "the hub waits for room");
-        for payload in [&b"first"[..], b"second"] {
-            socket.write_control(pong_message(payload).unwrap());
-        }
-        assert_eq!(read(&mut far, written + taken).await.len(), written + taken);
-        socket.stream().writable().await.unwrap();
-        assert!(socket.take_room(), "and is told");
-
-        let mut rest = &large[taken..];
-        let mut after = Vec::new();
-        let pong = pong_message(b"second").unwrap();
-        let expected = rest.len() + pong.len();
-        while after.len() < expected {
-            if !rest.is_empty() {
-                match sink.try_write(rest) {
-                    Ok(taken) => rest = &rest[taken..],
-                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
-                }
-            }
-            socket.take_room();
-            far.read_buf(&mut after).await.unwrap();
-        }
-        assert!(
-            after.ends_with(&pong),
-            "the pong of the newest ping, behind the frame"
-        );
-        assert_eq!(after.len(), expected);
-        assert!(!socket.wish().writable, "nothing waits any more");
-    }
-
-    #[tokio::test]
-    async fn after_the_end_nothing_is_written() {
-        let (socket, mut far) = connected().await;
-        let mut sink = socket.sink();
-        socket.stream().writable().await.unwrap();
-        socket.finish(b"bye");
-        socket.finish(b"again");
-        socket.write_control(pong_message(b"?").unwrap());
-        let refused = sink.try_write(&message()).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::BrokenPipe);
-        assert!(socket.wish().closed);
-        socket.changed().await;
-        let mut all = Vec::new();
-        far.read_to_end(&mut all).await.unwrap();
-        assert_eq!(all, b"bye");
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ use crate::{
     event::{Event, StopReason},
     machine::{Counters, Limits, Machine, Settings},
     moment::Moment,
-    transport::{InvalidUrl, Target},
+    transport::{Handshake, InvalidUrl, Target},
 };
 
 /// Calls that may wait for the client's task to look at them. It looks at once: this only has to
@@ -27,7 +27,7 @@ const CALLS_MAX: usize = 32;
 /// Where to connect, and who connects.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `ws://host:port`, and a path unless it is `/v1/connect`.
+    /// `ws://host:port`, and a path unless it is `/v1/connect`; `wss://` with the feature `tls`.
     pub url: String,
     /// The tenant to enter.
     pub tenant: TenantName,
@@ -80,7 +80,22 @@ impl Client {
     /// # Panics
     /// Outside a tokio runtime with time and I/O enabled.
     pub fn connect(options: Options) -> Result<(Self, Events), ConnectError> {
-        let target = Target::parse(&options.url)?;
+        Self::connect_with(options, Handshake::default())
+    }
+
+    /// Like [`Self::connect`], through a server that wants something of its own to let a WebSocket
+    /// pass: a session's cookie, say. Every reconnect carries the same.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when there is nothing to try.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time and I/O enabled.
+    pub fn connect_with(
+        options: Options,
+        handshake: Handshake,
+    ) -> Result<(Self, Events), ConnectError> {
+        let target = Target::parse(&options.url)?.with(handshake)?;
         let mut limits = options.limits;
         let (to_app, events) = mpsc::channel(limits.events_max.max(1));
         // The channel is the queue of events: the machine holds only what did not fit.

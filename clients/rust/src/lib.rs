@@ -61,4 +61,6 @@ pub use homeroom_protocol::{
 };
 pub use machine::{Counters, Limits};
 pub use moment::Moment;
-pub use transport::InvalidUrl;
+#[cfg(feature = "tls")]
+pub use transport::InvalidRoots;
+pub use transport::{Handshake, InvalidHeader, InvalidUrl};

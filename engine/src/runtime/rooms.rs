@@ -72,7 +72,7 @@ struct OnDisk {
 #[derive(Debug)]
 pub(crate) enum SleepingLog {
     Memory(Arc<MemoryLog>),
-    Disk(LogReader),
+    Disk(Box<LogReader>),
 }
 
 /// Keeps a tenant asleep until dropped.
@@ -270,7 +270,7 @@ impl RoomHost {
                 let (folder, mark) = (place.log_folder(name), place.folder.mark(name));
                 let disk = Arc::clone(&place.disk);
                 let reader = LogReader::open(disk, &folder, &mark, record.id)?;
-                Ok(SleepingLog::Disk(reader))
+                Ok(SleepingLog::Disk(Box::new(reader)))
             }
         }
     }

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use homeroom_protocol::TenantName;
+use serde::{Deserialize, Serialize};
+
+use crate::described;
 
 /// What never changes in a tenant's life.
 #[derive(Clone)]
@@ -27,46 +30,49 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// The bounds and times of one tenant. At each `…_max` a request is refused with
-/// [`TooMany`](homeroom_protocol::ErrorCode::TooMany) unless said otherwise; nothing that exists is
-/// taken away when a bound is lowered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Most rooms. 65 536: their heads and ids together stay near 16 MiB of memory.
-    pub rooms_max: usize,
-    /// Most members of one room. 20 000: a large school; one membership costs about 40 bytes.
-    pub members_per_room_max: usize,
-    /// Most rooms one user is a member of. 512: bounds what a check for a shared room has to look at.
-    pub rooms_per_user_max: usize,
-    /// Most connections at once. 20 000: what a 2-core machine serves. At the limit a new one is closed
-    /// with [`Overloaded`](homeroom_protocol::CloseCode::Overloaded).
-    pub connections_max: usize,
-    /// Most rooms one connection listens to. 512: as many as a user may be a member of.
-    pub rooms_per_connection_max: usize,
-    /// Most vanished devices whose grace still runs. 20 000: as many as connections. At the limit a
-    /// device that vanishes is shown offline at once.
-    pub lingering_devices_max: usize,
-    /// Most idempotency keys in memory; older ones are read from the index. 65 536: about 10 MiB, and
-    /// hours of a busy tenant, so that nearly every retry is answered without a look-up.
-    pub keys_in_memory_max: usize,
-    /// How long a key is remembered, in ms of log time. 24 h: a phone that was off over night may
-    /// still retry.
-    pub key_ttl_ms: u64,
-    /// How long typing shows without a repeat, in ms. 6 s: two missed repeats of a client that sends
-    /// one every 3 s or less.
-    pub typing_ttl_ms: u64,
-    /// How long a vanished device still counts, in ms. 10 s: a change from one network to another.
-    pub presence_grace_ms: u64,
-    /// How often a client must say something, in ms. 25 s: below the idle limits of common proxies.
-    pub heartbeat_ms: u64,
-    /// Most requests of one connection that wait for a reply, told in the welcome; the host reads no
-    /// further meanwhile. 32: enough to pipeline, too few to queue, and so many full history pages that
-    /// nobody reads stay below the hub's bound for replies.
-    pub requests_in_flight_max: u32,
-    /// When to retry what failed for a passing reason, in ms. 1 s.
-    pub retry_after_ms: u64,
-    /// When to retry what was refused because the disk is full, in ms. 10 s: an operator must act.
-    pub storage_full_retry_after_ms: u64,
+described! {
+    /// The bounds and times of one tenant. At each `…_max` a request is refused with
+    /// [`TooMany`](homeroom_protocol::ErrorCode::TooMany) unless said otherwise; nothing that exists is
+    /// taken away when a bound is lowered.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct Settings {
+        /// Most rooms. 65 536: their heads and ids together stay near 16 MiB of memory.
+        pub rooms_max: usize,
+        /// Most members of one room. 20 000: a large school; one membership costs about 40 bytes.
+        pub members_per_room_max: usize,
+        /// Most rooms one user is a member of. 512: bounds what a check for a shared room has to look at.
+        pub rooms_per_user_max: usize,
+        /// Most connections at once. 20 000: what a 2-core machine serves. At the limit a new one is closed
+        /// with [`Overloaded`](homeroom_protocol::CloseCode::Overloaded).
+        pub connections_max: usize,
+        /// Most rooms one connection listens to. 512: as many as a user may be a member of.
+        pub rooms_per_connection_max: usize,
+        /// Most vanished devices whose grace still runs. 20 000: as many as connections. At the limit a
+        /// device that vanishes is shown offline at once.
+        pub lingering_devices_max: usize,
+        /// Most idempotency keys in memory; older ones are read from the index. 65 536: about 10 MiB, and
+        /// hours of a busy tenant, so that nearly every retry is answered without a look-up.
+        pub keys_in_memory_max: usize,
+        /// How long a key is remembered, in ms of log time. 24 h: a phone that was off over night may
+        /// still retry.
+        pub key_ttl_ms: u64,
+        /// How long typing shows without a repeat, in ms. 6 s: two missed repeats of a client that sends
+        /// one every 3 s or less.
+        pub typing_ttl_ms: u64,
+        /// How long a vanished device still counts, in ms. 10 s: a change from one network to another.
+        pub presence_grace_ms: u64,
+        /// How often a client must say something, in ms. 25 s: below the idle limits of common proxies.
+        pub heartbeat_ms: u64,
+        /// Most requests of one connection that wait for a reply, told in the welcome; the host reads no
+        /// further meanwhile. 32: enough to pipeline, too few to queue, and so many full history pages that
+        /// nobody reads stay below the hub's bound for replies.
+        pub requests_in_flight_max: u32,
+        /// When to retry what failed for a passing reason, in ms. 1 s.
+        pub retry_after_ms: u64,
+        /// When to retry what was refused because the disk is full, in ms. 10 s: an operator must act.
+        pub storage_full_retry_after_ms: u64,
+    }
 }
 
 impl Default for Settings {

@@ -4,7 +4,7 @@
 //! | line | fields |
 //! |---|---|
 //! | first | `homeroom_export` (the version of this format, 1), `release`, `tenant`, `position`: the export ends there |
-//! | event | `position`, `room`, `seq`, `epoch`, `time_ms`, `author`, `kind`, and what the kind has: `title`, `text` |
+//! | event | `position`, `room`, `seq`, `epoch`, `time_ms`, `author`, `kind`, and what the kind has: `title`, `text`, `member` |
 //! | restart | `position`, `time_ms`, `kind`: every room has another epoch from here on |
 //! | last | `end`: true, `events`: the number of lines between first and last |
 //!
@@ -131,9 +131,9 @@ impl Writing {
             Body::RoomCreated { title, .. } => ("room_created", title.as_deref(), None, None),
             Body::MemberJoined => ("member_joined", None, None, None),
             Body::MemberLeft => ("member_left", None, None, None),
-            Body::MessageSent { text, .. } => ("message_sent", None, Some(text.as_str()), None),
             Body::MemberAdded { member } => ("member_added", None, None, Some(member.as_str())),
             Body::MemberRemoved { member } => ("member_removed", None, None, Some(member.as_str())),
+            Body::MessageSent { text, .. } => ("message_sent", None, Some(text.as_str()), None),
         };
         line(&Line {
             position: at.0,

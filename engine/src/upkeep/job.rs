@@ -39,15 +39,15 @@ impl Engine {
             let more;
             (job, more) = self.blocking(step).await;
             let (done, total) = job.progress();
-            let tenant = tenant.clone();
-            if !more? {
-                return Ok(job);
-            }
+            let (more, tenant) = (more?, tenant.clone());
             watch(Progress {
                 tenant,
                 done,
                 total,
             });
+            if !more {
+                return Ok(job);
+            }
         }
     }
 
@@ -62,7 +62,7 @@ impl Engine {
         }
     }
 
-    /// Seals a copy and reads it once more. `done` counts the steps before, to be told of.
+    /// Seals a copy and reads it once more.
     pub(super) async fn seal_copy(
         &self,
         copy: LogCopy,

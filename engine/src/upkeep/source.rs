@@ -21,7 +21,7 @@ pub(super) struct Source {
 #[derive(Debug)]
 enum Records {
     Live(Arc<dyn Log>),
-    Asleep(LogReader),
+    Asleep(Box<LogReader>),
 }
 
 impl Records {
@@ -44,7 +44,7 @@ impl Source {
     }
 
     pub(super) fn of_reader(name: &TenantName, reader: LogReader) -> Result<Self, UpkeepError> {
-        Self::new(name, Records::Asleep(reader))
+        Self::new(name, Records::Asleep(Box::new(reader)))
     }
 
     /// The last position.

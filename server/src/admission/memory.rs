@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use homeroom_engine::described;
 use serde::{Deserialize, Serialize};
 
 /// A reading holds this long: in it a storm brings some thousand connections, a few MiB.
@@ -13,18 +14,20 @@ const READING_HOLDS: Duration = Duration::from_millis(100);
 /// Headroom unless told otherwise: so much, or an eighth of what there is if that is less.
 const HEADROOM_BYTES: u64 = 256 * 1024 * 1024;
 
-/// When new connections are refused for want of memory. Every default has its reason on its field.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MemorySettings {
-    /// What this process may use, in bytes. Default: what its control group allows, else what the
-    /// machine has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit_bytes: Option<u64>,
-    /// New connections are refused while less than this is left. Default 256 MiB, or an eighth of the
-    /// limit if that is less: the queues of those who are in may still grow, and files need caches.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub headroom_bytes: Option<u64>,
+described! {
+    /// When new connections are refused for want of memory. Every default has its reason on its field.
+    #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct MemorySettings {
+        /// What this process may use, in bytes. Default: what its control group allows, else what the
+        /// machine has.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub limit_bytes: Option<u64>,
+        /// New connections are refused while less than this is left. Default 256 MiB, or an eighth of the
+        /// limit if that is less: the queues of those who are in may still grow, and files need caches.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub headroom_bytes: Option<u64>,
+    }
 }
 
 /// Tells whether memory is short.

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use homeroom_engine::described;
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -31,28 +32,30 @@ pub use prefix::{InvalidPrefix, Prefix};
 /// Most connections that are at once being told that there is no seat; more are dropped unanswered.
 const TURNED_AWAY_MAX: u32 = 64;
 
-/// How many come in. Every default has its reason on its field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdmissionSettings {
-    /// Sockets served at once; further ones are told to come back. Default 100,000: what a small
-    /// machine's memory holds. Fewer count where the system grants fewer open files.
-    pub connections_max: u32,
-    /// Sockets served at once from one address prefix. Default 10,000: a large school behind one
-    /// address has that many devices, a single attacker then holds a tenth of the house.
-    pub connections_per_prefix_max: u32,
-    /// Leading bits of an IPv4 address that make one place. Default 32: neighbours in a /24 are
-    /// strangers.
-    pub prefix_v4_bits: u8,
-    /// Leading bits of an IPv6 address that make one place. Default 56: what one customer is given.
-    pub prefix_v6_bits: u8,
-    /// Prefixes that are not counted. Default loopback: there it is the proxy, which stands for
-    /// everybody, or the machine's own programs.
-    pub uncounted_prefixes: Vec<Prefix>,
-    /// Open files kept for the data folder and for answering operators; connections do not take them.
-    /// Default 256: an awake tenant holds about four, an open index about three. At most half of what
-    /// the system grants.
-    pub descriptors_reserved: u32,
+described! {
+    /// How many come in. Every default has its reason on its field.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct AdmissionSettings {
+        /// Sockets served at once; further ones are told to come back. Default 100,000: what a small
+        /// machine's memory holds. Fewer count where the system grants fewer open files.
+        pub connections_max: u32,
+        /// Sockets served at once from one address prefix. Default 10,000: a large school behind one
+        /// address has that many devices, a single attacker then holds a tenth of the house.
+        pub connections_per_prefix_max: u32,
+        /// Leading bits of an IPv4 address that make one place. Default 32: neighbours in a /24 are
+        /// strangers.
+        pub prefix_v4_bits: u8,
+        /// Leading bits of an IPv6 address that make one place. Default 56: what one customer is given.
+        pub prefix_v6_bits: u8,
+        /// Prefixes that are not counted. Default loopback: there it is the proxy, which stands for
+        /// everybody, or the machine's own programs.
+        pub uncounted_prefixes: Vec<Prefix>,
+        /// Open files kept for the data folder and for answering operators; connections do not take them.
+        /// Default 256: an awake tenant holds about four, an open index about three. At most half of what
+        /// the system grants.
+        pub descriptors_reserved: u32,
+    }
 }
 
 impl Default for AdmissionSettings {
@@ -115,7 +118,6 @@ impl Refusals {
     }
 
     /// For this cause.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will show it"))]
     pub(crate) fn count(&self, cause: Refused) -> u64 {
         self.of(cause).load(Ordering::Relaxed)
     }
@@ -212,7 +214,6 @@ impl Admission {
     }
 
     /// Who was not let in.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will show it"))]
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.shared.refusals
     }

@@ -1,6 +1,13 @@
 //! What each command does.
 
+pub(crate) mod backup;
 pub(crate) mod check;
+pub(crate) mod config;
+pub(crate) mod export;
+mod notify;
+mod progress;
+pub(crate) mod repair;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod tenant;
 
@@ -11,9 +18,11 @@ use std::{
 
 use homeroom_engine::{FolderError, TenantError};
 
+use self::progress::Bar;
 use crate::{
     admin::{AdminError, Answer, Ask, ask},
     host::ListenError,
+    tls::TlsError,
 };
 
 /// Why a command failed, for the person at the terminal.
@@ -24,7 +33,7 @@ pub enum CommandError {
     Folder(#[from] FolderError),
     /// Options of `serve` were given to another command.
     #[error(
-        "only --data may stand before this command: the other options say how to serve, and nothing is served here"
+        "only --data and --config may stand before this command: the other options say how to serve, and nothing is served here"
     )]
     NotServing,
     /// There is no data folder.
@@ -39,6 +48,9 @@ pub enum CommandError {
     /// The address.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A running host.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -49,6 +61,20 @@ pub enum CommandError {
         action: &'static str,
         /// The system's own words.
         cause: io::Error,
+    },
+    /// Nobody confirmed that a tenant shall be deleted.
+    #[error(
+        "deleting {name} removes everything it holds, for good; type its name when asked, or say --yes"
+    )]
+    NotConfirmed {
+        /// The tenant.
+        name: String,
+    },
+    /// A file is there already.
+    #[error("{} is there already; name another, or remove it", place.display())]
+    Taken {
+        /// The file.
+        place: PathBuf,
     },
     /// The command was understood and not done.
     #[error("{why}")]
@@ -74,7 +100,16 @@ async fn ask_existing(folder: &Path, asked: Ask) -> Result<Answer, CommandError>
             folder: folder.to_path_buf(),
         });
     }
-    Ok(ask(folder, asked).await?)
+    let mut bar = Bar::new();
+    Ok(ask(folder, asked, &mut |said| bar.tell(&said)).await?)
+}
+
+/// A path as whoever carries the command out must hear it: it may stand elsewhere.
+fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
+    std::path::absolute(path).map_err(|cause| CommandError::Io {
+        action: "find the current folder",
+        cause,
+    })
 }
 
 /// An answer that does not fit what was asked is a refusal, or comes from another release.
@@ -82,7 +117,16 @@ fn refusal(answer: Answer) -> CommandError {
     CommandError::Refused {
         why: match answer {
             Answer::Refused { why } => why,
-            Answer::Created { .. } | Answer::Tenants { .. } | Answer::Checked { .. } => {
+            Answer::Progress { .. }
+            | Answer::Lines { .. }
+            | Answer::Created { .. }
+            | Answer::Tenants { .. }
+            | Answer::Checked { .. }
+            | Answer::BackedUp { .. }
+            | Answer::Restored { .. }
+            | Answer::Repaired { .. }
+            | Answer::Exported { .. }
+            | Answer::Done => {
                 "the running host answered something else; is it of another release?".to_owned()
             }
         },

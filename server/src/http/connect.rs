@@ -45,7 +45,8 @@ pub(super) fn answer<B>(
     (response.map(|_| Body::default()), Some(accepted))
 }
 
-fn offers_subprotocol<B>(request: &Request<B>) -> bool {
+/// Whether the client speaks what is spoken there.
+pub(crate) fn offers_subprotocol<B>(request: &Request<B>) -> bool {
     request
         .headers()
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)

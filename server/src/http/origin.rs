@@ -20,20 +20,23 @@ use std::{
     str::FromStr,
 };
 
+use homeroom_engine::described;
 use hyper::{
     HeaderMap,
     header::{self, HeaderName},
 };
 use serde::{Deserialize, Serialize};
 
-/// Pages from elsewhere.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OriginSettings {
-    /// Origins whose pages may connect beside the host's own, each exactly as browsers send it:
-    /// `scheme://host`, with `:port` unless it is the scheme's own, or `null`. Default
-    /// none: a page from elsewhere would act as its visitor.
-    pub allowed: Vec<Origin>,
+described! {
+    /// Pages from elsewhere.
+    #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct OriginSettings {
+        /// Origins whose pages may connect beside the host's own, each exactly as browsers send it:
+        /// `scheme://host`, with `:port` unless it is the scheme's own, or `null`. Default
+        /// none: a page from elsewhere would act as its visitor.
+        pub allowed: Vec<Origin>,
+    }
 }
 
 /// Why a text is no origin.

@@ -8,11 +8,10 @@ use std::net::SocketAddr;
 
 use hyper::{HeaderMap, Method, Request, Response, body::Incoming};
 
-use super::{Body, Door, health, origin, page, reply};
+use super::{Body, Door, health, metrics, origin, page, reply};
 use crate::service::Service;
 
 /// Answers one request. The answer to HEAD is GET's: its body is left out on the way.
-#[expect(clippy::unused_async, reason = "the API waits for the engine")]
 pub(crate) async fn answer(
     service: &Service,
     door: Door,
@@ -25,6 +24,10 @@ pub(crate) async fn answer(
         "/health/ready" if door != Door::Clients => {
             only_read(&request, || health::ready(service, inside))
         }
+        "/metrics" if inside => match *request.method() {
+            Method::GET | Method::HEAD => metrics::answer(service).await,
+            _ => reply::wrong_method("GET, HEAD"),
+        },
         path if door.is_for_clients() => match page::find(path, service.terms().guests) {
             Some(asset) => only_read(&request, || asset.answer(request.headers())),
             None => reply::not_found(),

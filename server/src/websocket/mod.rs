@@ -10,7 +10,7 @@ mod reader;
 mod violation;
 
 use http_body_util::Empty;
-use hyper::{Request, Response, body::Bytes, header, header::HeaderValue};
+use hyper::{Request, Response, body::Bytes, header, header::HeaderValue, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -40,14 +40,19 @@ pub(crate) fn accept<B>(
 }
 
 impl Upgrading {
+    /// Whatever the HTTP server had below, which has let go of it; `None` when the client went away
+    /// first.
+    pub(crate) async fn upgraded(self) -> Option<Upgraded> {
+        Some(self.0.await.ok()?.into_inner().into_inner())
+    }
+
     /// The stream that was served, of the type it was served as, and what the client sent behind its
     /// request; `None` when it went away first.
     pub(crate) async fn finish<S>(self) -> Option<(S, Bytes)>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let upgraded = self.0.await.ok()?.into_inner().into_inner();
-        let parts = upgraded.downcast::<TokioIo<S>>().ok()?;
+        let parts = self.upgraded().await?.downcast::<TokioIo<S>>().ok()?;
         Some((parts.io.into_inner(), parts.read_buf))
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn assert_nothing_wrong(ledger: &Shared) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-async fn history(client: &Client, room: &str) -> Vec<(Position, TimelineEvent)> {
+pub(crate) async fn history(client: &Client, room: &str) -> Vec<(Position, TimelineEvent)> {
     let room = room.parse().unwrap();
     let joined = client.join(&room, None).await.unwrap();
     let mut read: Vec<(Position, TimelineEvent)> = Vec::new();

@@ -37,6 +37,12 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
         command.args(arguments).arg("--data").arg(&self.data);
         command.env_remove("RUST_LOG");
+        // Variables of the tests themselves are no keys of the config.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("HOMEROOM_") {
+                command.env_remove(name);
+            }
+        }
         command
     }
 
@@ -65,7 +71,12 @@ impl Home {
 
     /// Starts a host and does not wait for it.
     pub(crate) fn launch(&self) -> Launched {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        self.launch_on("127.0.0.1:0")
+    }
+
+    /// The same, on this address.
+    pub(crate) fn launch_on(&self, address: &str) -> Launched {
+        let mut command = self.command(&["serve", "--listen", address]);
         command.args(SMALL);
         let child = command.stdout(Stdio::piped()).stderr(self.ear());
         Launched {
@@ -82,7 +93,7 @@ impl Home {
 
 /// A process that ends with its owner.
 #[derive(Debug)]
-struct Killed(Child);
+pub(crate) struct Killed(pub(crate) Child);
 
 impl Killed {
     fn signal(&self, signal: Signal) {
@@ -110,7 +121,8 @@ impl Launched {
         self.child.signal(signal);
     }
 
-    fn ready(mut self) -> Serving {
+    /// Blocks until it serves.
+    pub(crate) fn ready(mut self) -> Serving {
         let stdout = self.child.0.stdout.take().expect("piped");
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).unwrap();
@@ -127,7 +139,7 @@ impl Launched {
 /// A host that serves; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Serving {
-    child: Killed,
+    pub(crate) child: Killed,
     pub(crate) address: SocketAddr,
 }
 

@@ -63,10 +63,10 @@ pub(crate) struct Counts {
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    wishes: Vec<Wish>,
+    pub(crate) wishes: Vec<Wish>,
     by_text: HashMap<String, usize>,
     numbers: HashMap<(Place, UserId), u64>,
-    seen: HashMap<Place, BTreeMap<u64, (Position, TimelineEvent)>>,
+    pub(crate) seen: HashMap<Place, BTreeMap<u64, (Position, TimelineEvent)>>,
     /// Where each listener is in each room.
     heard: HashMap<(String, Place), Position>,
     pub(crate) wrong: Vec<String>,

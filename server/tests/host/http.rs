@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
-use homeroom_engine::Config;
+use homeroom_engine::Config as EngineConfig;
+use homeroom_protocol::ClientFrame;
 use homeroom_server::{HostConfig, OperationsSettings, OriginSettings, REQUEST_BYTES_MAX, Terms};
 
-use crate::support::{Client, PATIENCE, Server, config, upgrade_request};
+use crate::support::{Client, PATIENCE, Server, config, hello, upgrade_request};
 
 /// Short enough to wait for.
 const SHORT: Duration = Duration::from_millis(300);
@@ -22,7 +23,7 @@ fn impatient() -> Server {
         ..config().terms
     };
     let config = HostConfig { terms, ..config() };
-    Server::start(Config::default(), config)
+    Server::start(EngineConfig::default(), config)
 }
 
 /// With a door for operations of its own.
@@ -184,7 +185,7 @@ fn who_hangs_up_in_the_middle_is_nobodys_problem() {
 
 #[test]
 fn each_door_serves_its_own() {
-    let server = Server::start(Config::default(), two_doors());
+    let server = Server::start(EngineConfig::default(), two_doors());
     let mut clients = Client::dial(server.address());
     assert_eq!(clients.get("/health/live").0, 200);
     assert_eq!(clients.get("/health/ready").0, 404);
@@ -193,10 +194,32 @@ fn each_door_serves_its_own() {
     let (status, head, body) = operators.get("/health/ready");
     assert_eq!(status, 200);
     assert!(head.contains("content-type: application/json"), "{head}");
-    assert!(body.starts_with(r#"{"status":"ready""#), "{body}");
+    assert_eq!(body, r#"{"status":"ready","degraded":[],"left_off":0}"#);
     let refused = operators.http(&upgrade_request());
     assert_eq!(refused.0, 404, "clients are not served there");
     Client::enter(server.address(), "ada").is_served();
+    server.stop();
+}
+
+#[test]
+fn a_tenant_that_is_damaged_is_named_and_the_host_stays_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(EngineConfig::in_folder(folder.path()), two_doors());
+    Client::enter(server.address(), "ada").create("class-7b");
+    server.stop();
+    std::fs::remove_dir_all(folder.path().join("tenants/default/log")).unwrap();
+
+    let server = Server::start(EngineConfig::in_folder(folder.path()), two_doors());
+    let mut ada = Client::connect(server.address());
+    ada.say(&ClientFrame::Hello(hello("default", "ada")));
+    assert_eq!(ada.bye().0, 4006);
+    let (status, _, body) = Client::dial(server.operations()).get("/health/ready");
+    assert_eq!(status, 200);
+    assert!(
+        body.contains(r#""tenant":"default","part":"log""#),
+        "{body}"
+    );
+    assert!(body.contains(r#""keeps_out":true"#), "{body}");
     server.stop();
 }
 
@@ -222,7 +245,7 @@ fn a_page_from_elsewhere_cannot_connect() {
     config.terms.origins = OriginSettings {
         allowed: vec!["https://app.example".parse().unwrap()],
     };
-    let server = Server::start(Config::default(), config);
+    let server = Server::start(EngineConfig::default(), config);
     let ask = |origin: &str| {
         let mut page = Client::dial(server.address());
         let named = format!("\r\nOrigin: {origin}\r\n\r\n");

@@ -4,10 +4,18 @@
 
 mod admission;
 mod binary;
+mod canary;
+mod configured;
 mod drain;
+mod embedding;
 mod end_to_end;
 mod hostile;
 mod http;
+mod metrics;
 mod page;
 mod spec;
 mod support;
+mod tls;
+#[cfg(feature = "otlp")]
+mod traces;
+mod upkeep;

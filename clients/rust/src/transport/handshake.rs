@@ -4,24 +4,84 @@ use bytes::Bytes;
 use fastwebsockets::{handshake::generate_key, upgrade::upgrade};
 use http_body_util::Empty;
 use hyper::{
-    Request, Response, StatusCode, Uri,
+    HeaderMap, Request, Response, StatusCode, Uri,
     header::{
-        CONNECTION, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+        CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+        UPGRADE,
     },
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+#[cfg(feature = "tls")]
+use super::secure::Trust;
 
 /// What client and server speak inside the WebSocket.
 const SUBPROTOCOL: &str = "homeroom.v1.msgpack";
 /// Where a host serves it, unless the URL says otherwise.
 const PATH: &str = "/v1/connect";
 const PORT: u16 = 80;
+const PORT_SECURE: u16 = 443;
+
+/// What the opening handshake carries beside what every one does: what a server in front of the host,
+/// or around it, asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Handshake {
+    headers: HeaderMap,
+    #[cfg(feature = "tls")]
+    trust: Option<Trust>,
+}
+
+/// A header that cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is not a header, or its value cannot be sent, or the handshake sets it itself")]
+pub struct InvalidHeader {
+    /// Its name; the value may be a secret.
+    pub name: String,
+}
+
+impl Handshake {
+    /// Sends a header: a cookie, or a token of a gateway.
+    ///
+    /// # Errors
+    /// [`InvalidHeader`].
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        let invalid = || InvalidHeader {
+            name: name.to_owned(),
+        };
+        let header = HeaderName::try_from(name).map_err(|_| invalid())?;
+        let own = [HOST, UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
+        if own.contains(&header) || header.as_str().starts_with("sec-websocket-") {
+            return Err(invalid());
+        }
+        let mut value = HeaderValue::try_from(value).map_err(|_| invalid())?;
+        // Such a header is a secret more often than not.
+        value.set_sensitive(true);
+        self.headers.append(header, value);
+        Ok(self)
+    }
+
+    /// Trusts servers with a certificate of these authorities, given as PEM; for `wss://` addresses. A
+    /// system's own are often in one file, `/etc/ssl/certs/ca-certificates.crt` for example.
+    ///
+    /// # Errors
+    /// [`InvalidRoots`](crate::InvalidRoots).
+    #[cfg(feature = "tls")]
+    pub fn trusting(self, pem: &[u8]) -> Result<Self, crate::InvalidRoots> {
+        let trust = Some(Trust::in_roots(pem)?);
+        Ok(Self { trust, ..self })
+    }
+}
 
 /// Where to connect to.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
+    handshake: Handshake,
+    secure: bool,
     host: String,
     port: u16,
     /// As the `Host` header has it.
@@ -38,12 +98,15 @@ pub enum InvalidUrl {
         /// What was given.
         url: String,
     },
-    /// It is neither empty nor `ws`. TLS ends in front of the host for now.
+    /// It is none that is spoken here: `wss` needs the feature `tls`.
     #[error("{scheme:?} is not supported, use ws://")]
     Scheme {
         /// What was given.
         scheme: String,
     },
+    /// It is `wss`, and no authority is trusted: see [`Handshake`].
+    #[error("wss:// needs to know which certificate authorities to trust")]
+    NobodyTrusted,
 }
 
 /// Why there is no WebSocket. Its text reaches the app in [`Lost::Socket`](crate::Lost::Socket).
@@ -77,24 +140,39 @@ impl HandshakeError {
 }
 
 /// A socket after the upgrade, and what came on it together with the server's answer.
-#[derive(Debug)]
 pub(crate) struct Upgraded {
-    pub(crate) stream: TcpStream,
+    pub(crate) read: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) write: Box<dyn AsyncWrite + Send + Unpin>,
     pub(crate) leftover: Bytes,
+}
+
+impl Upgraded {
+    fn new(
+        read: impl AsyncRead + Send + Unpin + 'static,
+        write: impl AsyncWrite + Send + Unpin + 'static,
+        leftover: Bytes,
+    ) -> Self {
+        Self {
+            read: Box::new(read),
+            write: Box::new(write),
+            leftover,
+        }
+    }
 }
 
 impl Target {
     pub(crate) fn parse(url: &str) -> Result<Self, InvalidUrl> {
         let malformed = || InvalidUrl::Malformed { url: url.into() };
         let uri: Uri = url.parse().map_err(|_| malformed())?;
-        match uri.scheme_str() {
-            Some("ws") => {}
+        let (secure, port) = match uri.scheme_str() {
+            Some("ws") => (false, PORT),
+            Some("wss") if cfg!(feature = "tls") => (true, PORT_SECURE),
             Some(other) => {
                 let scheme = other.to_owned();
                 return Err(InvalidUrl::Scheme { scheme });
             }
             None => return Err(malformed()),
-        }
+        };
         let authority = uri.authority().ok_or_else(malformed)?;
         let path = match uri.path_and_query().map(ToString::to_string) {
             Some(path) if path != "/" => path,
@@ -102,12 +180,23 @@ impl Target {
         };
         let host = authority.host();
         Ok(Self {
+            handshake: Handshake::default(),
+            secure,
             // An IPv6 address has brackets in a URL and none where it is looked up.
             host: host.trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(PORT),
+            port: authority.port_u16().unwrap_or(port),
             authority: authority.to_string(),
             path,
         })
+    }
+
+    /// Carries this, too.
+    pub(crate) fn with(self, handshake: Handshake) -> Result<Self, InvalidUrl> {
+        #[cfg(feature = "tls")]
+        if self.secure && handshake.trust.is_none() {
+            return Err(InvalidUrl::NobodyTrusted);
+        }
+        Ok(Self { handshake, ..self })
     }
 
     /// Connects and upgrades. May be dropped at any point.
@@ -115,6 +204,25 @@ impl Target {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         // Requests are written whole: waiting for more to fill a packet only delays them.
         stream.set_nodelay(true)?;
+        #[cfg(feature = "tls")]
+        if let Some(trust) = self.handshake.trust.as_ref().filter(|_| self.secure) {
+            let stream = trust.secure(&self.host, stream).await?;
+            let (stream, leftover) = self.upgrade(stream).await?;
+            let (read, write) = tokio::io::split(stream);
+            return Ok(Upgraded::new(read, write, leftover));
+        }
+        // What is to be secret is not said in the open.
+        debug_assert!(!self.secure, "checked when it was told what to trust");
+        let (stream, leftover) = self.upgrade(stream).await?;
+        let (read, write) = stream.into_split();
+        Ok(Upgraded::new(read, write, leftover))
+    }
+
+    /// The HTTP exchange.
+    async fn upgrade<S>(&self, stream: S) -> Result<(S, Bytes), HandshakeError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let key = generate_key();
         let request = self.request(&key)?;
         let (mut sender, connection) =
@@ -127,26 +235,26 @@ impl Target {
                 // The server's last bytes were read: its answer is there, or never comes.
                 let parts = parts?;
                 check(&answer.await?, &key)?;
-                return Ok(Upgraded { stream: parts.io.into_inner(), leftover: parts.read_buf });
+                return Ok((parts.io.into_inner(), parts.read_buf));
             }
         };
         check(&response, &key)?;
         let parts = connection.await?;
-        Ok(Upgraded {
-            stream: parts.io.into_inner(),
-            leftover: parts.read_buf,
-        })
+        Ok((parts.io.into_inner(), parts.read_buf))
     }
 
     fn request(&self, key: &str) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
-        Request::get(&self.path)
+        let mut request = Request::get(&self.path)
             .header(HOST, &self.authority)
             .header(UPGRADE, "websocket")
             .header(CONNECTION, "Upgrade")
             .header(SEC_WEBSOCKET_KEY, key)
             .header(SEC_WEBSOCKET_VERSION, "13")
             .header(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)
-            .body(Empty::new())
+            .body(Empty::new())?;
+        let more = self.handshake.headers.clone();
+        request.headers_mut().extend(more);
+        Ok(request)
     }
 }
 
@@ -207,10 +315,46 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "tls")]
+    fn a_secret_address_wants_somebody_to_be_trusted() {
+        let target = Target::parse("wss://example.org").unwrap();
+        assert_eq!((target.secure, target.port), (true, 443));
+        let error = target.with(Handshake::default()).unwrap_err();
+        assert_eq!(error, InvalidUrl::NobodyTrusted);
+        let nobody = Handshake::default()
+            .trusting(b"no certificate")
+            .unwrap_err();
+        assert_eq!(nobody, crate::InvalidRoots::None);
+    }
+
+    #[test]
+    fn a_handshake_carries_what_it_is_told_to_and_guards_its_own() {
+        let handshake = Handshake::default()
+            .with_header("Cookie", "session=1")
+            .unwrap();
+        let target = Target::parse("ws://127.0.0.1:7400")
+            .unwrap()
+            .with(handshake);
+        let request = target.unwrap().request("key").unwrap();
+        assert_eq!(request.headers()["cookie"], "session=1");
+        assert_eq!(request.headers()[HOST], "127.0.0.1:7400");
+        let refused = [
+            ("Host", "x"),
+            ("Sec-WebSocket-Key", "x"),
+            ("a b", "x"),
+            ("a", "b\nc"),
+        ];
+        for (name, value) in refused {
+            let error = Handshake::default().with_header(name, value).unwrap_err();
+            assert_eq!(error.name, name);
+        }
+    }
+
+    #[test]
     fn other_urls_are_refused_with_the_reason() {
-        let scheme = "wss".to_owned();
+        let scheme = "http".to_owned();
         assert_eq!(
-            Target::parse("wss://example.org").unwrap_err(),
+            Target::parse("http://example.org").unwrap_err(),
             InvalidUrl::Scheme { scheme }
         );
         for url in ["", "localhost", "/v1/connect", "ws://", "ws:// x"] {

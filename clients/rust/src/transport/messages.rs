@@ -15,10 +15,7 @@ use fastwebsockets::{
     after_handshake_split,
 };
 use homeroom_protocol::limit;
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::handshake::Upgraded;
 
@@ -59,17 +56,16 @@ pub(crate) struct Reader {
 
 /// The half that writes.
 pub(crate) struct Writer {
-    socket: WebSocketWrite<OwnedWriteHalf>,
+    socket: WebSocketWrite<Box<dyn AsyncWrite + Send + Unpin>>,
 }
 
 /// Makes both halves of an upgraded socket.
 pub(crate) fn split(upgraded: Upgraded) -> (Reader, Writer) {
-    let (read, write) = upgraded.stream.into_split();
     let read = Prefixed {
         leftover: upgraded.leftover,
-        socket: read,
+        socket: upgraded.read,
     };
-    let (mut reader, writer) = after_handshake_split(read, write, Role::Client);
+    let (mut reader, writer) = after_handshake_split(read, upgraded.write, Role::Client);
     reader.set_auto_close(false);
     reader.set_auto_pong(false);
     // Exclusive there: a message of exactly the limit passes.
@@ -160,7 +156,7 @@ fn closed(payload: &[u8]) -> Incoming {
 /// A socket, before it the bytes that were read together with the upgrade.
 struct Prefixed {
     leftover: Bytes,
-    socket: OwnedReadHalf,
+    socket: Box<dyn AsyncRead + Send + Unpin>,
 }
 
 impl AsyncRead for Prefixed {

@@ -3,7 +3,11 @@
 
 mod handshake;
 mod messages;
+#[cfg(feature = "tls")]
+mod secure;
 
-pub use handshake::InvalidUrl;
 pub(crate) use handshake::Target;
+pub use handshake::{Handshake, InvalidHeader, InvalidUrl};
 pub(crate) use messages::{Incoming, Outgoing, Reader, Writer, read, split, write};
+#[cfg(feature = "tls")]
+pub use secure::InvalidRoots;

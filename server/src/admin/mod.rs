@@ -2,7 +2,10 @@
 //! has, through its admin socket.
 //!
 //! The socket is `admin.sock` in the data folder, for the folder's owner alone. Each line is one
-//! [`Ask`] or [`Answer`] in JSON; each ask gets one answer.
+//! [`Ask`] or [`Answer`] in JSON; each ask gets one answer, and perhaps others on the way to it.
+
+mod carry;
+mod words;
 
 use std::{
     fs::{self, Permissions},
@@ -13,22 +16,29 @@ use std::{
     time::Duration,
 };
 
-use homeroom_engine::{Config, Engine, FolderError, TenantError};
-use homeroom_protocol::{CloseCode, InvalidId, TenantName};
-use serde::{Deserialize, Serialize};
+use homeroom_engine::{Config, Engine, FolderError};
+use homeroom_protocol::CloseCode;
+use serde::Serialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::Semaphore,
+    sync::{Semaphore, mpsc},
     task::JoinHandle,
     time::{sleep, timeout},
 };
 
-/// Longest ask, in bytes.
-const ASK_BYTES_MAX: u64 = 4 * 1024;
+use self::carry::{carry_out, refused};
+pub use self::words::{Answer, Ask, Checked, Held, Listed, Whole};
+
+/// Longest ask, in bytes: two paths.
+const ASK_BYTES_MAX: u64 = 16 * 1024;
+/// What is said before an answer and not yet written.
+const TOLD_MAX: usize = 16;
+/// How long a command may take to read what it is told.
+const READ_WITHIN: Duration = Duration::from_secs(60);
 /// Longest answer, in bytes: the list of as many tenants as a folder may hold.
 const ANSWER_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Commands served at once; further ones wait.
@@ -37,81 +47,6 @@ const COMMANDS_MAX: usize = 8;
 const ASK_WITHIN: Duration = Duration::from_secs(10);
 /// After a failed accept.
 const BACKOFF: Duration = Duration::from_millis(100);
-
-/// What a command wants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "snake_case")]
-pub enum Ask {
-    /// Make a tenant.
-    CreateTenant {
-        /// Its name.
-        name: String,
-    },
-    /// List all tenants.
-    ListTenants,
-    /// Read every byte of a tenant's log, or of all tenants' logs.
-    Check {
-        /// Which; `None`: all.
-        name: Option<String>,
-    },
-}
-
-/// What a command gets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "snake_case")]
-pub enum Answer {
-    /// The tenant was made.
-    Created {
-        /// Its name.
-        name: String,
-    },
-    /// The tenants there are, by name.
-    Tenants {
-        /// Each of them.
-        tenants: Vec<Listed>,
-    },
-    /// What was found.
-    Checked {
-        /// Each tenant that was looked at.
-        tenants: Vec<Checked>,
-    },
-    /// It was not done.
-    Refused {
-        /// Why, and what to do, for a person.
-        why: String,
-    },
-}
-
-/// A tenant in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
-    /// Its name.
-    pub name: String,
-    /// Whether it is in memory now.
-    pub awake: bool,
-}
-
-/// A tenant that was checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checked {
-    /// Its name.
-    pub name: String,
-    /// What was found whole; `None` where nothing was.
-    pub whole: Option<Whole>,
-    /// Where it is damaged and what to do, for a person; `None`: it is healthy.
-    pub damage: Option<String>,
-}
-
-/// A log that is whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Whole {
-    /// The newest position that a crash cannot have torn.
-    pub last: u64,
-    /// Files.
-    pub segments: usize,
-    /// Bytes read.
-    pub bytes: u64,
-}
 
 /// Why a command got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -135,20 +70,30 @@ pub fn socket_path(folder: &Path) -> PathBuf {
     folder.join("admin.sock")
 }
 
-/// Carries out a command on a data folder that is there.
+/// Carries out a command on a data folder. `told` is called with whatever is said before the answer.
 ///
 /// # Errors
 /// [`AdminError`]; what the command itself refuses is an [`Answer::Refused`].
-pub async fn ask(folder: &Path, ask: Ask) -> Result<Answer, AdminError> {
+pub async fn ask(
+    folder: &Path,
+    ask: Ask,
+    told: &mut (dyn FnMut(Answer) + Send),
+) -> Result<Answer, AdminError> {
     match Engine::open(Config::in_folder(folder)).await {
         Ok(engine) => {
-            let answer = carry_out(&engine, ask).await;
+            let (teller, mut tells) = mpsc::channel(TOLD_MAX);
+            let listen = async {
+                while let Some(said) = tells.recv().await {
+                    told(said);
+                }
+            };
+            let (answer, ()) = tokio::join!(carry_out(&engine, ask, teller), listen);
             engine.shut_down(CloseCode::ShuttingDown, None).await;
             Ok(answer)
         }
         Err(FolderError::Locked { .. }) => {
             let place = socket_path(folder);
-            ask_host(&place, &ask)
+            ask_host(&place, &ask, told)
                 .await
                 .map_err(|cause| AdminError::Socket { place, cause })
         }
@@ -156,13 +101,22 @@ pub async fn ask(folder: &Path, ask: Ask) -> Result<Answer, AdminError> {
     }
 }
 
-async fn ask_host(place: &Path, ask: &Ask) -> io::Result<Answer> {
+async fn ask_host(
+    place: &Path,
+    ask: &Ask,
+    told: &mut (dyn FnMut(Answer) + Send),
+) -> io::Result<Answer> {
     let (read, mut write) = UnixStream::connect(place).await?.into_split();
     write.write_all(&line(ask)).await?;
     let mut read = BufReader::new(read);
-    match next_line(&mut read, ANSWER_BYTES_MAX).await? {
-        Some(answer) => Ok(serde_json::from_str(&answer)?),
-        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    loop {
+        let Some(said) = next_line(&mut read, ANSWER_BYTES_MAX).await? else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        match serde_json::from_str(&said)? {
+            said @ (Answer::Progress { .. } | Answer::Lines { .. }) => told(said),
+            answer => return Ok(answer),
+        }
     }
 }
 
@@ -235,11 +189,32 @@ async fn converse(stream: UnixStream, engine: &Engine) -> io::Result<()> {
             }
         };
         let answer = match serde_json::from_str(&ask) {
-            Ok(ask) => carry_out(engine, ask).await,
+            Ok(ask) => tell(&mut write, engine, ask).await?,
             Err(error) => refused(error),
         };
-        write.write_all(&line(&answer)).await?;
+        say(&mut write, &answer).await?;
     }
+}
+
+/// Carries out a command, and writes what is said on the way.
+async fn tell(write: &mut OwnedWriteHalf, engine: &Engine, ask: Ask) -> io::Result<Answer> {
+    let (teller, mut tells) = mpsc::channel(TOLD_MAX);
+    let mut work = std::pin::pin!(carry_out(engine, ask, teller));
+    let answer = loop {
+        tokio::select! {
+            answer = &mut work => break answer,
+            Some(said) = tells.recv() => say(write, &said).await?,
+        }
+    };
+    while let Ok(said) = tells.try_recv() {
+        say(write, &said).await?;
+    }
+    Ok(answer)
+}
+
+async fn say(write: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
+    let written = timeout(READ_WITHIN, write.write_all(&line(answer))).await;
+    written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// The next line, without more than `bytes_max` of it in memory; `None` at the end.
@@ -263,88 +238,4 @@ fn line(value: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).expect("plain fields always serialise");
     line.push(b'\n');
     line
-}
-
-async fn carry_out(engine: &Engine, ask: Ask) -> Answer {
-    let done = match ask {
-        Ask::CreateTenant { name } => create(engine, &name).await,
-        Ask::ListTenants => list(engine).await,
-        Ask::Check { name } => check(engine, name.as_deref()).await,
-    };
-    done.unwrap_or_else(refused)
-}
-
-fn refused(error: impl std::fmt::Display) -> Answer {
-    Answer::Refused {
-        why: error.to_string(),
-    }
-}
-
-/// Why a command was refused.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("{name:?} names no tenant: it {cause}")]
-    Name { name: String, cause: InvalidId },
-    #[error("there is no tenant {name}")]
-    NotFound { name: TenantName },
-    #[error(transparent)]
-    Tenant(#[from] TenantError),
-}
-
-async fn create(engine: &Engine, name: &str) -> Result<Answer, Refusal> {
-    let made = engine.create_tenant(&tenant_name(name)?).await?;
-    Ok(Answer::Created {
-        name: made.name().to_string(),
-    })
-}
-
-async fn list(engine: &Engine) -> Result<Answer, Refusal> {
-    let listed = engine.tenants().await?.into_iter().map(|tenant| Listed {
-        name: tenant.name.to_string(),
-        awake: tenant.awake,
-    });
-    Ok(Answer::Tenants {
-        tenants: listed.collect(),
-    })
-}
-
-async fn check(engine: &Engine, name: Option<&str>) -> Result<Answer, Refusal> {
-    let names = match name {
-        Some(name) => vec![tenant_name(name)?],
-        None => (engine.tenants().await?.into_iter())
-            .map(|tenant| tenant.name)
-            .collect(),
-    };
-    let mut tenants = Vec::with_capacity(names.len());
-    for name in names {
-        let found = match engine.find_tenant(&name).await {
-            Ok(None) => return Err(Refusal::NotFound { name }),
-            Ok(Some(_)) => engine.check_tenant(&name).await,
-            Err(error) => Err(error),
-        };
-        tenants.push(match found {
-            Ok(verified) => Checked {
-                name: name.to_string(),
-                whole: verified.map(|it| Whole {
-                    last: it.last.0,
-                    segments: it.segments,
-                    bytes: it.bytes,
-                }),
-                damage: None,
-            },
-            Err(error) => Checked {
-                name: name.to_string(),
-                whole: None,
-                damage: Some(error.to_string()),
-            },
-        });
-    }
-    Ok(Answer::Checked { tenants })
-}
-
-fn tenant_name(name: &str) -> Result<TenantName, Refusal> {
-    name.parse().map_err(|cause| Refusal::Name {
-        name: name.to_owned(),
-        cause,
-    })
 }

@@ -1,0 +1,163 @@
+//! What a socket is below its WebSocket: bytes in, bytes out, never waiting.
+//!
+//! The hub writes from a task of its own, so a wire is used like the kernel's own socket: a try, and
+//! where it came too early, a word later. Three kinds keep the same promises:
+//!
+//! | kind | what it is | bytes it may hold itself |
+//! |---|---|---|
+//! | [`Tcp`](Wire::Tcp) | the kernel's socket, nothing above it | none |
+//! | [`Tls`](Wire::Tls) | the same socket, sealed record by record | the rest of one record |
+//! | [`Other`](Wire::Other) | a stream of somebody else's server | what that stream buffers of one offer |
+//!
+//! What a wire holds itself was taken, and cannot be taken back: after a revocation it still goes out,
+//! like the rest of a half-written frame on a bare socket. So at most [`OFFER_BYTES_MAX`] bytes are
+//! sealed or offered at a time, and the next only when they have left whole.
+
+mod foreign;
+#[cfg(test)]
+pub(crate) mod pairs;
+#[cfg(test)]
+mod tests;
+
+use std::{io, net::Shutdown};
+
+use bytes::Bytes;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, Ready},
+    net::TcpStream,
+};
+
+use self::foreign::Foreign;
+use crate::tls;
+
+/// Most bytes that are under way between the hub and the kernel: the plaintext of one full TLS record
+/// (RFC 8446, 5.1).
+pub(crate) const OFFER_BYTES_MAX: usize = 16 * 1024;
+
+/// A byte stream that is never waited for.
+#[derive(Debug)]
+pub(crate) enum Wire {
+    /// The kernel's socket.
+    Tcp(TcpStream),
+    /// The same, through TLS.
+    Tls(Box<tls::Session>),
+    /// Any other stream.
+    Other(Box<Foreign>),
+}
+
+impl Wire {
+    /// A TLS connection whose handshake is done.
+    pub(crate) fn tls(stream: tls::Stream) -> Self {
+        Self::Tls(Box::new(tls::Session::new(stream)))
+    }
+
+    /// Any stream. One that is a TCP socket is better given as [`Tcp`](Self::Tcp).
+    pub(crate) fn other(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self::Other(Box::new(Foreign::new(Box::new(io))))
+    }
+
+    /// The stream below an HTTP server that let go of it, as the fastest kind it can be; and what that
+    /// server had read already.
+    pub(crate) fn below(upgraded: Upgraded) -> (Self, Bytes) {
+        let upgraded = match found::<TcpStream>(upgraded) {
+            Ok((stream, early)) => return (Self::Tcp(stream), early),
+            Err(upgraded) => upgraded,
+        };
+        match found::<tls::Stream>(upgraded) {
+            Ok((stream, early)) => (Self::tls(stream), early),
+            Err(upgraded) => (Self::other(TokioIo::new(upgraded)), Bytes::new()),
+        }
+    }
+
+    /// Reads what is there; 0 at the end.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is there; anything else is final.
+    pub(crate) fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read(into),
+            Self::Tls(session) => session.try_read(into),
+            Self::Other(foreign) => foreign.try_read(into),
+        }
+    }
+
+    /// Takes as many bytes as there is room for. Taking fewer than it was given, it has no room now.
+    ///
+    /// # Errors
+    /// `WouldBlock` when it takes none; anything else is final.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Tls(session) => session.try_write(bytes),
+            Self::Other(foreign) => foreign.try_write(bytes),
+        }
+    }
+
+    /// Whether it holds bytes itself, so that [`pass_on`](Self::pass_on) is to be called when it is
+    /// writable.
+    pub(crate) fn holds(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            Self::Tls(session) => session.holds(),
+            Self::Other(foreign) => foreign.holds(),
+        }
+    }
+
+    /// Passes on what it holds; whether all of it is gone, for good or because the stream is.
+    pub(crate) fn pass_on(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Tls(session) => session.pass_on(),
+            Self::Other(foreign) => foreign.pass_on(),
+        }
+    }
+
+    /// Ends the write half, after what it holds: there may be some to [pass on](Self::pass_on) yet.
+    pub(crate) fn end(&self) {
+        match self {
+            // It fails when the peer is gone already; then there is nothing to shut.
+            Self::Tcp(stream) => drop(SockRef::from(stream).shutdown(Shutdown::Write)),
+            Self::Tls(session) => session.end(),
+            Self::Other(foreign) => foreign.end(),
+        }
+    }
+
+    /// Bytes that were handed to the kernel so far, where they are not those that were taken.
+    #[cfg(test)]
+    pub(crate) fn sent(&self) -> usize {
+        match self {
+            Self::Tcp(_) | Self::Other(_) => 0,
+            Self::Tls(session) => session.sent(),
+        }
+    }
+
+    /// Resolves when a read or a write is worth a try, which may yet come too early. Cancel-safe. For
+    /// one task at a time.
+    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        match self {
+            Self::Tcp(stream) => stream.ready(interest).await,
+            Self::Tls(session) => session.ready(interest).await,
+            Self::Other(foreign) => Ok(foreign.ready(interest).await),
+        }
+    }
+}
+
+/// The stream as it was given to hyper, or to hyper-util's server in front of it.
+fn found<S>(upgraded: Upgraded) -> Result<(S, Bytes), Upgraded>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let upgraded = match upgraded.downcast::<TokioIo<S>>() {
+        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(feature = "auto")]
+    let upgraded = match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<S>>(upgraded) {
+        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    Err(upgraded)
+}

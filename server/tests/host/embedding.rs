@@ -1,0 +1,191 @@
+//! A host inside somebody else's: connections whose user was proven by others.
+
+use std::{io, sync::Arc, time::Duration};
+
+use homeroom_engine::{Engine, Identity, Tenant};
+use homeroom_protocol::{Auth, ClientFrame, CloseCode, Hello, UserId};
+use homeroom_server::{HandshakeRefused, Service, Terms, WebSocketIo, upgrade};
+use hyper::{Request, StatusCode};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+use crate::support::{PATIENCE, encode, hello, message};
+
+struct School {
+    engine: Engine,
+    tenant: Tenant,
+    service: Arc<Service>,
+}
+
+impl School {
+    async fn open() -> Self {
+        let engine = Engine::in_memory().await.unwrap();
+        let tenant = engine.tenant(&"north".parse().unwrap()).await.unwrap();
+        engine.tenant(&"south".parse().unwrap()).await.unwrap();
+        // Guests stay refused: who is proven is none.
+        let service = Service::new(engine.clone(), Terms::default());
+        Self {
+            engine,
+            tenant,
+            service,
+        }
+    }
+
+    fn serve(&self, io: impl Into<WebSocketIo>) {
+        let ana = Identity::user("ana").unwrap();
+        let service = Arc::clone(&self.service);
+        let io = io.into();
+        tokio::spawn(service.serve_connection(io, self.tenant.clone(), ana));
+    }
+
+    /// A client of this login that says so much; what it is told first, as text.
+    async fn greet(&self, hello: Hello) -> (DuplexStream, Vec<u8>) {
+        let (near, mut far) = duplex(64);
+        self.serve(WebSocketIo::new(near));
+        let hello = message(&encode(&ClientFrame::Hello(hello)));
+        far.write_all(&hello).await.unwrap();
+        let mut head = [0; 2];
+        far.read_exact(&mut head).await.unwrap();
+        let length = match head[1] {
+            126 => usize::from(far.read_u16().await.unwrap()),
+            short => usize::from(short),
+        };
+        let mut answer = vec![0; length];
+        far.read_exact(&mut answer).await.unwrap();
+        (far, answer)
+    }
+}
+
+/// The first frame of a message.
+fn frame(payload: &[u8]) -> homeroom_protocol::ServerFrame {
+    let max = homeroom_protocol::limit::SERVER_MESSAGE_BYTES_MAX;
+    let mut frames = homeroom_protocol::decode_server_message(payload, max).unwrap();
+    frames.next().unwrap().unwrap()
+}
+
+fn saying(tenant: &str, auth: Auth) -> Hello {
+    Hello {
+        auth,
+        ..hello(tenant, "ana")
+    }
+}
+
+fn guest(name: &str) -> Auth {
+    Auth::Guest {
+        name: name.parse::<UserId>().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn who_is_proven_is_let_in_whatever_its_hello_says_of_itself() {
+    let school = School::open().await;
+    for auth in [guest("ana"), Auth::Token("not looked at".to_owned())] {
+        let (_far, answer) = school.greet(saying("north", auth)).await;
+        match frame(&answer) {
+            homeroom_protocol::ServerFrame::Welcome(welcome) => {
+                assert_eq!(welcome.user.as_str(), "ana");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_further_than_the_login() {
+    let school = School::open().await;
+    let ben = (guest("ben"), "north", CloseCode::Unauthenticated);
+    let south = (guest("ana"), "south", CloseCode::TenantNotFound);
+    for (auth, tenant, expected) in [ben, south] {
+        let (mut far, answer) = school.greet(saying(tenant, auth)).await;
+        match frame(&answer) {
+            homeroom_protocol::ServerFrame::Bye { code, .. } => assert_eq!(code, expected.number()),
+            other => panic!("{other:?}"),
+        }
+        let mut rest = Vec::new();
+        timeout(PATIENCE, far.read_to_end(&mut rest))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_leaves_says_goodbye_to_all_and_then_has_none() {
+    let school = School::open().await;
+    let (mut on_pipe, _) = school.greet(saying("north", guest("ana"))).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (near, far) = tokio::join!(listener.accept(), TcpStream::connect(address));
+    let mut on_socket = far.unwrap();
+    school.serve(near.unwrap().0);
+    let greeting = message(&encode(&ClientFrame::Hello(hello("north", "ana"))));
+    on_socket.write_all(&greeting).await.unwrap();
+    on_socket.read_u8().await.unwrap();
+    assert!(
+        timeout(Duration::from_millis(20), school.service.all_gone())
+            .await
+            .is_err(),
+        "they are there"
+    );
+
+    school.service.leave();
+    let everything = async {
+        for far in [&mut on_pipe as &mut dyn Far, &mut on_socket] {
+            let mut rest = Vec::new();
+            far.read_to_end(&mut rest).await.unwrap();
+            let code = CloseCode::ShuttingDown.number().to_be_bytes();
+            assert!(rest.windows(2).any(|two| two == code), "no goodbye");
+        }
+        drop((on_pipe, on_socket));
+        school.service.all_gone().await;
+    };
+    timeout(PATIENCE, everything).await.unwrap();
+    school.engine.shut_down(CloseCode::ShuttingDown, None).await;
+}
+
+trait Far: tokio::io::AsyncRead + Unpin {}
+impl<T: tokio::io::AsyncRead + Unpin> Far for T {}
+
+#[tokio::test]
+async fn bytes_that_were_read_too_early_are_not_lost() {
+    let school = School::open().await;
+    let (near, mut far) = duplex(1024);
+    let greeting = message(&encode(&ClientFrame::Hello(hello("north", "ana"))));
+    let (early, late) = greeting.split_at(9);
+    school.serve(WebSocketIo::new(near).with_early(early.to_vec().into()));
+    far.write_all(late).await.unwrap();
+    let answered: io::Result<u8> = timeout(PATIENCE, far.read_u8()).await.unwrap();
+    assert_eq!(answered.unwrap(), 0x82);
+}
+
+#[test]
+fn a_request_that_is_no_handshake_is_told_what_is_missing() {
+    let full = || {
+        Request::get("/live")
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("sec-websocket-protocol", "homeroom.v1.msgpack")
+    };
+    let refused = |mut request: Request<()>| upgrade(&mut request).unwrap_err();
+    let plain = Request::get("/live").body(()).unwrap();
+    assert_eq!(refused(plain), HandshakeRefused::NotAsked);
+    let posted = full().method("POST").body(()).unwrap();
+    assert_eq!(refused(posted), HandshakeRefused::NotAsked);
+    let mut other = full().body(()).unwrap();
+    other
+        .headers_mut()
+        .insert("sec-websocket-protocol", "chat".parse().unwrap());
+    assert_eq!(refused(other), HandshakeRefused::Subprotocol);
+    // No server below it.
+    let lost = refused(full().body(()).unwrap());
+    assert_eq!(lost, HandshakeRefused::NotUpgradable);
+    assert_eq!(lost.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let answer = HandshakeRefused::NotAsked.response::<String>();
+    assert_eq!(answer.status(), StatusCode::UPGRADE_REQUIRED);
+    assert_eq!(answer.headers()["upgrade"], "websocket");
+}
