@@ -158,6 +158,17 @@ for (const [what, frame] of [
     });
 }
 
+test('a room that resumes elsewhere without a reset makes it reconnect and ask again', () => {
+    const scene = Scene.inLobby();
+    scene.machine.lost(scene.now, 'gone');
+    scene.reconnect();
+    const [join] = scene.sent();
+    scene.says({ kind: 'joined', id: join.id, room: 7, position: at(8), head: 8, members: 1, reset: null });
+    assert.equal(scene.machine.state, 'waiting');
+    scene.reconnect();
+    assert.deepEqual(scene.sent()[0].resume, at(5));
+});
+
 test('a reset at the join drops what the app has and goes on where the server says', () => {
     const scene = Scene.inLobby();
     scene.machine.lost(scene.now, 'gone');

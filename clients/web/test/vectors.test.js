@@ -89,6 +89,12 @@ test('fields of a later version are passed over, whatever they hold', () => {
     assert.deepEqual(decodeMessage(inside, 'server'), [{ kind: 'removed', room: 7, reason: 'other' }]);
 });
 
+test('a frame may have as many elements as the limit, and not one more', () => {
+    const frame = (elements) => Uint8Array.of(0x93, 0x40, 0x07, 0xdc, elements >> 8, elements & 0xff, ...new Array(elements).fill(0xc0));
+    assert.deepEqual(decodeMessage(frame(4096 - 3), 'server'), [{ kind: 'done', id: 7 }]);
+    assert.throws(() => decodeMessage(frame(4096 - 2), 'server'), MessageError);
+});
+
 test('a text keeps its byte order mark', () => {
     const frame = { kind: 'members', id: 1, room: 1, more: false, users: ['\ufeffada'] };
     assert.deepEqual(decodeMessage(encodeFrame(frame), 'server'), [frame]);
