@@ -135,7 +135,10 @@ fn refusal(answer: Answer) -> CommandError {
 }
 
 fn print(line: &str) -> Result<(), CommandError> {
-    writeln!(io::stdout().lock(), "{line}").map_err(|cause| CommandError::Io {
+    // At once: whoever reads the first line of several may then hang up.
+    let line = format!("{line}\n");
+    let printed = io::stdout().lock().write_all(line.as_bytes());
+    printed.map_err(|cause| CommandError::Io {
         action: "write to the standard output",
         cause,
     })
