@@ -135,13 +135,11 @@ fn refusal(answer: Answer) -> CommandError {
 }
 
 fn print(line: &str) -> Result<(), CommandError> {
-    // In one write, also where it is several lines: a reader may hang up behind the first.
-    let whole = format!("{line}\n");
-    io::stdout()
-        .lock()
-        .write_all(whole.as_bytes())
-        .map_err(|cause| CommandError::Io {
-            action: "write to the standard output",
-            cause,
-        })
+    // At once: whoever reads the first line of several may then hang up.
+    let line = format!("{line}\n");
+    let printed = io::stdout().lock().write_all(line.as_bytes());
+    printed.map_err(|cause| CommandError::Io {
+        action: "write to the standard output",
+        cause,
+    })
 }
