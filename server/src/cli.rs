@@ -197,7 +197,15 @@ impl Cli {
             Some(Command::Serve(serve) | Command::Config { serve, .. }) => {
                 flags.extend(serve.flags());
             }
-            Some(Command::Tenant { .. } | Command::Check { .. }) | None => {}
+            Some(
+                Command::Tenant { .. }
+                | Command::Check { .. }
+                | Command::Backup { .. }
+                | Command::Restore { .. }
+                | Command::Repair { .. }
+                | Command::Export { .. },
+            )
+            | None => {}
         }
         if let Some(data) = &self.data {
             flags.push(Flag::path("--data", "data", data));

@@ -22,6 +22,7 @@ use self::progress::Bar;
 use crate::{
     admin::{AdminError, Answer, Ask, ask},
     host::ListenError,
+    tls::TlsError,
 };
 
 /// Why a command failed, for the person at the terminal.
@@ -44,6 +45,9 @@ pub enum CommandError {
     /// The default tenant.
     #[error(transparent)]
     Tenant(#[from] TenantError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address.
     #[error(transparent)]
     Listen(#[from] ListenError),

@@ -21,6 +21,9 @@ const RECONNECT_AFTER_MS: u64 = 1_000;
 
 pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
+    // Before anything is made: a host that cannot be reached as it should be is not one.
+    let host = config.host()?;
+    let secure = host.terms.tls.is_some();
     warn_of_guests(config);
     let engine = tokio::select! {
         opened = open(config) => opened?,
@@ -34,11 +37,11 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
             action: "open the admin socket in the data folder",
             cause,
         })?;
-    let host = Host::start(engine.clone(), config.host()).await?;
+    let host = Host::start(engine.clone(), host).await?;
     if let Some(address) = host.operations_addr() {
         tracing::info!("health and metrics on http://{address}");
     }
-    print(&addresses(host.local_addr(), config.guests()))?;
+    print(&addresses(host.local_addr(), config.guests(), secure))?;
     notify::tell("READY=1");
 
     signals.next().await;
@@ -61,10 +64,11 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
 
 /// Where clients connect and, where anyone may come in, where a browser does. One text, written at once:
 /// whoever reads the first line only may hang up behind it.
-fn addresses(local: SocketAddr, guests: Guests) -> String {
+fn addresses(local: SocketAddr, guests: Guests, secure: bool) -> String {
+    let s = if secure { "s" } else { "" };
     match guests {
-        Guests::Allowed => format!("ws://{local}{PATH}\nhttp://{local}/"),
-        Guests::Refused => format!("ws://{local}{PATH}"),
+        Guests::Allowed => format!("ws{s}://{local}{PATH}\nhttp{s}://{local}/"),
+        Guests::Refused => format!("ws{s}://{local}{PATH}"),
     }
 }
 
@@ -146,12 +150,16 @@ mod tests {
     #[test]
     fn the_page_is_named_behind_the_address_for_clients_where_guests_come_in() {
         let local = SocketAddr::from(([127, 0, 0, 1], 7400));
-        let lines = addresses(local, Guests::Allowed);
+        let lines = addresses(local, Guests::Allowed, false);
         let lines: Vec<&str> = lines.lines().collect();
         assert_eq!(
             lines,
             ["ws://127.0.0.1:7400/v1/connect", "http://127.0.0.1:7400/"]
         );
-        assert_eq!(addresses(local, Guests::Refused).lines().count(), 1);
+        assert_eq!(addresses(local, Guests::Refused, false).lines().count(), 1);
+        assert_eq!(
+            addresses(local, Guests::Allowed, true),
+            "wss://127.0.0.1:7400/v1/connect\nhttps://127.0.0.1:7400/"
+        );
     }
 }

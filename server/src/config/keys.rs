@@ -8,6 +8,7 @@ use crate::{
     host::{DrainSettings, OperationsSettings},
     http::OriginSettings,
     telemetry::logs::LogSettings,
+    tls::TlsSettings,
 };
 
 /// A table of the file.
@@ -31,6 +32,7 @@ const fn section<T: Described>(name: &'static str) -> Section {
 
 /// The tables, in the order they are printed in.
 const TABLES: &[Section] = &[
+    section::<TlsSettings>("tls"),
     section::<OperationsSettings>("operations"),
     section::<OriginSettings>("origins"),
     section::<LimitSettings>("limits"),

@@ -43,6 +43,7 @@ use crate::{
     identity::Guests,
     service::Terms,
     telemetry::logs::LogSettings,
+    tls::{Tls, TlsError, TlsSettings},
 };
 
 described! {
@@ -60,6 +61,8 @@ described! {
         /// "on_loopback", anyone while only this machine reaches `listen`, otherwise nobody: a guest takes
         /// any name in any tenant.
         pub guests: GuestRule,
+        /// Which certificate the host shows.
+        pub tls: TlsSettings,
         /// The door for operations.
         pub operations: OperationsSettings,
         /// Pages from elsewhere.
@@ -87,6 +90,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
             data: PathBuf::from("./homeroom-data"),
             guests: GuestRule::OnLoopback,
+            tls: TlsSettings::default(),
             operations: OperationsSettings::default(),
             origins: OriginSettings::default(),
             limits: LimitSettings::default(),
@@ -216,17 +220,19 @@ impl Config {
         }
     }
 
-    /// For [`crate::Host::start`].
-    #[must_use]
-    pub fn host(&self) -> HostConfig {
+    /// For [`crate::Host::start`]. Blocks for the files of the certificate.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn host(&self) -> Result<HostConfig, TlsError> {
         let limits = &self.limits;
-        HostConfig {
+        Ok(HostConfig {
             listen: self.listen,
             admission: self.admission.clone(),
             memory: self.memory.clone(),
             operations: self.operations.clone(),
             terms: Terms {
-                tls: None,
+                tls: Tls::load(&self.tls)?,
                 guests: self.guests(),
                 origins: self.origins.clone(),
                 handshake_within: Duration::from_millis(limits.handshake_within_ms),
@@ -234,7 +240,7 @@ impl Config {
                 hang_up_within: Duration::from_millis(limits.hang_up_within_ms),
             },
             drain: self.drain.clone(),
-        }
+        })
     }
 }
 

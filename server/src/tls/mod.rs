@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use homeroom_engine::described;
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -42,19 +43,21 @@ pub(crate) type Stream = tokio_rustls::server::TlsStream<TcpStream>;
 const LAST_WORD_WITHIN: Duration = Duration::from_secs(1);
 const LAST_WORD_BYTES_MAX: u64 = 64 * 1024;
 
-/// Which certificate a host shows. Without one it speaks plain HTTP.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TlsSettings {
-    /// A PEM file: the host's certificate, then those that lead to the authority's. Default: none,
-    /// which means no TLS: on loopback it is of no use, and elsewhere somebody has to be asked for one.
-    pub certificate: Option<PathBuf>,
-    /// A PEM file: the certificate's private key (PKCS #8, PKCS #1 or SEC 1). Default: none.
-    pub key: Option<PathBuf>,
-    /// How often to look whether the files have changed, in ms. A change is taken over when two looks
-    /// agree on it: a certificate is written before or after its key. 0: never. Default 5,000: nobody
-    /// waits for a renewed certificate, and reading two small files costs nothing.
-    pub reload_every_ms: u64,
+described! {
+    /// Which certificate a host shows. Without one it speaks plain HTTP.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct TlsSettings {
+        /// A PEM file: the host's certificate, then those that lead to the authority's. Default: none,
+        /// which means no TLS: on loopback it is of no use, and elsewhere somebody has to be asked for one.
+        pub certificate: Option<PathBuf>,
+        /// A PEM file: the certificate's private key (PKCS #8, PKCS #1 or SEC 1). Default: none.
+        pub key: Option<PathBuf>,
+        /// How often to look whether the files have changed, in ms. A change is taken over when two looks
+        /// agree on it: a certificate is written before or after its key. 0: never. Default 5,000: nobody
+        /// waits for a renewed certificate, and reading two small files costs nothing.
+        pub reload_every_ms: u64,
+    }
 }
 
 impl Default for TlsSettings {
