@@ -134,7 +134,9 @@ fn refusal(answer: Answer) -> CommandError {
 }
 
 fn print(line: &str) -> Result<(), CommandError> {
-    writeln!(io::stdout().lock(), "{line}").map_err(|cause| CommandError::Io {
+    // In one write: whoever has read the first of several lines may hang up.
+    let text = format!("{line}\n");
+    (io::stdout().lock().write_all(text.as_bytes())).map_err(|cause| CommandError::Io {
         action: "write to the standard output",
         cause,
     })
