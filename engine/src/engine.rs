@@ -201,6 +201,9 @@ impl Engine {
     /// # Errors
     /// [`TenantError`].
     pub async fn tenant(&self, name: &TenantName) -> Result<Tenant, TenantError> {
+        if let Some(folder) = self.shared.host.folder() {
+            folder.refuse_backup()?;
+        }
         match self.find_tenant(name).await? {
             Some(tenant) => Ok(tenant),
             None => match self.create_tenant(name).await {
@@ -412,6 +415,7 @@ impl Tenant {
             | ServiceRequest::Presence { .. }
             | ServiceRequest::Room { .. } => &visit.address().inbox,
         };
+        self.engine.shared.metrics.requested_by_backend();
         let command = Command::Input(Input::Service(call));
         if let Err(TrySendError::Full(command)) = queue.try_send(command) {
             // Others must not wait for this tenant's address meanwhile.

@@ -3,7 +3,7 @@
 //! The engine believes what it is given: proving an identity (a token, a cookie, a certificate) is the
 //! host's part, and the host alone can extend or revoke it later.
 
-use homeroom_protocol::{DeviceId, InvalidId, Timestamp, UserId};
+use homeroom_protocol::{DeviceId, InvalidId, Timestamp, UserId, limit::USER_ID_BYTES_MAX};
 
 /// What a connection may do at all, before any rule of a room is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -110,9 +110,8 @@ impl Identity {
 pub struct ServiceName(UserId);
 
 impl ServiceName {
-    /// Longest name in bytes: with its prefix it is a user id.
-    pub const BYTES_MAX: usize =
-        homeroom_protocol::limit::USER_ID_BYTES_MAX - UserId::SERVICE_PREFIX.len();
+    /// Longest name in bytes: with its prefix it is the id of an author.
+    pub const BYTES_MAX: usize = USER_ID_BYTES_MAX - UserId::SERVICE_PREFIX.len();
 
     /// Checks length and characters: `a-z`, `0-9`, `-`, `_` and `.`, so that it reads the same in a
     /// configuration, a log and a timeline.

@@ -237,6 +237,10 @@ fn each_borrowed_part_has_one_door() {
     ];
     let door = ["engine/src/index/sled.rs"];
     forbid("engine/src", &door, &theirs, "sled has one door");
+    for word in ["sha2::", "subtle::"] {
+        let door = ["server/src/http/api/key.rs"];
+        forbid("server/src", &door, &[word], "keys are hashed in one place");
+    }
     for part in ["server/src", "clients/rust/src"] {
         let websockets = modules_that_name(part, "fastwebsockets");
         assert_eq!(

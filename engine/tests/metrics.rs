@@ -67,8 +67,11 @@ async fn what_was_sent_and_heard_is_counted_exactly() {
     let (ana, _) = &people[0];
     let room = ana.enter("lobby").await.unwrap();
     ana.send(&room, "before").await.unwrap();
-    for (_, events) in &mut people {
+    for (session, events) in &mut people {
         texts_until(events, "before").await;
+        // The answer comes in a later turn of its shard: what it did before is counted.
+        let page = session.history(&room, Direction::After, Seq(0), 1).await;
+        assert!(page.unwrap().more);
     }
     // Whoever makes the room is a member by that.
     let settled = LISTENERS + 1;

@@ -208,6 +208,8 @@ async fn a_backup_is_private_read_only_and_never_written_over() {
     let checked = backup.check_tenant(&name("school")).await.unwrap().unwrap();
     assert_eq!(checked.last, LogPosition(41));
     assert!(refused(&backup, "school").await.contains("is a backup"));
+    let served = backup.tenant(&name("school")).await;
+    assert!(served.unwrap_err().to_string().contains("is a backup"));
     let made = backup.create_tenant(&name("north")).await;
     assert!(made.unwrap_err().to_string().contains("is a backup"));
     let gone = backup.delete_tenant(&name("school")).await;

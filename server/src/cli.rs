@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    commands::{self, CommandError},
+    commands::{self, CommandError, key::Holder},
     config::{Config, ConfigError, Flag, InForce, Sources},
 };
 
@@ -47,6 +47,11 @@ enum Command {
     Tenant {
         #[command(subcommand)]
         command: TenantCommand,
+    },
+    /// Make keys for back ends.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
     },
     /// Read every byte of the tenants' logs; exit 1 if any is damaged.
     Check {
@@ -114,6 +119,20 @@ enum TenantCommand {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key: it goes to stdout, shown this once, and the lines for the config to stderr. Without
+    /// --service it is the operator's and opens every tenant.
+    Create {
+        /// The service that will hold it: a-z, 0-9, -, _ and . make its name.
+        #[arg(long, value_name = "NAME")]
+        service: Option<String>,
+        /// A tenant that it opens; may be given again.
+        #[arg(long = "tenant", value_name = "NAME")]
+        tenants: Vec<String>,
     },
 }
 
@@ -203,7 +222,8 @@ impl Cli {
                 | Command::Backup { .. }
                 | Command::Restore { .. }
                 | Command::Repair { .. }
-                | Command::Export { .. },
+                | Command::Export { .. }
+                | Command::Key { .. },
             )
             | None => {}
         }
@@ -225,6 +245,9 @@ impl Cli {
             Command::Config { check: false, .. } => commands::config::print(&in_force),
             _ if self.serve.is_given() => Err(CommandError::NotServing),
             Command::Tenant { command } => command.run(data).await,
+            Command::Key {
+                command: KeyCommand::Create { service, tenants },
+            } => commands::key::create(&Holder::new(service.as_deref(), &tenants)?),
             Command::Check { name } => commands::check::run(data, name).await,
             Command::Backup { to, name } => commands::backup::run(data, &to, name).await,
             Command::Restore {

@@ -15,7 +15,6 @@ use hyper::{
     header::{self, HeaderValue},
     upgrade::{OnUpgrade, Upgraded},
 };
-use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -25,7 +24,7 @@ use crate::{
     connection::Client,
     farewell::Bye,
     http::{SUBPROTOCOL, offers_subprotocol},
-    service::Service,
+    service::{Service, converse},
     websocket::{self, Upgrading},
     wire::Wire,
 };
@@ -158,20 +157,19 @@ impl Service {
     /// names it, as one login may have many tabs and apps. Beside that the hello decides nothing: one
     /// that names another tenant is told that there is none, one that comes as a guest of another name
     /// is refused (somebody logged in as somebody else meanwhile), and a token is not looked at.
-    pub async fn serve_connection(
+    pub fn serve_connection(
         self: Arc<Self>,
         io: impl Into<WebSocketIo>,
         tenant: Tenant,
         identity: Identity,
-    ) {
+    ) -> impl Future<Output = ()> + Send {
         let WebSocketIo { wire, early } = io.into();
         if let Wire::Tcp(stream) = &wire {
             // Small writes must not wait for each other. It fails only on a socket that is gone.
-            let _ = SockRef::from(stream).set_tcp_nodelay(true);
+            let _ = stream.set_nodelay(true);
         }
-        let mut client = Client::new(self, wire).proven(Proven { tenant, identity });
-        let end = client.converse(early.into()).await;
-        Box::pin(client.end(end)).await;
+        let client = Client::new(self, wire).proven(Proven { tenant, identity });
+        converse(Box::new(client), early.into())
     }
 }
 
@@ -305,6 +303,6 @@ mod tests {
         let ana = Identity::user("ana").unwrap();
         let (near, _far) = sockets(false).await;
         let bytes = size_of_val(&service.serve_connection(near, tenant, ana));
-        assert!(bytes <= 1536, "{bytes} bytes");
+        assert!(bytes <= 1280, "{bytes} bytes");
     }
 }

@@ -57,9 +57,9 @@ described! {
         /// themselves, so only what leads them here by readiness, as load balancers do, needs time to see
         /// it: twice the interval at which it asks.
         pub notice_ms: u64,
-        /// From the end of the notice to the exit, in ms. Default 9 s: service managers often kill 10 s after
-        /// their signal. Half of it clients have to take their bye and hang up; the engine has the rest to
-        /// bring everything to disk.
+        /// From the signal to the exit, in ms, the notice included. Default 9 s: service managers often kill
+        /// after 10 s. Clients get half of what the notice leaves to take their bye and hang up; the engine
+        /// gets the rest to bring everything to disk.
         pub within_ms: u64,
     }
 }
@@ -81,14 +81,13 @@ impl DrainSettings {
 
     /// How long clients may take to go.
     const fn leave_within(&self) -> Duration {
-        Duration::from_millis(self.within_ms / 2)
+        Duration::from_millis(self.within_ms.saturating_sub(self.notice_ms) / 2)
     }
 
     /// How long the engine may take to seal, so long after the signal.
     #[must_use]
     pub const fn seal_within(&self, since_signal: Duration) -> Duration {
-        self.notice()
-            .saturating_add(Duration::from_millis(self.within_ms))
+        Duration::from_millis(self.within_ms)
             .saturating_sub(EXIT_WITHIN)
             .saturating_sub(since_signal)
     }
@@ -200,6 +199,7 @@ impl Host {
         let (listener, address) = listen(config.listen).await?;
         let memory = Memory::of_system(&config.memory);
         let admission = Admission::new(config.admission, Descriptors::raise(), memory);
+        service.figures().watch(admission.clone());
         let accepting = Listener::new(listener, door, Arc::clone(&service), admission.clone());
         service.reach(Stage::Ready);
         Ok(Self {

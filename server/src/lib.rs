@@ -78,7 +78,8 @@ pub use commands::CommandError;
 pub use embedding::{HandshakeRefused, Upgrade, WebSocketIo, upgrade};
 pub use host::{DrainSettings, Host, HostConfig, ListenError, OperationsDoor, OperationsSettings};
 pub use http::{
-    HEADERS_MAX, InvalidOrigin, Origin, OriginSettings, PATH, REQUEST_BYTES_MAX, SUBPROTOCOL,
+    ApiSettings, BODY_BYTES_MAX, HEADERS_MAX, InvalidOrigin, KeyHash, Origin, OriginSettings, PATH,
+    REQUEST_BYTES_MAX, SUBPROTOCOL, ServiceKey,
 };
 pub use identity::{Guests, Unauthenticated, identify};
 pub use service::{Service, Terms};

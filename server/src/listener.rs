@@ -64,10 +64,14 @@ impl<A: Accept> Listener<A> {
             match self.source.accept().await {
                 Ok((stream, from)) => {
                     trouble.is_over();
+                    self.service.figures().accepted();
                     self.seat(stream, from);
                 }
                 Err(error) if concerns_one_peer(&error) => {}
-                Err(error) => sleep(trouble.wait(&error)).await,
+                Err(error) => {
+                    self.service.figures().accept_failed();
+                    sleep(trouble.wait(&error)).await;
+                }
             }
         }
     }

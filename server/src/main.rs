@@ -7,7 +7,10 @@ use std::{
 };
 
 use clap::Parser;
-use homeroom_server::{cli::Cli, telemetry::logs};
+use homeroom_server::{
+    cli::Cli,
+    telemetry::{logs, traces::Traces},
+};
 
 /// Blocking calls that outlive everything else (a hung disk) do not keep the process.
 const LEFT_OVERS: Duration = Duration::from_millis(500);
@@ -18,7 +21,11 @@ fn main() -> ExitCode {
         Ok(in_force) => in_force,
         Err(error) => return fail(&error),
     };
-    logs::start(&in_force.config.log);
+    let mut traces = match Traces::prepare(&in_force.config.trace) {
+        Ok(traces) => traces,
+        Err(error) => return fail(&error),
+    };
+    logs::start(&in_force.config.log, traces.as_ref());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -26,7 +33,16 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let result = runtime.block_on(cli.run(in_force));
+    let result = runtime.block_on(async {
+        if let Some(traces) = &mut traces {
+            traces.start();
+        }
+        let result = cli.run(in_force).await;
+        if let Some(traces) = traces {
+            traces.shut_down().await;
+        }
+        result
+    });
     runtime.shutdown_timeout(LEFT_OVERS);
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -24,7 +24,7 @@ use tracing::{
 use crate::{
     connection::Client,
     farewell::Bye,
-    http::{self, Door, OriginSettings, Stage, Visit},
+    http::{self, Api, ApiSettings, Door, HostFigures, OriginSettings, Stage, Visit},
     identity::{Guests, identify},
     tls::{self, Tls},
     wire::Wire,
@@ -64,6 +64,8 @@ pub struct Terms {
     /// From our close frame until the client hangs up. Default 2 s: it covers a slow round trip, and
     /// closing earlier could take the close frame back.
     pub hang_up_within: Duration,
+    /// Whose back ends are served. Default: nobody's.
+    pub api: ApiSettings,
 }
 
 impl Default for Terms {
@@ -75,6 +77,7 @@ impl Default for Terms {
             handshake_within: Duration::from_secs(10),
             hello_within: Duration::from_secs(10),
             hang_up_within: Duration::from_secs(2),
+            api: ApiSettings::default(),
         }
     }
 }
@@ -84,10 +87,12 @@ impl Default for Terms {
 pub struct Service {
     engine: Engine,
     terms: Terms,
+    api: Api,
     silence_max: Duration,
     requests_in_flight_max: usize,
     stage: watch::Sender<Stage>,
     leaving: watch::Sender<Option<Instant>>,
+    figures: HostFigures,
 }
 
 impl Service {
@@ -103,12 +108,14 @@ impl Service {
         let in_flight_max = usize::try_from(settings.requests_in_flight_max).unwrap_or(usize::MAX);
         Arc::new(Self {
             engine,
+            api: Api::new(&terms.api),
             terms,
             silence_max,
             // With none, nobody could ever ask anything.
             requests_in_flight_max: in_flight_max.max(1),
             stage: watch::Sender::new(stage),
             leaving: watch::Sender::new(None),
+            figures: HostFigures::default(),
         })
     }
 
@@ -123,22 +130,17 @@ impl Service {
         self.turn_away_at(Door::Both, stream)
     }
 
+    /// A future that holds little while nothing happens: boxed is what happens once, and whoever is
+    /// served is moved nowhere.
     pub(crate) fn serve_at(
         self: Arc<Self>,
         door: Door,
         stream: TcpStream,
     ) -> impl Future<Output = ()> + Send {
-        // Boxed is what happens once: the rest is held as long as the connection lives.
         let opening = Box::pin(self.open(door, stream, true));
         async move {
-            if let Some((mut client, early)) = opening.await {
-                // What it is called is known once it said hello.
-                let span = debug_span!("connection", tenant = Empty, connection = Empty);
-                let conversation = async {
-                    let end = client.converse(early).await;
-                    Box::pin(client.end(end)).await;
-                };
-                conversation.instrument(span).await;
+            if let Some((client, early)) = opening.await {
+                converse(Box::new(client), early).await;
             }
         }
     }
@@ -195,6 +197,11 @@ impl Service {
         &self.engine
     }
 
+    /// What is counted of it.
+    pub(crate) const fn figures(&self) -> &HostFigures {
+        &self.figures
+    }
+
     /// HTTP until it is a WebSocket, and what there is to be set up once.
     async fn open(
         self: Arc<Self>,
@@ -242,6 +249,10 @@ impl Service {
     pub(crate) async fn left(&self) {
         // It fails when the sender is gone, which `self` holds.
         let _ = self.leaving().wait_for(Option::is_some).await;
+    }
+
+    pub(crate) const fn api(&self) -> &Api {
+        &self.api
     }
 
     pub(crate) const fn terms(&self) -> &Terms {
@@ -333,6 +344,17 @@ impl Service {
         // Without entropy all come back at once: worse, not wrong.
         earliest_ms + getrandom::u64().unwrap_or(0) % spread
     }
+}
+
+/// Serves a client to its end.
+pub(crate) fn converse(mut client: Box<Client>, early: Vec<u8>) -> impl Future<Output = ()> + Send {
+    // What it is called is known once it said hello.
+    let span = debug_span!("connection", tenant = Empty, connection = Empty);
+    let conversation = async move {
+        let end = client.converse(early).await;
+        Box::pin(client.end(end)).await;
+    };
+    conversation.instrument(span)
 }
 
 /// The clock, for pongs.

@@ -2,7 +2,6 @@
 //! it began is there, in its place, and nobody's old position is taken for a place in the new life.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
-#![expect(clippy::print_stdout, reason = "seed and counts are for people")]
 
 #[expect(dead_code, reason = "the crash test uses the rest")]
 mod crash_support;
@@ -114,20 +113,22 @@ async fn a_backup_taken_during_writes_restores_all_that_was_acknowledged_before_
         let read = timeout(PATIENCE, history(&reader, place.room))
             .await
             .unwrap();
-        let locked = locked(&ledger);
-        is_the_beginning(&read, &locked.seen[&place]);
-        for wish in before.iter().filter(|wish| wish.place == place) {
-            let sent = wish.acked.unwrap();
-            let index = usize::try_from(sent.position.seq.0 - 1).unwrap();
-            let (_, event) = read
-                .get(index)
-                .expect("it was acknowledged before the backup");
-            let kept = (event.seq, event.time, &event.author);
-            assert_eq!(kept, (sent.position.seq, sent.time, &wish.author));
-        }
         restored += read.len();
-        let old: Vec<Position> = locked.seen[&place].values().map(|(at, _)| *at).collect();
-        drop(locked);
+        let old: Vec<Position> = {
+            let ledger = locked(&ledger);
+            is_the_beginning(&read, &ledger.seen[&place]);
+            for wish in before.iter().filter(|wish| wish.place == place) {
+                let sent = wish.acked.unwrap();
+                let index = usize::try_from(sent.position.seq.0 - 1).unwrap();
+                let (_, event) = read
+                    .get(index)
+                    .expect("it was acknowledged before the backup");
+                let kept = (event.seq, event.time, &event.author);
+                assert_eq!(kept, (sent.position.seq, sent.time, &wish.author));
+            }
+            let seen = ledger.seen[&place].values();
+            seen.map(|(at, _)| *at).collect()
+        };
         let room: RoomId = place.room.parse().unwrap();
         resets(host.address, place.tenant, &room, &old, read[0].0).await;
         retries(host.address, &before, place.tenant, &room, read[0].0).await;

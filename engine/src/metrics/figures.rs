@@ -23,7 +23,8 @@ pub struct Figures {
     pub log: LogFigures,
     /// What was delivered.
     pub hub: HubFigures,
-    /// Requests that were passed on to tenants, by kind; each kind is there.
+    /// Requests that were passed on to tenants, by kind; each kind is there, and `backend` for all that
+    /// an app's back end asks.
     pub requests: Vec<(&'static str, u64)>,
     /// Refusals that were given, by code; `None` stands for the numbers of other programs. Each code is
     /// there.

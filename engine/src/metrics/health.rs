@@ -127,6 +127,13 @@ impl HealthBook {
         }
     }
 
+    /// The tenant is gone, or its files are others now.
+    pub(crate) fn forget(&self, tenant: &TenantName) {
+        for part in Part::ALL {
+            self.works(tenant, part);
+        }
+    }
+
     pub(crate) fn is_failing(&self, tenant: &TenantName, part: Part) -> bool {
         self.entries().contains_key(&(tenant.clone(), part))
     }
@@ -222,6 +229,8 @@ mod tests {
             .collect();
         assert_eq!(left, [("north", Part::Snapshot), ("south", Part::Log)]);
         assert_eq!(book.counts(), [1, 0, 0, 1]);
+        book.forget(&north);
+        assert_eq!(book.counts(), [1, 0, 0, 0]);
     }
 
     #[test]

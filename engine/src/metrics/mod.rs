@@ -31,9 +31,11 @@ pub use self::{
 };
 
 /// The kinds of requests, in the order in which they are counted.
-const REQUEST_KINDS: [&str; 9] = [
-    "create", "join", "leave", "send", "history", "typing", "presence", "watch", "members",
+const REQUEST_KINDS: [&str; 10] = [
+    "create", "join", "leave", "send", "history", "typing", "presence", "watch", "members", BACKEND,
 ];
+/// Whatever an app's back end asks.
+const BACKEND: &str = "backend";
 
 /// The name of a request's kind, and its place among them.
 pub(crate) const fn kind_of(request: &Request) -> (usize, &'static str) {
@@ -185,6 +187,10 @@ impl Metrics {
 
     pub(crate) fn requested(&self, request: &Request) {
         add(&self.requests[kind_of(request).0], 1);
+    }
+
+    pub(crate) fn requested_by_backend(&self) {
+        add(&self.requests[REQUEST_KINDS.len() - 1], 1);
     }
 
     /// So many tenants are there, where there were `before`.

@@ -54,7 +54,7 @@ impl DataFolder {
         self.settle(name, &self.making())?;
         let (folder, mark) = (self.beside(name, COPY), self.mark_beside(name, COPY));
         remove_folder(&folder)?;
-        remove_file(&mark)?;
+        self.remove_copied_mark(name)?;
         let disk = &*self.disk;
         disk.create_folder(&folder)
             .map_err(io_error("create", &folder))?;
@@ -69,11 +69,17 @@ impl DataFolder {
             if self.beside(name, READY).exists() {
                 return Ok(());
             }
-            remove_file(&self.mark_beside(name, COPY))
+            self.remove_copied_mark(name)
         });
         if let Err(error) = removed {
             warn!(tenant = %name, %error, "an unfinished copy stays behind");
         }
+    }
+
+    /// The mark of a copy, and one that was being written.
+    fn remove_copied_mark(&self, name: &TenantName) -> Result<(), FolderError> {
+        remove_file(&self.mark_beside(name, COPY))?;
+        remove_file(&self.mark_beside(name, &format!("{COPY}.tmp")))
     }
 
     /// Says whose copy it is, and makes it the tenant: whole or not at all. The tenant must sleep; its

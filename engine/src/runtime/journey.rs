@@ -40,14 +40,20 @@ pub(crate) fn request(connection: ConnectionId, request: &Request) -> Span {
         parent: None,
         "request",
         kind = kind_of(request).1,
-        connection = connection.0,
+        connection = number(connection.0),
         looked_up = Empty,
     )
 }
 
 /// What a request led to goes to a shard, with all that is released at once.
 pub(crate) fn fan_out(request: &Span, shard: usize, deliveries: usize) -> Span {
+    let (shard, deliveries) = (number(shard as u64), number(deliveries as u64));
     trace_span!(target: TARGET, parent: request, "fan_out", shard, deliveries)
+}
+
+/// OpenTelemetry has no unsigned numbers, and makes texts of them.
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// The journeys that pass through one writer: decided, and waiting for the log.
@@ -91,6 +97,7 @@ impl Journeys {
 
     /// A commit of so many events was begun, which ends at `last`.
     pub(crate) fn committing(&mut self, last: LogPosition, events: usize) {
+        let events = number(events as u64);
         let within = self.waiting.iter_mut().take_while(|it| it.after <= last);
         for journey in within.filter(|it| it.wrote && it.commit.is_none()) {
             let request = &journey.request;

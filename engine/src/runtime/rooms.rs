@@ -193,9 +193,14 @@ impl RoomHost {
             }
         };
         if made.is_ok() {
-            self.metrics().tenants_known(0, 1);
+            self.made_one();
         }
         made
+    }
+
+    /// There is one tenant more.
+    pub(crate) fn made_one(&self) {
+        self.metrics().tenants_known(0, 1);
     }
 
     /// Reads every byte of a tenant's log. Blocks.
@@ -348,6 +353,7 @@ impl RoomHost {
 
     /// The files of a sleeping tenant are others now, or gone: nothing that was known of it counts.
     pub(crate) fn replaced(&self, name: &TenantName) {
+        self.metrics().health.forget(name);
         if let Place::Folder(place) = &self.place {
             place.known.remove(name);
             place.failed.remove(name);

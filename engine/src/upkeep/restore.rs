@@ -169,6 +169,9 @@ impl Engine {
             let folder = host.folder().ok_or(UpkeepError::InMemory)?;
             let published = folder.publish(&wanted, &record, InPlaceOf::Nothing);
             host.replaced(&wanted);
+            if published.is_ok() {
+                host.made_one();
+            }
             published.map_err(UpkeepError::from)
         };
         let published = self.blocking(publish).await;

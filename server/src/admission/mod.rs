@@ -118,7 +118,6 @@ impl Refusals {
     }
 
     /// For this cause.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will show it"))]
     pub(crate) fn count(&self, cause: Refused) -> u64 {
         self.of(cause).load(Ordering::Relaxed)
     }
@@ -215,7 +214,6 @@ impl Admission {
     }
 
     /// Who was not let in.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the metrics will show it"))]
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.shared.refusals
     }

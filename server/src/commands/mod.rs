@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod export;
+pub(crate) mod key;
 mod notify;
 mod progress;
 pub(crate) mod repair;
@@ -45,12 +46,12 @@ pub enum CommandError {
     /// The default tenant.
     #[error(transparent)]
     Tenant(#[from] TenantError),
-    /// The certificate.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     /// The address.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A running host.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -134,10 +135,13 @@ fn refusal(answer: Answer) -> CommandError {
 }
 
 fn print(line: &str) -> Result<(), CommandError> {
-    // In one write: whoever has read the first of several lines may hang up.
-    let text = format!("{line}\n");
-    (io::stdout().lock().write_all(text.as_bytes())).map_err(|cause| CommandError::Io {
-        action: "write to the standard output",
-        cause,
-    })
+    // In one write, also where it is several lines: a reader may hang up behind the first.
+    let whole = format!("{line}\n");
+    io::stdout()
+        .lock()
+        .write_all(whole.as_bytes())
+        .map_err(|cause| CommandError::Io {
+            action: "write to the standard output",
+            cause,
+        })
 }

@@ -6,8 +6,8 @@ use super::{Config, LimitSettings, StorageSettings};
 use crate::{
     admission::{AdmissionSettings, MemorySettings},
     host::{DrainSettings, OperationsSettings},
-    http::OriginSettings,
-    telemetry::logs::LogSettings,
+    http::{ApiSettings, OriginSettings},
+    telemetry::{logs::LogSettings, traces::TraceSettings},
     tls::TlsSettings,
 };
 
@@ -32,8 +32,9 @@ const fn section<T: Described>(name: &'static str) -> Section {
 
 /// The tables, in the order they are printed in.
 const TABLES: &[Section] = &[
-    section::<TlsSettings>("tls"),
     section::<OperationsSettings>("operations"),
+    section::<TlsSettings>("tls"),
+    section::<ApiSettings>("api"),
     section::<OriginSettings>("origins"),
     section::<LimitSettings>("limits"),
     section::<AdmissionSettings>("admission"),
@@ -42,6 +43,7 @@ const TABLES: &[Section] = &[
     section::<StorageSettings>("storage"),
     section::<homeroom_engine::tenant::Settings>("rules"),
     section::<LogSettings>("log"),
+    section::<TraceSettings>("trace"),
 ];
 
 /// Every section, that of the keys above all tables first.

@@ -39,11 +39,11 @@ pub use self::{
 use crate::{
     admission::{AdmissionSettings, MemorySettings},
     host::{DrainSettings, HostConfig, OperationsSettings},
-    http::OriginSettings,
+    http::{ApiSettings, OriginSettings},
     identity::Guests,
     service::Terms,
-    telemetry::logs::LogSettings,
-    tls::{Tls, TlsError, TlsSettings},
+    telemetry::{logs::LogSettings, traces::TraceSettings},
+    tls::TlsSettings,
 };
 
 described! {
@@ -61,10 +61,12 @@ described! {
         /// "on_loopback", anyone while only this machine reaches `listen`, otherwise nobody: a guest takes
         /// any name in any tenant.
         pub guests: GuestRule,
-        /// Which certificate the host shows.
-        pub tls: TlsSettings,
         /// The door for operations.
         pub operations: OperationsSettings,
+        /// The certificate clients are shown.
+        pub tls: TlsSettings,
+        /// Back ends.
+        pub api: ApiSettings,
         /// Pages from elsewhere.
         pub origins: OriginSettings,
         /// How long clients may take to come and to go.
@@ -81,6 +83,8 @@ described! {
         pub rules: tenant::Settings,
         /// What the host says on its standard error.
         pub log: LogSettings,
+        /// Where traces of requests go.
+        pub trace: TraceSettings,
     }
 }
 
@@ -90,8 +94,9 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
             data: PathBuf::from("./homeroom-data"),
             guests: GuestRule::OnLoopback,
-            tls: TlsSettings::default(),
             operations: OperationsSettings::default(),
+            tls: TlsSettings::default(),
+            api: ApiSettings::default(),
             origins: OriginSettings::default(),
             limits: LimitSettings::default(),
             admission: AdmissionSettings::default(),
@@ -100,6 +105,7 @@ impl Default for Config {
             storage: StorageSettings::default(),
             rules: tenant::Settings::default(),
             log: LogSettings::default(),
+            trace: TraceSettings::default(),
         }
     }
 }
@@ -220,27 +226,26 @@ impl Config {
         }
     }
 
-    /// For [`crate::Host::start`]. Blocks for the files of the certificate.
-    ///
-    /// # Errors
-    /// [`TlsError`].
-    pub fn host(&self) -> Result<HostConfig, TlsError> {
+    /// For [`crate::Host::start`]. Without [`tls`](Self::tls), whose files are the caller's to load.
+    #[must_use]
+    pub fn host(&self) -> HostConfig {
         let limits = &self.limits;
-        Ok(HostConfig {
+        HostConfig {
             listen: self.listen,
             admission: self.admission.clone(),
             memory: self.memory.clone(),
             operations: self.operations.clone(),
             terms: Terms {
-                tls: Tls::load(&self.tls)?,
                 guests: self.guests(),
+                api: self.api.clone(),
+                tls: None,
                 origins: self.origins.clone(),
                 handshake_within: Duration::from_millis(limits.handshake_within_ms),
                 hello_within: Duration::from_millis(limits.hello_within_ms),
                 hang_up_within: Duration::from_millis(limits.hang_up_within_ms),
             },
             drain: self.drain.clone(),
-        })
+        }
     }
 }
 

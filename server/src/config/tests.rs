@@ -63,12 +63,13 @@ fn defaults_are_the_parts_own() {
     assert_eq!(ours.open_indexes_max, engine.open_indexes_max);
     assert_eq!(ours.segment_bytes, engine.segment_bytes);
     assert_eq!(ours.outbox_bytes_max, engine.outbox_bytes_max);
-    let (host, ours) = (HostConfig::default(), config.host().unwrap());
+    let (host, ours) = (HostConfig::default(), config.host());
     assert_eq!(ours.listen, host.listen);
     assert_eq!(ours.admission, host.admission);
     assert_eq!(ours.memory, host.memory);
     assert_eq!(ours.drain, host.drain);
     assert_eq!(ours.operations, host.operations);
+    assert_eq!(ours.terms.api, host.terms.api);
     assert_eq!(ours.terms.origins, host.terms.origins);
     assert_eq!(ours.terms.handshake_within, host.terms.handshake_within);
     assert_eq!(ours.terms.hello_within, host.terms.hello_within);
@@ -480,4 +481,18 @@ proptest! {
         let flags = vec![Flag::set(&flag)];
         let _ = Sources { file: None, variables, flags }.settle();
     }
+}
+
+#[test]
+fn the_lines_that_the_key_command_prints_are_read_and_printed_back() {
+    let hash = "ab".repeat(32);
+    let text = format!(
+        "[api]\noperator_key_sha256 = \"{hash}\"\n[[api.service_keys]]\nname = \"timetable\"\n\
+         tenants = [\"north\", \"south\"]\nkey_sha256 = \"{hash}\"\n"
+    );
+    let first = file(&text).settle().unwrap();
+    let key = &first.config.api.service_keys[0];
+    assert_eq!((key.name.as_str(), key.tenants.len()), ("timetable", 2));
+    let second = file(&first.to_string()).settle().unwrap();
+    assert_eq!(second.config, first.config);
 }

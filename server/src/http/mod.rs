@@ -9,8 +9,10 @@
 //! a kept-alive connection may be idle), how large it may be, and how long a reader may take over an
 //! answer.
 
+mod api;
 mod connect;
 mod health;
+mod metrics;
 mod origin;
 mod paced;
 mod page;
@@ -37,8 +39,14 @@ use tokio::{
 use self::paced::Paced;
 use crate::{service::Service, websocket::Upgrading};
 
-pub(crate) use self::{connect::offers_subprotocol, health::Stage};
+pub(crate) use self::{
+    api::{Api, key::Key},
+    connect::offers_subprotocol,
+    health::Stage,
+    metrics::HostFigures,
+};
 pub use self::{
+    api::{ApiSettings, BODY_BYTES_MAX, KeyHash, ServiceKey},
     connect::{PATH, SUBPROTOCOL},
     origin::{InvalidOrigin, Origin, OriginSettings},
 };
@@ -143,17 +151,21 @@ async fn answer(
     mut request: Request<Incoming>,
     upgrading: &Mutex<Option<Upgrading>>,
 ) -> Response<Body> {
+    // A path is short, and its bytes are shared.
+    let uri = request.uri().clone();
     let mut response = if request.uri().path() == PATH && visit.door.is_for_clients() {
         // The only route that takes the connection with it, and so not like the others.
         let (response, accepted) = connect::answer(&mut request, &service.terms().origins, visit);
         if accepted.is_some() {
             *upgrading.lock().expect("nothing panics while holding it") = accepted;
+            service.figures().answered(uri.path(), response.status());
             return response;
         }
         response
     } else {
         routes::answer(service, visit.door, visit.peer, request).await
     };
+    service.figures().answered(uri.path(), response.status());
     reply::harden(&mut response);
     if service.stage() == Stage::Draining {
         // Whoever comes next shall come elsewhere.

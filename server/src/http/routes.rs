@@ -8,11 +8,10 @@ use std::net::SocketAddr;
 
 use hyper::{HeaderMap, Method, Request, Response, body::Incoming};
 
-use super::{Body, Door, health, origin, page, reply};
+use super::{Body, Door, api, health, metrics, origin, page, reply};
 use crate::service::Service;
 
 /// Answers one request. The answer to HEAD is GET's: its body is left out on the way.
-#[expect(clippy::unused_async, reason = "the API waits for the engine")]
 pub(crate) async fn answer(
     service: &Service,
     door: Door,
@@ -24,6 +23,14 @@ pub(crate) async fn answer(
         "/health/live" => only_read(&request, health::live),
         "/health/ready" if door != Door::Clients => {
             only_read(&request, || health::ready(service, inside))
+        }
+        "/metrics" if inside => match *request.method() {
+            Method::GET | Method::HEAD => metrics::answer(service).await,
+            _ => reply::wrong_method("GET, HEAD"),
+        },
+        path if path.starts_with(api::PREFIX) && door.is_for_clients() => {
+            // Boxed, so that every handshake need not have room for it.
+            Box::pin(api::answer(service, peer, request)).await
         }
         path if door.is_for_clients() => match page::find(path, service.terms().guests) {
             Some(asset) => only_read(&request, || asset.answer(request.headers())),

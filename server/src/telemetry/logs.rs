@@ -21,7 +21,7 @@ use homeroom_engine::described;
 use serde::{Deserialize, Serialize};
 use tracing::{Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer,
+    Layer, Registry,
     filter::{FilterExt, Targets, filter_fn},
     fmt::{MakeWriter, format},
     layer::SubscriberExt,
@@ -29,7 +29,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::flood::{Form, Limited};
+use super::{
+    flood::{Form, Limited},
+    traces::Traces,
+};
 
 /// Whose lines are written at every level: our own crates.
 const OURS: &str = "homeroom";
@@ -132,12 +135,13 @@ impl LogFilter {
     }
 }
 
-/// Begins to write what the whole process says. Call it once.
-pub fn start(settings: &LogSettings) {
+/// Begins to write what the whole process says, and to follow what is to be traced. Call it once.
+pub fn start(settings: &LogSettings, traces: Option<&Traces>) {
     // https://no-color.org: any value but an empty one.
     let colours_refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let colours = io::stderr().is_terminal() && !colours_refused;
     tracing_subscriber::registry()
+        .with(traces.map(Traces::layer::<Registry>))
         .with(layer(settings, io::stderr, colours))
         .init();
     hush_panics();

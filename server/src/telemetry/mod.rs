@@ -2,3 +2,4 @@
 
 mod flood;
 pub mod logs;
+pub mod traces;

@@ -67,7 +67,7 @@ impl Running {
         Self::spawn(homeroom(folder, arguments))
     }
 
-    fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Self::ready(command.spawn().unwrap())
     }

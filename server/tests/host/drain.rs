@@ -119,9 +119,8 @@ fn a_drain_has_a_bound_and_parts_it() {
         within_ms: 9_000,
     };
     let seconds = |count| Duration::from_secs(count);
-    // The notice took one second, the clients four and a half; half a second is kept for the exit.
-    let since = Duration::from_millis(5_500);
-    assert_eq!(drain.seal_within(since), seconds(4));
+    // Clients had until second five; half a second is kept for the exit.
+    assert_eq!(drain.seal_within(seconds(5)), Duration::from_millis(3_500));
     assert_eq!(drain.seal_within(seconds(20)), Duration::ZERO);
     let own = DrainSettings::default();
     assert!(seconds(10) > Duration::from_millis(own.within_ms));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
 
 mod admission;
+mod api;
 mod binary;
 mod canary;
 mod configured;
@@ -11,7 +12,11 @@ mod embedding;
 mod end_to_end;
 mod hostile;
 mod http;
+mod metrics;
+mod page;
 mod spec;
 mod support;
 mod tls;
+#[cfg(feature = "otlp")]
+mod traces;
 mod upkeep;
