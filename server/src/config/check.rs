@@ -45,6 +45,14 @@ const BOUNDS: &[(&str, Bounds)] = &[
         },
     ),
     (
+        "tls.reload_every_ms",
+        Bounds {
+            min: 0,
+            max: YEAR_MS,
+            why: "and 0 never looks",
+        },
+    ),
+    (
         "drain.notice_ms",
         Bounds {
             min: 0,
@@ -235,5 +243,14 @@ fn contradictions(in_force: &InForce) -> impl Iterator<Item = Problem> {
         );
         told("operations.listen", why)
     });
-    [notice, doors].into_iter().flatten()
+    let half = match (&config.tls.certificate, &config.tls.key) {
+        (Some(_), None) => Some(("tls.certificate", "tls.key")),
+        (None, Some(_)) => Some(("tls.key", "tls.certificate")),
+        (Some(_), Some(_)) | (None, None) => None,
+    };
+    let half = half.map(|(said, missing)| {
+        let why = format!("{said} is of no use without {missing}: name both files or none");
+        told(said, why)
+    });
+    [half, notice, doors].into_iter().flatten()
 }

@@ -295,6 +295,11 @@ fn what_does_not_go_together_is_told_with_both_keys() {
         "flag --set operations.listen: operations.listen is the address of listen, 127.0.0.1:7400: give \
          it another, or leave it out to have one door for both"
     );
+    assert_eq!(
+        told(flags(["tls.certificate=north.pem"])),
+        "flag --set tls.certificate: tls.certificate is of no use without tls.key: name both files or none"
+    );
+    settled(flags(["tls.certificate=north.pem", "tls.key=key.pem"]));
     // Two free ports are two.
     settled(flags([
         "listen=127.0.0.1:0",

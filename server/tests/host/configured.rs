@@ -149,3 +149,17 @@ fn a_service_manager_hears_when_it_serves_and_when_it_leaves() {
     assert_eq!(hear(), "STOPPING=1");
     assert_eq!(host.end().0, Some(0));
 }
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_told_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--set",
+        "tls.certificate=north.pem",
+        "--set",
+        "tls.key=key.pem",
+    ];
+    let told = complaint(&asked(folder.path(), &arguments, &[]));
+    assert!(told.contains("cannot read north.pem"), "{told}");
+    assert!(!folder.path().join("homeroom-data").exists());
+}
