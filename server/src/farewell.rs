@@ -124,7 +124,7 @@ impl End {
             }
             (Self::Left { code }, attached) => {
                 if let Some(connection) = attached {
-                    connection.disconnected(Disconnection::Clean).await;
+                    connection.disconnected(departure(code)).await;
                 }
                 socket.finish(&close_message(code.unwrap_or(NORMAL), ""));
             }
@@ -159,6 +159,15 @@ impl End {
             }
         }
         linger(&socket, Instant::now() + hang_up_within).await;
+    }
+}
+
+/// What a client's own close says of its device. Only 1000 is a farewell: a page that is reloaded sends
+/// 1001, and is back in a moment.
+const fn departure(code: Option<u16>) -> Disconnection {
+    match code {
+        Some(NORMAL) => Disconnection::Clean,
+        Some(_) | None => Disconnection::Vanished,
     }
 }
 

@@ -41,7 +41,7 @@
 //! let room = "class-7b".parse()?;
 //! client.create_or_join(&room, None, None).await?;
 //! let sent = client.send(&room, "Good morning!").await?;
-//! assert_eq!(sent.position.seq.0, 3); // behind the room's birth and ana's joining it
+//! assert_eq!(sent.position.seq.0, 2); // behind the room's birth
 //! client.close().await;
 //!
 //! host.shut_down().await;

@@ -44,7 +44,10 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
     if let Some(address) = host.operations_addr() {
         tracing::info!("health and metrics on http://{address}");
     }
-    print(&addresses(host.local_addr(), secure, config.guests()))?;
+    if let Err(error) = print(&addresses(host.local_addr(), secure, config.guests())) {
+        // Who hears it is not who is served.
+        tracing::warn!(%error, "the addresses could not be told");
+    }
     notify::tell("READY=1");
 
     signals.next().await;

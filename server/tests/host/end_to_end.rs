@@ -47,6 +47,11 @@ fn two_people_talk_and_see_each_other() {
         state: DeviceState::Idle,
     });
     assert_eq!(ada.until(change), [(user("ben"), Presence::Idle)]);
+    // A page that is reloaded is not gone: what shows next is that it is back, and active.
+    ben.write(&client_frame(0x88, &1001_u16.to_be_bytes()));
+    assert_eq!(ben.end(), (None, 1001));
+    let mut ben = Client::enter(server.address(), "ben");
+    assert_eq!(ada.until(change), [(user("ben"), Presence::Active)]);
     // A clean leave shows at once.
     ben.write(&client_frame(0x88, &1000_u16.to_be_bytes()));
     assert_eq!(ben.end(), (None, 1000));
