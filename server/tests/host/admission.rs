@@ -11,7 +11,7 @@ use homeroom_protocol::{ClientFrame, ServerFrame};
 use homeroom_server::{AdmissionSettings, HostConfig, MemorySettings};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Client, Server, config, hello};
+use crate::support::{Client, Server, config, hello, upgrade_request};
 
 /// What a client is told that is not let in: when to come back.
 fn turned_away(address: SocketAddr) -> u64 {
@@ -116,6 +116,24 @@ impl Drop for Short {
     }
 }
 
+/// A client that was let in; `None` when it was turned away, or dropped unanswered.
+fn come_in(address: SocketAddr, user: &str) -> Option<Client> {
+    let mut client = Client::dial(address);
+    client.write(upgrade_request().as_bytes());
+    let answered = client.stream().peek(&mut [0]);
+    if !answered.is_ok_and(|count| count > 0) {
+        return None;
+    }
+    client.read_http_head();
+    client.say(&ClientFrame::Hello(hello("default", user)));
+    let came_in = client.until(|frame| match frame {
+        ServerFrame::Welcome(_) => Some(true),
+        ServerFrame::Bye { code: 4004, .. } => Some(false),
+        _ => None,
+    });
+    came_in.then_some(client)
+}
+
 #[test]
 fn when_connections_take_all_they_may_the_log_still_finds_its_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -138,15 +156,8 @@ fn when_connections_take_all_they_may_the_log_still_finds_its_files() {
     drop(crowd);
     // Their seats are given back as the host sees them go.
     let mut ben = loop {
-        let mut client = Client::connect(host.address);
-        client.say(&ClientFrame::Hello(hello("default", "ben")));
-        let came_in = client.until(|frame| match frame {
-            ServerFrame::Welcome(_) => Some(true),
-            ServerFrame::Bye { code: 4004, .. } => Some(false),
-            _ => None,
-        });
-        if came_in {
-            break client;
+        if let Some(ben) = come_in(host.address, "ben") {
+            break ben;
         }
     };
     ben.is_served();
