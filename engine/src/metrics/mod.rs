@@ -1,7 +1,7 @@
 //! Counting, without slowing down what is counted: one set of numbers per engine, no global state.
 //!
 //! Counters are relaxed atomics: each is true by itself, and none guards memory. The hub counts in a
-//! [`Tally`](crate::hub::Tally) of its own, added here once per turn. An embedder reads all of it as
+//! [`Tally`] of its own, added here once per turn. An embedder reads all of it as
 //! [`Figures`]; what turns them into a format is not here. What is broken, and for whom, is in
 //! [`Health`].
 

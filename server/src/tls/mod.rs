@@ -1,5 +1,5 @@
 //! TLS, and the only module that names rustls: certificates that follow their files, the handshake,
-//! and the [`Session`] that a connection is afterwards.
+//! and the session that a connection is afterwards.
 //!
 //! Spoken are TLS 1.3, and TLS 1.2 with its ECDHE and AEAD suites, which are all that rustls has. 1.2
 //! stays on: schools keep their machines for long, phones older than Android 10 and servers older than
