@@ -11,7 +11,8 @@ use super::{
     core::Environment,
     directory::Host,
     folder::{DataFolder, FolderError, TENANTS_MAX, TenantRecord, new_record},
-    shards::{HubOutlet, Shards},
+    outlet::HubOutlet,
+    shards::Shards,
     wake::{self, WakeError},
     writer::{Awake, Stores},
 };

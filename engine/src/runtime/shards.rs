@@ -9,7 +9,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use homeroom_protocol::{CloseCode, ConnectionId};
@@ -21,10 +21,11 @@ use tokio::{
     },
     time::MissedTickBehavior,
 };
-use tracing::Span;
 
 use super::{
-    clock, journey,
+    clock,
+    fan_out::{FanOut, Handed},
+    outlet::HubOutlet,
     writer::{Command, Outlet},
 };
 use crate::{
@@ -37,7 +38,7 @@ use crate::{
 const INBOX_MAX: usize = 1024;
 /// Bytes of deliveries in a shard's inbox, by their weight, before their senders wait; a single larger
 /// release waits until it is alone.
-const INBOX_BYTES_MAX: u32 = 1024 * 1024;
+pub(super) const INBOX_BYTES_MAX: u32 = 1024 * 1024;
 /// Inputs taken in one turn.
 const INPUTS_PER_TURN: usize = 256;
 /// How often stalled sockets are looked for.
@@ -79,14 +80,6 @@ pub(crate) enum ShardInput {
     Flush(oneshot::Sender<()>),
 }
 
-/// When a release was handed over.
-#[derive(Debug)]
-pub(crate) struct Handed {
-    at: Instant,
-    /// For each request that is traced and led to some of it.
-    spans: Vec<Span>,
-}
-
 /// A new connection.
 #[derive(Debug)]
 pub(crate) struct Attach {
@@ -100,14 +93,14 @@ pub(crate) struct Attach {
 /// All shards of an engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Shards {
-    inboxes: Arc<[ShardInbox]>,
+    pub(super) inboxes: Arc<[ShardInbox]>,
     metrics: Arc<Metrics>,
 }
 
 #[derive(Debug)]
-struct ShardInbox {
-    inputs: mpsc::Sender<ShardInput>,
-    bytes: Arc<Semaphore>,
+pub(super) struct ShardInbox {
+    pub(super) inputs: mpsc::Sender<ShardInput>,
+    pub(super) bytes: Arc<Semaphore>,
 }
 
 impl Shards {
@@ -167,111 +160,9 @@ impl Shards {
         &self.inboxes[self.index_of(connection)].inputs
     }
 
-    fn index_of(&self, connection: ConnectionId) -> usize {
+    pub(super) fn index_of(&self, connection: ConnectionId) -> usize {
         let count = self.inboxes.len() as u64;
         usize::try_from(connection.0 % count).expect("below the number of shards")
-    }
-}
-
-/// Where one life of a room tenant delivers.
-#[derive(Debug, Clone)]
-pub(crate) struct HubOutlet {
-    shards: Shards,
-    life: TenantLife,
-}
-
-impl HubOutlet {
-    pub(crate) const fn new(shards: Shards, life: TenantLife) -> Self {
-        Self { shards, life }
-    }
-
-    async fn send(&self, shard: usize, deliveries: Vec<Delivery>, followed: &[Span]) {
-        if deliveries.is_empty() {
-            return;
-        }
-        let inbox = &self.shards.inboxes[shard];
-        // The wait for room counts: it is part of what a listener waits for.
-        let spans = followed.iter();
-        let handed = Handed {
-            at: Instant::now(),
-            spans: spans
-                .map(|request| journey::fan_out(request, shard, deliveries.len()))
-                .collect(),
-        };
-        let weight: usize = deliveries.iter().map(Delivery::weight).sum();
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        let share = Arc::clone(&inbox.bytes)
-            .acquire_many_owned(weight.min(INBOX_BYTES_MAX))
-            .await
-            .expect("the semaphore is never closed");
-        let input = ShardInput::Release {
-            life: self.life,
-            deliveries,
-            share,
-            handed,
-        };
-        let _ = inbox.inputs.send(input).await;
-    }
-}
-
-impl Outlet<Tenant> for HubOutlet {
-    async fn deliver(&mut self, mut effects: Vec<Delivery>, followed: Vec<Span>) {
-        let is_answer = |effect: &mut Delivery| matches!(effect, Delivery::Answer(_));
-        let answers: Vec<_> = effects.extract_if(.., is_answer).collect();
-        self.deliver_to_shards(effects, &followed).await;
-        // After the shards were told: who hears that a membership ended finds it ended.
-        for answer in answers {
-            if let Delivery::Answer(answer) = answer {
-                answer.leave();
-            }
-        }
-    }
-
-    async fn abandon(&mut self) {
-        let after = Some(RECONNECT_AFTER_FAILURE_MS);
-        self.shards
-            .close_all(self.life, CloseCode::TenantRestarted, after)
-            .await;
-    }
-}
-
-impl HubOutlet {
-    async fn deliver_to_shards(&self, effects: Vec<Delivery>, followed: &[Span]) {
-        let count = self.shards.inboxes.len();
-        if count == 1 {
-            return self.send(0, effects, followed).await;
-        }
-        let mut batches: Vec<Vec<Delivery>> = vec![Vec::new(); count];
-        for effect in effects {
-            match receiver(&effect) {
-                Some(connection) => batches[self.shards.index_of(connection)].push(effect),
-                None => batches
-                    .iter_mut()
-                    .for_each(|batch| batch.push(effect.clone())),
-            }
-        }
-        for (shard, batch) in batches.into_iter().enumerate() {
-            self.send(shard, batch, followed).await;
-        }
-    }
-}
-
-/// After a failure clients give the tenant this long to be replayed.
-const RECONNECT_AFTER_FAILURE_MS: u64 = 500;
-
-/// The one connection a delivery is for; `None`: every shard has to hear it.
-const fn receiver(delivery: &Delivery) -> Option<ConnectionId> {
-    match delivery {
-        Delivery::Direct { connection, .. }
-        | Delivery::Listen { connection, .. }
-        | Delivery::Unlisten { connection, .. }
-        | Delivery::Watch { connection, .. }
-        | Delivery::Page { connection, .. }
-        | Delivery::Close { connection, .. } => Some(*connection),
-        Delivery::Event { .. }
-        | Delivery::Signal { .. }
-        | Delivery::CloseAll { .. }
-        | Delivery::Answer(_) => None,
     }
 }
 
@@ -396,48 +287,6 @@ impl ShardTask {
             if let Err(TrySendError::Full(_)) = tenant.try_send(Command::Input(input)) {
                 self.unsent.push_back(need);
             }
-        }
-    }
-}
-
-/// Releases of one turn that are measured; what comes on top is not.
-const MEASURED_PER_TURN_MAX: usize = 512;
-
-/// How long releases take until they are written: those that are being collected, and those of the turn
-/// that is being written.
-#[derive(Debug, Default)]
-struct FanOut {
-    collecting: Vec<Handed>,
-    writing: Vec<Handed>,
-    turns: u64,
-}
-
-impl FanOut {
-    fn collected(&mut self, handed: Handed) {
-        if self.collecting.len() < MEASURED_PER_TURN_MAX {
-            self.collecting.push(handed);
-        }
-    }
-
-    /// The shard has worked; it has begun so many turns in all, and may have more to write.
-    fn turned(&mut self, turns: u64, more: bool, metrics: &Metrics) {
-        if turns == self.turns && more {
-            return;
-        }
-        let now = Instant::now();
-        // With a release its spans end.
-        let measure = |handed: Handed| {
-            drop(handed.spans);
-            metrics.fanned_out(now.saturating_duration_since(handed.at));
-        };
-        self.writing.drain(..).for_each(measure);
-        if turns != self.turns {
-            self.turns = turns;
-            std::mem::swap(&mut self.collecting, &mut self.writing);
-        }
-        if !more {
-            self.writing.drain(..).for_each(measure);
-            self.collecting.drain(..).for_each(measure);
         }
     }
 }
