@@ -17,6 +17,7 @@ use tokio::{
     sync::watch,
     time::{Instant, Sleep, sleep_until},
 };
+use tracing::{Span, debug, field::display};
 
 use crate::{
     embedding::Proven,
@@ -281,6 +282,10 @@ impl Client {
             }
             None => self.service.admit(&hello, self.socket.sink()).await?,
         };
+        let span = Span::current();
+        span.record("tenant", display(&hello.tenant));
+        span.record("connection", connection.id().0);
+        debug!("let in");
         self.attached = Some(connection);
         self.heard = Instant::now();
         self.reader
