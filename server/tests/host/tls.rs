@@ -2,17 +2,21 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Command, Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use homeroom_client::{Auth, Client, Event, EventBody, Events, Handshake, Limits, Lost, Options};
 use homeroom_engine::Config;
 use homeroom_server::{
-    HostConfig, Terms,
+    DrainSettings, HostConfig, Terms,
     tls::{Tls, TlsSettings},
 };
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
@@ -341,4 +345,96 @@ fn a_binary_whose_certificate_is_missing_says_which_and_does_not_start() {
     let none = run(data.path(), &["serve", "--set", &setting, "--set", &key]);
     assert_eq!(none.status.code(), Some(1));
     assert!(complaint(&none).contains("nowhere.pem"), "{none:?}");
+}
+
+/// A line between a client and the host that can be cut such that neither end is told.
+struct Line {
+    address: SocketAddr,
+    dead: Arc<AtomicBool>,
+}
+
+impl Line {
+    /// For one client.
+    fn to(host: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let line = Self {
+            address: listener.local_addr().unwrap(),
+            dead: Arc::default(),
+        };
+        let dead = Arc::clone(&line.dead);
+        std::thread::spawn(move || {
+            let ends = [listener.accept().unwrap().0, dial(host)];
+            for (from, to) in [(0, 1), (1, 0)] {
+                let (from, to) = (ends[from].try_clone(), ends[to].try_clone());
+                let dead = Arc::clone(&dead);
+                std::thread::spawn(move || pass_on(&from.unwrap(), &to.unwrap(), &dead));
+            }
+            // Neither end is closed while the test runs.
+            std::mem::forget(ends);
+        });
+        line
+    }
+}
+
+fn pass_on(mut from: &TcpStream, mut to: &TcpStream, dead: &AtomicBool) {
+    let mut bytes = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        if dead.load(Ordering::Relaxed) || to.write_all(&bytes[..count]).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn who_is_stuck_behind_tls_slows_nobody_and_does_not_keep_a_host_that_leaves() {
+    let papers = Papers::new();
+    let config = HostConfig {
+        drain: DrainSettings {
+            within_ms: 3_600_000,
+            ..DrainSettings::default()
+        },
+        ..papers.config(PATIENCE)
+    };
+    let server = Server::start(Config::default(), config);
+    let line = Line::to(server.address());
+    // Its handshake is done, and it says no more.
+    let silent = Command::new("openssl")
+        .args(["s_client", "-connect", &server.address().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut silent = silent.ok();
+    if let Some(silent) = &mut silent {
+        let said = BufReader::new(silent.stdout.take().unwrap());
+        let shaken = said.lines().map_while(Result::ok);
+        assert!(shaken.into_iter().any(|line| line.contains("Cipher is")));
+    }
+    let runtime = Runtime::new().unwrap();
+    let clients = runtime.block_on(async {
+        let talk = async {
+            let pem = papers.issued.cert.pem();
+            let room = "class-7b".parse().unwrap();
+            let (ana, at_ana) = connect(&server, "ana", &pem);
+            ana.create_or_join(&room, None, None).await.unwrap();
+            let (deaf, at_deaf) = connect_to(line.address, "deaf", &pem);
+            deaf.join(&room, None).await.unwrap();
+            line.dead.store(true, Ordering::Relaxed);
+            // More than the kernel's buffers and its outbox hold.
+            for number in 0..400 {
+                ana.send(&room, &format!("{number:>16000}")).await.unwrap();
+            }
+            ana.close().await;
+            (at_ana, deaf, at_deaf)
+        };
+        timeout(PATIENCE, talk).await.unwrap()
+    });
+    let begun = Instant::now();
+    let gone = server.begin_to_leave().gone();
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    if let Some(mut silent) = silent {
+        silent.wait().unwrap();
+    }
+    drop(clients);
+    gone.seal();
 }
