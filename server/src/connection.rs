@@ -274,7 +274,9 @@ impl Client {
 
     /// Lets it in, or says why not.
     async fn greet(&mut self, hello: Hello) -> Result<(), End> {
-        let connection = match self.proven.take() {
+        let proven = self.proven.take();
+        let holds = proven.as_ref().map(|proven| proven.holds());
+        let connection = match proven {
             Some(proven) => {
                 proven
                     .admit(&self.service, &hello, self.socket.sink())
@@ -288,6 +290,10 @@ impl Client {
         debug!("let in");
         self.attached = Some(connection);
         self.heard = Instant::now();
+        // Asked only now: from here on a revocation finds it.
+        if holds.is_some_and(|holds| !holds()) {
+            return Err(Bye::new(CloseCode::Revoked).into());
+        }
         self.reader
             .set_message_bytes_max(limit::CLIENT_MESSAGE_BYTES_MAX);
         Ok(())

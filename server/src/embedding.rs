@@ -184,30 +184,68 @@ impl Service {
     /// names it, as one login may have many tabs and apps. Beside that the hello decides nothing: one
     /// that names another tenant is told that there is none, one that comes as a guest of another name
     /// is refused (somebody logged in as somebody else meanwhile), and a token is not looked at.
+    ///
+    /// Until that hello comes, which may take as long as [`Terms::hello_within`](crate::Terms), the tenant
+    /// does not know this connection, so [`Tenant::revoke`] does not find it. Where logins end before
+    /// their time use [`serve_login`](Self::serve_login).
     pub fn serve_connection(
         self: Arc<Self>,
         io: impl Into<WebSocketIo>,
         tenant: Tenant,
         identity: Identity,
     ) -> impl Future<Output = ()> + Send {
+        self.serve_login(io, tenant, identity, || true)
+    }
+
+    /// Like [`serve_connection`](Self::serve_connection), for a login that may end: `holds` says whether
+    /// it has not, and is asked once, right after the tenant has let it in. Whoever ends a login makes
+    /// `holds` false first and calls [`Tenant::revoke`] then: every connection meets one of the two.
+    pub fn serve_login(
+        self: Arc<Self>,
+        io: impl Into<WebSocketIo>,
+        tenant: Tenant,
+        identity: Identity,
+        holds: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> impl Future<Output = ()> + Send {
         let WebSocketIo { wire, early } = io.into();
         if let Wire::Tcp(stream) = &wire {
             // Small writes must not wait for each other. It fails only on a socket that is gone.
             let _ = stream.set_nodelay(true);
         }
-        let client = Client::new(self, wire).proven(Proven { tenant, identity });
+        let client = Client::new(self, wire).proven(Proven {
+            tenant,
+            identity,
+            holds: Arc::new(holds),
+        });
         converse(Box::new(client), early.into())
     }
 }
 
 /// Who somebody is and where they belong, as somebody else's server says.
-#[derive(Debug)]
 pub(crate) struct Proven {
     tenant: Tenant,
     identity: Identity,
+    holds: Holds,
+}
+
+/// Whether a login has not ended.
+pub(crate) type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
+
+impl fmt::Debug for Proven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proven")
+            .field("tenant", &self.tenant)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Proven {
+    /// To be asked once it is let in.
+    pub(crate) fn holds(&self) -> Holds {
+        Arc::clone(&self.holds)
+    }
+
     /// Lets a client in who said hello.
     pub(crate) async fn admit(
         self,
@@ -216,7 +254,9 @@ impl Proven {
         sink: Box<dyn SocketSink>,
     ) -> Result<Connection, Bye> {
         Service::check_version(hello)?;
-        let Self { tenant, identity } = self;
+        let Self {
+            tenant, identity, ..
+        } = self;
         if hello.tenant != *tenant.name() {
             return Err(Bye::new(CloseCode::TenantNotFound));
         }

@@ -2,11 +2,14 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use homeroom_engine::{Engine, Identity, Tenant};
+use homeroom_engine::{Engine, Identity, Tenant, tenant::Whom};
 use homeroom_protocol::{Auth, ClientFrame, CloseCode, Hello, UserId};
 use homeroom_server::{HandshakeRefused, Service, Terms, WebSocketIo, upgrade};
 use hyper::{Request, StatusCode, Version};
@@ -130,6 +133,44 @@ async fn logs_name_the_tenant_and_the_connection() {
         line.contains("connection{tenant=north connection="),
         "{line}"
     );
+}
+
+#[tokio::test]
+async fn a_login_that_ended_before_the_hello_came_is_over() {
+    let school = School::open().await;
+    for ended in [false, true] {
+        let (near, mut far) = duplex(1024);
+        let logged_in = Arc::new(AtomicBool::new(true));
+        let holds = Arc::clone(&logged_in);
+        tokio::spawn(Arc::clone(&school.service).serve_login(
+            WebSocketIo::new(near),
+            school.tenant.clone(),
+            Identity::user("ana").unwrap(),
+            move || holds.load(Ordering::Relaxed),
+        ));
+        if ended {
+            logged_in.store(false, Ordering::Relaxed);
+            let ana = Whom::User("ana".parse().unwrap());
+            school.tenant.revoke(ana).await.unwrap();
+        }
+        // What it asks behind its hello is asked by nobody.
+        let ping = ClientFrame::Ping { nonce: 77 };
+        for frame in [ClientFrame::Hello(saying("north", guest("ana"))), ping] {
+            far.write_all(&message(&encode(&frame))).await.unwrap();
+        }
+        let mut heard = Vec::new();
+        let revoked = CloseCode::Revoked.number().to_be_bytes();
+        let has = |heard: &[u8], sought: &[u8]| heard.windows(sought.len()).any(|it| it == sought);
+        // An array of three: pong, the nonce, a time.
+        let pong = [0x93, 4, 77];
+        let told = async {
+            while !has(&heard, &revoked) && !has(&heard, &pong) {
+                heard.push(far.read_u8().await.unwrap());
+            }
+        };
+        timeout(PATIENCE, told).await.unwrap();
+        assert_eq!(has(&heard, &revoked), ended, "{heard:?}");
+    }
 }
 
 #[tokio::test]
