@@ -125,7 +125,7 @@ async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
             .lock()
             .expect("never held across a panic")
             .remove(session);
-        // Nothing more is heard from the moment this is decided.
+        // Behind that: nothing more is heard from the moment this is decided.
         if app.school.revoke(Whom::User(user)).await.is_err() {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
@@ -135,7 +135,8 @@ async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
 
 /// Here Homeroom begins.
 async fn live(State(app): State<Arc<App>>, mut request: Request) -> Response {
-    let Some(user) = app.who(request.headers()) else {
+    let session = session_of(request.headers()).map(str::to_owned);
+    let (Some(session), Some(user)) = (session, app.who(request.headers())) else {
         return (StatusCode::UNAUTHORIZED, "log in first\n").into_response();
     };
     if !is_own_page(request.headers()) {
@@ -149,9 +150,10 @@ async fn live(State(app): State<Arc<App>>, mut request: Request) -> Response {
     tokio::spawn(async move {
         if let Some(io) = upgrade.finish().await {
             let identity = Identity::new(user, device);
-            Arc::clone(&app.homeroom)
-                .serve_connection(io, app.school.clone(), identity)
-                .await;
+            let (homeroom, school) = (Arc::clone(&app.homeroom), app.school.clone());
+            // It may log out before its first word: the session is looked at again.
+            let holds = move || app.knows(&session);
+            homeroom.serve_login(io, school, identity, holds).await;
         }
     });
     response.map(|()| Body::empty())
@@ -169,6 +171,11 @@ fn is_own_page(headers: &HeaderMap) -> bool {
 }
 
 impl App {
+    fn knows(&self, session: &str) -> bool {
+        let sessions = self.sessions.lock().expect("never held across a panic");
+        sessions.contains_key(session)
+    }
+
     fn who(&self, headers: &HeaderMap) -> Option<UserId> {
         let sessions = self.sessions.lock().expect("never held across a panic");
         sessions.get(session_of(headers)?).cloned()

@@ -17,6 +17,7 @@ use tokio::{
     sync::watch,
     time::{Instant, Sleep, sleep_until},
 };
+use tracing::{Span, debug, field::display};
 
 use crate::{
     embedding::Proven,
@@ -273,7 +274,9 @@ impl Client {
 
     /// Lets it in, or says why not.
     async fn greet(&mut self, hello: Hello) -> Result<(), End> {
-        let connection = match self.proven.take() {
+        let proven = self.proven.take();
+        let holds = proven.as_ref().map(|proven| proven.holds());
+        let connection = match proven {
             Some(proven) => {
                 proven
                     .admit(&self.service, &hello, self.socket.sink())
@@ -281,8 +284,16 @@ impl Client {
             }
             None => self.service.admit(&hello, self.socket.sink()).await?,
         };
+        let span = Span::current();
+        span.record("tenant", display(&hello.tenant));
+        span.record("connection", connection.id().0);
+        debug!("let in");
         self.attached = Some(connection);
         self.heard = Instant::now();
+        // Asked only now: from here on a revocation finds it.
+        if holds.is_some_and(|holds| !holds()) {
+            return Err(Bye::new(CloseCode::Revoked).into());
+        }
         self.reader
             .set_message_bytes_max(limit::CLIENT_MESSAGE_BYTES_MAX);
         Ok(())

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use homeroom_engine::{Connection, Identity, Tenant, hub::SocketSink};
 use homeroom_protocol::{Auth, CloseCode, Hello};
 use hyper::{
-    Method, Request, Response, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode, Version,
     header::{self, HeaderValue},
     upgrade::{OnUpgrade, Upgraded},
 };
@@ -86,6 +86,12 @@ impl Upgrade {
     }
 }
 
+impl From<Upgrade> for Upgrading {
+    fn from(upgrade: Upgrade) -> Self {
+        upgrade.0
+    }
+}
+
 /// Why a request is not made a WebSocket. Answer it with [`status`](Self::status) and this as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeRefused {
@@ -98,6 +104,10 @@ pub enum HandshakeRefused {
     /// A part of the handshake is missing. The client is at fault.
     #[error("Sec-WebSocket-Key is missing or Sec-WebSocket-Version is not 13")]
     Malformed,
+    /// It has a body: where its WebSocket begins, the server in front and this one could disagree. The
+    /// client is at fault.
+    #[error("a request for a WebSocket has no body")]
+    Body,
     /// The server in front does not let go of connections: hyper's `with_upgrades` was not called, or
     /// a middleware lost the request's extensions, or it came by HTTP/2. Who built the server is at
     /// fault.
@@ -111,7 +121,7 @@ impl HandshakeRefused {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::NotAsked => StatusCode::UPGRADE_REQUIRED,
-            Self::Subprotocol | Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Subprotocol | Self::Malformed | Self::Body => StatusCode::BAD_REQUEST,
             Self::NotUpgradable => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -121,6 +131,8 @@ impl HandshakeRefused {
     pub fn response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(format!("{self}\n")));
         *response.status_mut() = self.status();
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, text);
         if self.status() == StatusCode::UPGRADE_REQUIRED {
             let websocket = HeaderValue::from_static("websocket");
             response.headers_mut().insert(header::UPGRADE, websocket);
@@ -136,11 +148,14 @@ impl HandshakeRefused {
 /// # Errors
 /// [`HandshakeRefused`].
 pub fn upgrade<B>(request: &mut Request<B>) -> Result<(Response<()>, Upgrade), HandshakeRefused> {
-    if request.method() != Method::GET || !websocket::is_upgrade(request) {
+    if !asks_for_websocket(request) {
         return Err(HandshakeRefused::NotAsked);
     }
     if !offers_subprotocol(request) {
         return Err(HandshakeRefused::Subprotocol);
+    }
+    if announces_body(request.headers()) {
+        return Err(HandshakeRefused::Body);
     }
     if request.extensions().get::<OnUpgrade>().is_none() {
         return Err(HandshakeRefused::NotUpgradable);
@@ -150,6 +165,18 @@ pub fn upgrade<B>(request: &mut Request<B>) -> Result<(Response<()>, Upgrade), H
     Ok((response.map(|_| ()), Upgrade(upgrading)))
 }
 
+/// RFC 6455, 4.1: a GET of HTTP/1.1 that says so.
+pub(crate) fn asks_for_websocket<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && websocket::is_upgrade(request)
+}
+
+fn announces_body(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    headers.contains_key(header::TRANSFER_ENCODING) || lengths.any(|length| length != "0")
+}
+
 impl Service {
     /// Serves one client of somebody else's server to its end, in this tenant, as this user.
     ///
@@ -157,30 +184,68 @@ impl Service {
     /// names it, as one login may have many tabs and apps. Beside that the hello decides nothing: one
     /// that names another tenant is told that there is none, one that comes as a guest of another name
     /// is refused (somebody logged in as somebody else meanwhile), and a token is not looked at.
+    ///
+    /// Until that hello comes, which may take as long as [`Terms::hello_within`](crate::Terms), the tenant
+    /// does not know this connection, so [`Tenant::revoke`] does not find it. Where logins end before
+    /// their time use [`serve_login`](Self::serve_login).
     pub fn serve_connection(
         self: Arc<Self>,
         io: impl Into<WebSocketIo>,
         tenant: Tenant,
         identity: Identity,
     ) -> impl Future<Output = ()> + Send {
+        self.serve_login(io, tenant, identity, || true)
+    }
+
+    /// Like [`serve_connection`](Self::serve_connection), for a login that may end: `holds` says whether
+    /// it has not, and is asked once, right after the tenant has let it in. Whoever ends a login makes
+    /// `holds` false first and calls [`Tenant::revoke`] then: every connection meets one of the two.
+    pub fn serve_login(
+        self: Arc<Self>,
+        io: impl Into<WebSocketIo>,
+        tenant: Tenant,
+        identity: Identity,
+        holds: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> impl Future<Output = ()> + Send {
         let WebSocketIo { wire, early } = io.into();
         if let Wire::Tcp(stream) = &wire {
             // Small writes must not wait for each other. It fails only on a socket that is gone.
             let _ = stream.set_nodelay(true);
         }
-        let client = Client::new(self, wire).proven(Proven { tenant, identity });
+        let client = Client::new(self, wire).proven(Proven {
+            tenant,
+            identity,
+            holds: Arc::new(holds),
+        });
         converse(Box::new(client), early.into())
     }
 }
 
 /// Who somebody is and where they belong, as somebody else's server says.
-#[derive(Debug)]
 pub(crate) struct Proven {
     tenant: Tenant,
     identity: Identity,
+    holds: Holds,
+}
+
+/// Whether a login has not ended.
+pub(crate) type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
+
+impl fmt::Debug for Proven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proven")
+            .field("tenant", &self.tenant)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Proven {
+    /// To be asked once it is let in.
+    pub(crate) fn holds(&self) -> Holds {
+        Arc::clone(&self.holds)
+    }
+
     /// Lets a client in who said hello.
     pub(crate) async fn admit(
         self,
@@ -189,7 +254,9 @@ impl Proven {
         sink: Box<dyn SocketSink>,
     ) -> Result<Connection, Bye> {
         Service::check_version(hello)?;
-        let Self { tenant, identity } = self;
+        let Self {
+            tenant, identity, ..
+        } = self;
         if hello.tenant != *tenant.name() {
             return Err(Bye::new(CloseCode::TenantNotFound));
         }

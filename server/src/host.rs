@@ -43,7 +43,9 @@ described! {
     pub struct OperationsSettings {
         /// The address on which `/health/ready` and `/metrics` are served, and then nowhere else. Default
         /// none: they are on the clients' address, and what names tenants is shown only to who asks on this
-        /// machine itself, for a loopback address and through no proxy that says it is one.
+        /// machine itself, for a loopback address and through no proxy that says it is one. Behind a proxy on
+        /// this machine set it: one that passes on neither the host's name nor the client's address looks like
+        /// this machine itself.
         pub listen: Option<SocketAddr>,
     }
 }

@@ -18,6 +18,10 @@ use crate::{
 const BACKOFF_MIN: Duration = Duration::from_millis(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
+/// How long whoever is turned away at least holds the place it is told so at. Under TLS each of them
+/// costs a handshake, and who comes in floods hangs up at once: so there are some hundreds a second.
+const TURNED_AWAY_FOR_MIN: Duration = Duration::from_millis(200);
+
 /// Accepts until told to stop.
 #[derive(Debug)]
 pub(crate) struct Listener<A> {
@@ -87,14 +91,17 @@ impl<A: Accept> Listener<A> {
             }
             Err(Refused::Full | Refused::Crowded | Refused::MemoryShort) => {
                 if let Some(seat) = self.admission.ask_to_be_told() {
-                    tokio::spawn(async move {
-                        service.turn_away_at(door, stream).await;
-                        drop(seat);
-                    });
+                    tokio::spawn(holding(seat, service.turn_away_at(door, stream)));
                 }
             }
         }
     }
+}
+
+/// Turns somebody away, and holds the place for a while.
+async fn holding<P>(place: P, turned_away: impl Future<Output = ()>) {
+    tokio::join!(turned_away, sleep(TURNED_AWAY_FOR_MIN));
+    drop(place);
 }
 
 /// Failures to accept in a row: said once, waited out ever longer.
@@ -172,6 +179,23 @@ mod tests {
         assert!(minute.is_err(), "it goes on trying");
         let tries = tries.load(Ordering::Relaxed);
         assert!((60..=70).contains(&tries), "{tries} tries in a minute");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_told_no_faster_than_its_places_come_free() {
+        let admission = Admission::counting(0);
+        let full = || admission.ask_to_be_told().is_none();
+        let mut told = 0;
+        while let Some(place) = admission.ask_to_be_told() {
+            // It hangs up at once.
+            tokio::spawn(holding(place, std::future::ready(())));
+            told += 1;
+        }
+        assert_eq!(told, 64);
+        sleep(TURNED_AWAY_FOR_MIN / 2).await;
+        assert!(full());
+        sleep(TURNED_AWAY_FOR_MIN).await;
+        assert!(!full());
     }
 
     #[test]

@@ -14,12 +14,9 @@ use homeroom_protocol::{CloseCode, Hello, Timestamp};
 use tokio::{
     net::TcpStream,
     sync::watch,
-    time::{Instant, timeout},
+    time::{Instant, timeout_at},
 };
-use tracing::{
-    Instrument, Span, debug, debug_span,
-    field::{Empty, display},
-};
+use tracing::{Instrument, debug_span, field::Empty};
 
 use crate::{
     connection::Client,
@@ -55,9 +52,9 @@ pub struct Terms {
     pub tls: Option<Tls>,
     /// Which web pages may connect. Default: the host's own.
     pub origins: OriginSettings,
-    /// How long a TLS handshake may take, and then the head of an HTTP request to come, and its answer
-    /// to be read; a connection between two requests is as long kept. Default 10 s: a slow mobile
-    /// network needs two, an attacker who holds sockets open would like for ever.
+    /// How long a TLS handshake and the head of the first HTTP request may take together, then each
+    /// further head to come, and an answer to be read. Default 10 s: a slow mobile network needs two, an
+    /// attacker who holds sockets open would like for ever.
     pub handshake_within: Duration,
     /// From the WebSocket to an acceptable hello. Default 10 s.
     pub hello_within: Duration,
@@ -211,16 +208,18 @@ impl Service {
     ) -> Option<(Client, Vec<u8>)> {
         // Small writes must not wait for each other. It fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
+        let by = Instant::now() + self.terms.handshake_within;
         let visit = |secure| Visit {
             door,
             peer: stream.peer_addr().ok(),
             secure,
             keep_alive,
+            first_head_by: by,
         };
         let tls = self.terms.tls.as_ref().filter(|_| door.is_for_clients());
         let (wire, early) = if let Some(tls) = tls {
             let visit = visit(true);
-            let stream = self.secure(tls, stream).await?;
+            let stream = self.secure(tls, stream, by).await?;
             let (stream, early) = http::speak(&self, stream, visit).await?;
             (Wire::tls(stream), early)
         } else {
@@ -232,10 +231,10 @@ impl Service {
     }
 
     /// The TLS handshake, while it is worth one.
-    async fn secure(&self, tls: &Tls, stream: TcpStream) -> Option<tls::Stream> {
+    async fn secure(&self, tls: &Tls, stream: TcpStream, by: Instant) -> Option<tls::Stream> {
         let mut leaving = self.leaving();
         tokio::select! {
-            secured = timeout(self.terms.handshake_within, tls.accept(stream)) => secured.ok()?,
+            secured = timeout_at(by, tls.accept(stream)) => secured.ok()?,
             // Nothing was promised to it yet.
             _ = leaving.wait_for(Option::is_some) => None,
         }
@@ -284,12 +283,7 @@ impl Service {
         let Some(tenant) = tenant else {
             return Err(Bye::new(CloseCode::TenantNotFound));
         };
-        let connection = tenant.attach(identity, sink).await.map_err(closed)?;
-        let span = Span::current();
-        span.record("tenant", display(tenant.name()));
-        span.record("connection", connection.id().0);
-        debug!("let in");
-        Ok(connection)
+        tenant.attach(identity, sink).await.map_err(closed)
     }
 
     /// The bye of a host that leaves.

@@ -100,6 +100,10 @@ impl FromStr for Prefix {
         if bits > bits_max || place.address() != address {
             return Err(invalid());
         }
+        // Mapped IPv4 clients count as IPv4: this would hold none of them.
+        if bits >= 96 && address.to_canonical() != address {
+            return Err(invalid());
+        }
         Ok(Self { place, bits })
     }
 }
@@ -177,6 +181,7 @@ mod tests {
             "::1/64",
             "a/8",
             "1.2.3.4/-1",
+            "::ffff:192.0.2.0/120",
         ] {
             let refused = text.parse::<Prefix>().unwrap_err();
             assert_eq!(refused.text, text);

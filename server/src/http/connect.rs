@@ -1,16 +1,13 @@
 //! `GET /v1/connect`: the one request that becomes a WebSocket.
 
-use hyper::{
-    Method, Request, Response, StatusCode,
-    header::{self, HeaderValue},
-};
+use hyper::{Request, Response, StatusCode, header};
 
 use super::{
     Body, Visit,
     origin::{self, OriginSettings},
     reply,
 };
-use crate::websocket::{self, Upgrading};
+use crate::{embedding, websocket::Upgrading};
 
 /// Where clients connect.
 pub const PATH: &str = "/v1/connect";
@@ -23,26 +20,21 @@ pub(super) fn answer<B>(
     origins: &OriginSettings,
     visit: Visit,
 ) -> (Response<Body>, Option<Upgrading>) {
-    if request.method() != Method::GET || !websocket::is_upgrade(request) {
-        let text = "this address speaks WebSocket (RFC 6455) only\n";
-        let mut refusal = reply::text(StatusCode::UPGRADE_REQUIRED, text);
-        let websocket = HeaderValue::from_static("websocket");
-        refusal.headers_mut().insert(header::UPGRADE, websocket);
-        return (refusal, None);
-    }
-    let allowed = &origins.allowed;
-    if let Err(text) = origin::check(request.headers(), allowed, visit.secure, visit.peer) {
+    // What asks for no WebSocket is told how to, wherever it comes from.
+    if embedding::asks_for_websocket(request)
+        && let Err(text) = origin::check(
+            request.headers(),
+            &origins.allowed,
+            visit.secure,
+            visit.peer,
+        )
+    {
         return (reply::text(StatusCode::FORBIDDEN, text), None);
     }
-    if !offers_subprotocol(request) {
-        let text = "offer the WebSocket subprotocol homeroom.v1.msgpack\n";
-        return (reply::text(StatusCode::BAD_REQUEST, text), None);
+    match embedding::upgrade(request) {
+        Ok((response, upgrade)) => (response.map(|()| Body::default()), Some(upgrade.into())),
+        Err(refused) => (refused.response(), None),
     }
-    let Some((response, accepted)) = websocket::accept(request, SUBPROTOCOL) else {
-        let text = "Sec-WebSocket-Key is missing or Sec-WebSocket-Version is not 13\n";
-        return (reply::text(StatusCode::BAD_REQUEST, text), None);
-    };
-    (response.map(|_| Body::default()), Some(accepted))
 }
 
 /// Whether the client speaks what is spoken there.

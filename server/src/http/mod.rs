@@ -7,7 +7,7 @@
 //!
 //! What one connection may cost is bounded here: how long a request's head may take (and so how long
 //! a kept-alive connection may be idle), how large it may be, and how long a reader may take over an
-//! answer.
+//! answer. The first head shares its time with the TLS handshake before it.
 
 mod api;
 mod connect;
@@ -24,7 +24,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Mutex};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Request, Response,
+    Request, Response, StatusCode, Version,
     body::Incoming,
     header::{self, HeaderValue},
     server::conn::http1,
@@ -33,7 +33,8 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::timeout,
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
 };
 
 use self::paced::Paced;
@@ -91,6 +92,8 @@ pub(crate) struct Visit {
     pub(crate) secure: bool,
     /// Whether a second request may follow an answer.
     pub(crate) keep_alive: bool,
+    /// Until when the head of its first request is waited for.
+    pub(crate) first_head_by: Instant,
 }
 
 /// Speaks HTTP until the stream is a WebSocket: the stream and what was read too far. `None` when it
@@ -103,7 +106,9 @@ where
 {
     let time_max = service.terms().handshake_within;
     let upgrading = Mutex::new(None);
+    let asked = Notify::new();
     let answering = service_fn(|request| async {
+        asked.notify_one();
         let response = answer(service, visit, request, &upgrading).await;
         Ok::<_, Infallible>(response)
     });
@@ -121,12 +126,21 @@ where
             Door::Operations => std::future::pending().await,
         }
     };
+    let never_asked = async {
+        if timeout_at(visit.first_head_by, asked.notified())
+            .await
+            .is_ok()
+        {
+            std::future::pending().await
+        }
+    };
     {
         let connection = http.serve_connection(io, answering).with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let served = tokio::select! {
             served = connection.as_mut() => Some(served),
             () = leaving => None,
+            () = never_asked => return None,
         };
         let served = match served {
             Some(served) => served,
@@ -153,7 +167,9 @@ async fn answer(
 ) -> Response<Body> {
     // A path is short, and its bytes are shared.
     let uri = request.uri().clone();
-    let mut response = if request.uri().path() == PATH && visit.door.is_for_clients() {
+    let mut response = if !names_its_host(&request) {
+        reply::text(StatusCode::BAD_REQUEST, "exactly one Host is needed\n")
+    } else if request.uri().path() == PATH && visit.door.is_for_clients() {
         // The only route that takes the connection with it, and so not like the others.
         let (response, accepted) = connect::answer(&mut request, &service.terms().origins, visit);
         if accepted.is_some() {
@@ -173,4 +189,11 @@ async fn answer(
         response.headers_mut().insert(header::CONNECTION, close);
     }
     response
+}
+
+/// RFC 9112, 3.2: who passes over a request that names no host, or two, may be led elsewhere by it than
+/// whoever passed it on.
+fn names_its_host<B>(request: &Request<B>) -> bool {
+    let named = request.headers().get_all(header::HOST).iter().count();
+    named == 1 || (named == 0 && request.version() < Version::HTTP_11)
 }

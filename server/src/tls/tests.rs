@@ -2,17 +2,25 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use homeroom_engine::Engine;
 use rustls::{
     HandshakeKind,
     version::{TLS12, TLS13},
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 
 use super::{
     papers::{Papers, client, connect, issue},
     *,
 };
-use crate::wire::{Wire, pairs::sockets};
+use crate::{
+    Service, Terms,
+    wire::{Wire, pairs::sockets},
+};
 
 fn refused(papers: &Papers) -> TlsError {
     Tls::load(&papers.settings()).unwrap_err()
@@ -161,12 +169,12 @@ async fn a_host_looks_by_itself_until_it_is_dropped() {
     tls.keep_looking();
     papers.write(&issue());
     while Arc::ptr_eq(&before, &tls.current()) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(100)).await;
     }
     let alive = Arc::downgrade(&tls.0);
     drop(tls);
     while alive.strong_count() > 0 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -260,4 +268,48 @@ fn an_idle_session_is_small() {
     }
     let heaviest = weights[1..].iter().max().unwrap();
     assert!(*heaviest <= 8 * 1024, "{weights:?} bytes");
+}
+
+/// A connection that is served, from its first byte on; its other end.
+async fn served(service: &Arc<Service>) -> (JoinHandle<()>, TcpStream) {
+    let (near, far) = sockets(false).await;
+    (tokio::spawn(Arc::clone(service).serve(near)), far)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_handshake_and_the_head_behind_it_share_one_time() {
+    let papers = Papers::new();
+    let terms = Terms {
+        tls: Some(papers.load()),
+        ..Terms::default()
+    };
+    let within = terms.handshake_within;
+    let service = Service::new(Engine::in_memory().await.unwrap(), terms);
+    for begun in ["", "GET /health/live HTTP/1.1\r\n"] {
+        let came = Instant::now();
+        let (serving, far) = served(&service).await;
+        sleep(within * 2 / 3).await;
+        let mut far = connect(far, client(papers.issued.cert.der(), &[&TLS13]))
+            .await
+            .unwrap();
+        far.write_all(begun.as_bytes()).await.unwrap();
+        far.flush().await.unwrap();
+        serving.await.unwrap();
+        let took = came.elapsed();
+        assert!(took >= within, "{took:?}");
+        assert!(took < within + Duration::from_secs(1), "{took:?}");
+    }
+    // Who has asked once has the whole time for its next head.
+    let (serving, far) = served(&service).await;
+    sleep(within * 2 / 3).await;
+    let mut far = connect(far, client(papers.issued.cert.der(), &[&TLS13]))
+        .await
+        .unwrap();
+    far.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    far.read_u8().await.unwrap();
+    let asked = Instant::now();
+    serving.await.unwrap();
+    assert!(asked.elapsed() >= within, "{:?}", asked.elapsed());
 }

@@ -28,14 +28,14 @@ fn make_key(arguments: &[&str]) -> (String, String) {
 }
 
 /// A host for an operator, and a service that may enter `default`.
-struct Keys {
+pub(crate) struct Keys {
     operator: String,
-    service: String,
+    pub(crate) service: String,
     settings: ApiSettings,
 }
 
 impl Keys {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (operator, operator_hash) = make_key(&[]);
         let (service, service_hash) = make_key(&[
             "--service",
@@ -60,7 +60,7 @@ impl Keys {
         }
     }
 
-    fn host(&self) -> HostConfig {
+    pub(crate) fn host(&self) -> HostConfig {
         let config = config();
         HostConfig {
             terms: Terms {

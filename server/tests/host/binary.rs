@@ -80,7 +80,7 @@ impl Running {
         let stdout = child.stdout.take().unwrap();
         let mut stdout = BufReader::new(stdout);
         stdout.read_line(&mut line).unwrap();
-        let address = (line.strip_prefix("ws://"))
+        let address = (line.strip_prefix("ws://").or(line.strip_prefix("wss://")))
             .and_then(|rest| rest.strip_suffix("/v1/connect\n"))
             .unwrap_or_else(|| panic!("no address in {line:?}"));
         Self {

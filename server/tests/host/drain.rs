@@ -1,17 +1,20 @@
 //! Leaving: in which order, within which time, and who takes over.
 
 use std::{
-    io::ErrorKind,
+    io::{ErrorKind, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
 
 use homeroom_engine::Config;
+use homeroom_protocol::ClientFrame;
 use homeroom_server::{DrainSettings, HostConfig};
+use socket2::SockRef;
 
 use crate::{
+    api::Keys,
     http::two_doors,
-    support::{Client, PATIENCE, Server},
+    support::{Client, PATIENCE, Server, client_header, encode, hello, message, upgrade_request},
 };
 
 /// Longer than any test waits.
@@ -110,6 +113,76 @@ fn those_who_are_sent_away_together_come_back_one_by_one() {
     // By chance three in a tenth of a second; fifteen once in many million runs.
     assert!(crowd.max() < Some(15), "{times:?}");
     leaving.gone().seal();
+}
+
+/// One of every kind that could be waited for.
+#[test]
+fn nobody_who_is_stuck_keeps_a_host_that_leaves() {
+    let keys = Keys::new();
+    let drain = DrainSettings {
+        within_ms: HOURS,
+        ..DrainSettings::default()
+    };
+    let server = Server::start(
+        Config::default(),
+        HostConfig {
+            drain,
+            ..keys.host()
+        },
+    );
+    let address = server.address();
+    let saying = |bytes: &[u8]| {
+        let mut client = Client::dial(address);
+        client.write(bytes);
+        client
+    };
+    let call = format!(
+        "POST /v1/tenants/default/rooms HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+         Idempotency-Key: {}\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{{",
+        keys.service,
+        "0".repeat(32)
+    );
+    let head = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let greeting = message(&encode(&ClientFrame::Hello(hello("default", "cleo"))));
+    let mut idle = Client::dial(address);
+    assert_eq!(idle.get("/health/live").0, 200);
+    let mut begun = Client::enter(address, "ben");
+    begun.write(&client_header(0x82, 1_000));
+    let mut ada = Client::enter(address, "ada");
+    ada.create("class-7b");
+    let (room, _) = ada.join("class-7b", None);
+    let mut deaf = Client::enter(address, "deaf");
+    SockRef::from(deaf.stream())
+        .set_recv_buffer_size(64 * 1024)
+        .unwrap();
+    deaf.join("class-7b", None);
+    // More than the kernel's buffers and its outbox hold.
+    for number in 0..400 {
+        ada.send(room, &format!("{number:>16000}"));
+    }
+    let stuck = [
+        saying(b""),
+        saying(b"GET /health/live HTTP/1.1\r\nHost"),
+        saying(call.as_bytes()),
+        saying(&upgrade_request().as_bytes()[..60]),
+        Client::connect(address),
+        Client::connect_saying(address, &greeting[..9]),
+        idle,
+        begun,
+        deaf,
+    ];
+    // It reads no answer.
+    let asking = Client::dial(address);
+    asking.stream().set_nonblocking(true).unwrap();
+    while asking.stream().write(&head.repeat(1_000)).is_ok() {}
+    drop(ada);
+
+    let signalled = Instant::now();
+    let gone = server.begin_to_leave().gone();
+    let took = signalled.elapsed();
+    assert!(took < PATIENCE / 4, "{took:?}");
+    drop((stuck, asking));
+    gone.seal();
 }
 
 #[test]

@@ -1,11 +1,18 @@
 //! A host inside somebody else's: connections whose user was proven by others.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use homeroom_engine::{Engine, Identity, Tenant};
+use homeroom_engine::{Engine, Identity, Tenant, tenant::Whom};
 use homeroom_protocol::{Auth, ClientFrame, CloseCode, Hello, UserId};
 use homeroom_server::{HandshakeRefused, Service, Terms, WebSocketIo, upgrade};
-use hyper::{Request, StatusCode};
+use hyper::{Request, StatusCode, Version};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     net::{TcpListener, TcpStream},
@@ -90,6 +97,79 @@ async fn who_is_proven_is_let_in_whatever_its_hello_says_of_itself() {
             }
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn logs_name_the_tenant_and_the_connection() {
+    let said = Said::default();
+    let writer = said.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _here = tracing::subscriber::set_default(subscriber);
+    let school = School::open().await;
+    school.greet(saying("north", guest("ana"))).await;
+    let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    let line = said.lines().find(|line| line.contains("let in")).unwrap();
+    assert!(
+        line.contains("connection{tenant=north connection="),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn a_login_that_ended_before_the_hello_came_is_over() {
+    let school = School::open().await;
+    for ended in [false, true] {
+        let (near, mut far) = duplex(1024);
+        let logged_in = Arc::new(AtomicBool::new(true));
+        let holds = Arc::clone(&logged_in);
+        tokio::spawn(Arc::clone(&school.service).serve_login(
+            WebSocketIo::new(near),
+            school.tenant.clone(),
+            Identity::user("ana").unwrap(),
+            move || holds.load(Ordering::Relaxed),
+        ));
+        if ended {
+            logged_in.store(false, Ordering::Relaxed);
+            let ana = Whom::User("ana".parse().unwrap());
+            school.tenant.revoke(ana).await.unwrap();
+        }
+        // What it asks behind its hello is asked by nobody.
+        let ping = ClientFrame::Ping { nonce: 77 };
+        for frame in [ClientFrame::Hello(saying("north", guest("ana"))), ping] {
+            far.write_all(&message(&encode(&frame))).await.unwrap();
+        }
+        let mut heard = Vec::new();
+        let revoked = CloseCode::Revoked.number().to_be_bytes();
+        let has = |heard: &[u8], sought: &[u8]| heard.windows(sought.len()).any(|it| it == sought);
+        // An array of three: pong, the nonce, a time.
+        let pong = [0x93, 4, 77];
+        let told = async {
+            while !has(&heard, &revoked) && !has(&heard, &pong) {
+                heard.push(far.read_u8().await.unwrap());
+            }
+        };
+        timeout(PATIENCE, told).await.unwrap();
+        assert_eq!(has(&heard, &revoked), ended, "{heard:?}");
     }
 }
 
@@ -181,8 +261,14 @@ fn a_request_that_is_no_handshake_is_told_what_is_missing() {
         .headers_mut()
         .insert("sec-websocket-protocol", "chat".parse().unwrap());
     assert_eq!(refused(other), HandshakeRefused::Subprotocol);
+    for (name, value) in [("content-length", "5"), ("transfer-encoding", "chunked")] {
+        let longer = full().header(name, value).body(()).unwrap();
+        assert_eq!(refused(longer), HandshakeRefused::Body);
+    }
+    let older = full().version(Version::HTTP_10).body(()).unwrap();
+    assert_eq!(refused(older), HandshakeRefused::NotAsked);
     // No server below it.
-    let lost = refused(full().body(()).unwrap());
+    let lost = refused(full().header("content-length", "0").body(()).unwrap());
     assert_eq!(lost, HandshakeRefused::NotUpgradable);
     assert_eq!(lost.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let answer = HandshakeRefused::NotAsked.response::<String>();

@@ -268,3 +268,95 @@ fn a_page_from_elsewhere_cannot_connect() {
     }
     server.stop();
 }
+
+#[test]
+fn a_request_names_one_host() {
+    let server = Server::in_memory();
+    for hosts in ["", "Host: localhost\r\nHost: evil.example\r\n"] {
+        let mut probe = Client::dial(server.address());
+        let mut ask = |path: &str| {
+            let request = format!("GET {path} HTTP/1.1\r\n{hosts}\r\n");
+            probe.http(&request).0
+        };
+        assert_eq!(ask("/health/live"), 400, "{hosts}");
+        assert_eq!(ask("http://localhost/health/live"), 400, "{hosts}");
+        assert_eq!(ask("/v1/connect"), 400, "{hosts}");
+    }
+    let mut probe = Client::dial(server.address());
+    let absolute = "GET http://localhost/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_eq!(probe.http(absolute).0, 200);
+    // It had none in 1996.
+    probe.write(b"GET /health/live HTTP/1.0\r\n\r\n");
+    assert!(probe.read_to_end().starts_with("HTTP/1.0 200"));
+    server.stop();
+}
+
+#[test]
+fn what_hides_in_a_body_is_no_request() {
+    let server = impatient();
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let length = hidden.len();
+    for (lines, before) in [
+        (format!("Content-Length: {length}\r\n"), ""),
+        (
+            format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n"),
+            "0\r\n\r\n",
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n".to_owned(),
+            "0\r\n\r\n",
+        ),
+        (
+            format!("Content-Length: {length}\r\nContent-Length: 0\r\n"),
+            "",
+        ),
+        ("Content-Length: +0\r\n".to_owned(), ""),
+        ("Content-Length: -1\r\n".to_owned(), ""),
+        ("Content-Length: 18446744073709551616\r\n".to_owned(), ""),
+        ("Content-Length:\r\n 0\r\n".to_owned(), ""),
+        ("Content-Length : 0\r\n".to_owned(), ""),
+        ("Transfer-Encoding: identity\r\n".to_owned(), ""),
+        ("Transfer-Encoding: chunked, identity\r\n".to_owned(), ""),
+        ("Transfer-Encoding: xchunked\r\n".to_owned(), ""),
+        ("Transfer-Encoding : chunked\r\n".to_owned(), "0\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\n".to_owned(), "-1\r\n"),
+    ] {
+        for method in ["GET", "POST"] {
+            let mut probe = Client::dial(server.address());
+            let request = format!(
+                "{method} /health/live HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n{before}{hidden}"
+            );
+            probe.write(request.as_bytes());
+            let answers = probe.read_to_end();
+            assert!(!answers.contains("404"), "{method} {lines}: {answers}");
+            assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{method} {lines}");
+        }
+    }
+    server.stop();
+}
+
+#[test]
+fn a_websocket_is_not_asked_for_by_half() {
+    let server = impatient();
+    let upgrade = upgrade_request();
+    for (name, request) in [
+        ("an older HTTP", upgrade.replace("HTTP/1.1", "HTTP/1.0")),
+        (
+            "a body that never comes",
+            upgrade.replacen("\r\n\r\n", "\r\nContent-Length: 100\r\n\r\n", 1),
+        ),
+        (
+            "a body without an end",
+            upgrade.replacen("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n", 1),
+        ),
+    ] {
+        let mut probe = Client::dial(server.address());
+        probe.write(request.as_bytes());
+        let answer = probe.read_to_end();
+        assert!(
+            answer.contains(" 400 ") || answer.contains(" 426 "),
+            "{name}: {answer}"
+        );
+    }
+    server.stop();
+}
