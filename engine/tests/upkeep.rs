@@ -196,12 +196,21 @@ async fn a_backup_is_private_read_only_and_never_written_over() {
     );
     let again = engine.back_up(&to, None, unwatched()).await;
     assert!(matches!(again, Err(UpkeepError::Taken { .. })), "{again:?}");
-    let inside = scene.folder().join("tenants/monday");
-    let inside = engine.back_up(&inside, None, unwatched()).await;
-    assert!(
-        matches!(inside, Err(UpkeepError::BadPlace { .. })),
-        "{inside:?}"
-    );
+    for inside in ["tenants/monday", "tenants/north/monday"] {
+        let inside = scene.folder().join(inside);
+        let inside = engine.back_up(&inside, None, unwatched()).await;
+        assert!(
+            matches!(inside, Err(UpkeepError::BadPlace { .. })),
+            "{inside:?}"
+        );
+        assert_eq!(engine.tenants().await.unwrap().len(), 1, "none was made");
+    }
+    // As a mount point, a link cannot give way to a folder: that is said before anything is copied.
+    let (link, empty) = (outside.path().join("link"), tempfile::tempdir().unwrap());
+    std::os::unix::fs::symlink(empty.path(), &link).unwrap();
+    let linked = engine.back_up(&link, None, unwatched()).await.unwrap_err();
+    assert!(linked.to_string().contains("mount point"), "{linked}");
+    fs::remove_file(link).unwrap();
     assert_eq!(entries(outside.path()), ["monday"], "nothing is left aside");
     // It can be checked like a data folder, and nobody can be served from it.
     let backup = Engine::open(Config::in_folder(&to)).await.unwrap();

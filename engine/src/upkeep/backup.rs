@@ -7,6 +7,7 @@
 
 use std::{
     fs::{self, Permissions},
+    io::ErrorKind,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -201,10 +202,17 @@ impl Backup {
             return Err(bad("it has no name of its own"));
         };
         refuse_taken(&to)?;
+        let data = data.and_then(|data| data.canonicalize().ok());
+        let lies_in_data =
+            |folder: &Path| (data.as_ref()).is_some_and(|data| folder.starts_with(data));
+        // Before anything is made: a folder beside the tenants would be taken for one.
+        let there = parent.ancestors().find_map(|it| it.canonicalize().ok());
+        if there.is_some_and(|folder| lies_in_data(&folder)) {
+            return Err(bad("it lies in the data folder"));
+        }
         fs::create_dir_all(parent).map_err(io_error("create", parent))?;
         let parent = parent.canonicalize().map_err(io_error("find", parent))?;
-        let data = data.and_then(|data| data.canonicalize().ok());
-        if data.is_some_and(|data| parent.starts_with(data)) {
+        if lies_in_data(&parent) {
             return Err(bad("it lies in the data folder"));
         }
         let aside = parent.join(format!(".{}.unfinished", name.display()));
@@ -214,8 +222,19 @@ impl Backup {
         let folder = DataFolder::open(&aside, Arc::clone(&disk))?;
         fs::set_permissions(&aside, Permissions::from_mode(0o700))
             .map_err(io_error("close", &aside))?;
+        let to_be = parent.join(name);
+        // It would not give way in the end either, and the copy would fill another disk meanwhile.
+        if let Err(error) = fs::remove_dir(&to_be)
+            && error.kind() != ErrorKind::NotFound
+        {
+            // Should this fail too, the next backup of that name removes it.
+            let _ = remove_folder(&aside);
+            return Err(bad(
+                "it is a mount point or a link; name a folder in it, which need not be there yet",
+            ));
+        }
         Ok(Self {
-            to: parent.join(name),
+            to: to_be,
             aside,
             folder,
             disk,
@@ -252,7 +271,7 @@ impl Backup {
         self.disk
             .sync_folder(&self.aside)
             .map_err(io_error("sync", &self.aside))?;
-        // An empty folder gives way; one that was filled meanwhile does not.
+        // One that was filled meanwhile does not give way.
         self.disk
             .rename(&self.aside, &self.to)
             .map_err(io_error("rename to", &self.to))?;
@@ -299,7 +318,7 @@ impl Place {
 fn refuse_taken(to: &Path) -> Result<(), UpkeepError> {
     let taken = match fs::read_dir(to) {
         Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
         Err(_) => true,
     };
     if taken {
