@@ -330,6 +330,42 @@ async fn what_is_no_whole_backup_restores_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_backup_is_checked_against_what_it_says_of_itself() {
+    let (scene, _) = school(|_| ()).await;
+    let outside = tempfile::tempdir().unwrap();
+    let (monday, other) = (outside.path().join("monday"), outside.path().join("other"));
+    let (engine, school) = (&scene.engine, name("school"));
+    engine.back_up(&monday, None, unwatched()).await.unwrap();
+    engine.back_up(&other, None, unwatched()).await.unwrap();
+    assert_eq!(engine.backed_up().await.unwrap(), None, "it is no backup");
+    engine.check_backed_up(&school, unwatched()).await.unwrap();
+
+    let checked = async |why: Option<&str>| {
+        let backup = Engine::open(Config::in_folder(&monday)).await.unwrap();
+        backup.check_tenant(&school).await.unwrap();
+        assert_eq!(
+            backup.backed_up().await.unwrap(),
+            Some(vec![name("school")])
+        );
+        let checked = backup.check_backed_up(&school, unwatched()).await;
+        match (why, checked) {
+            (None, Ok(())) => {}
+            (Some(why), Err(error)) => assert!(error.to_string().contains(why), "{error}"),
+            (_, checked) => panic!("{why:?}: {checked:?}"),
+        }
+        backup.shut_down(CloseCode::ShuttingDown, None).await;
+    };
+    checked(None).await;
+    // A log that is whole, and another one: as long as it was, and longer.
+    edit(&monday, "\"bytes\": ", "\"bytes\": 1");
+    checked(Some("not those")).await;
+    fs::copy(other.join("backup.json"), monday.join("backup.json")).unwrap();
+    checked(None).await;
+    edit(&monday, "\"position\": 41", "\"position\": 40");
+    checked(Some("ends elsewhere")).await;
+}
+
 fn edit(to: &Path, from: &str, into: &str) {
     let place = to.join("backup.json");
     let text = fs::read_to_string(&place).unwrap();
