@@ -466,6 +466,24 @@ async fn a_damaged_tenant_goes_on_with_what_was_kept_and_is_told_what_is_lost() 
 }
 
 #[tokio::test]
+async fn a_repair_that_cannot_be_done_disturbs_nobody() {
+    let (scene, sent) = school(|_| ()).await;
+    let (ana, _events, room) = enter(&scene.engine, "school", "ana").await;
+    let tenant = name("school");
+    for drop_after in [None, Some(LogPosition(42)), Some(LogPosition(u64::MAX))] {
+        let asked = scene.engine.repair_tenant(&tenant, drop_after, unwatched());
+        let refused = asked.await.unwrap_err();
+        let reachable = LogPosition(41);
+        assert!(
+            matches!(&refused, UpkeepError::DropAfter { last_good, .. } if *last_good == reachable),
+            "{refused}"
+        );
+        let joined = ana.join(&room.id, Some(sent[3].position)).await.unwrap();
+        assert_eq!(joined.reset, None);
+    }
+}
+
+#[tokio::test]
 async fn a_tenant_whose_mark_or_files_are_gone_is_repaired_by_naming_what_is_there() {
     type Harm = fn(&Path);
     let harms: [(&str, Harm, u64); 4] = [
