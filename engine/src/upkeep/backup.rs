@@ -31,6 +31,9 @@ use crate::{
     },
 };
 
+/// How often a tenant is read until it counts as damaged: twice in a row somebody may well work on it.
+const ATTEMPTS_MAX: u32 = 3;
+
 /// What a backup came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupReport {
@@ -116,7 +119,7 @@ impl Engine {
         };
         for name in names {
             let place = backup.place(&name);
-            match self.copy_out(&name, &place, watch).await {
+            match self.copy_whole(&name, &place, watch).await {
                 Ok((end, tally)) => backup.manifest.tenants.push(Held::new(name, end, tally)),
                 // Deleted meanwhile.
                 Err(UpkeepError::Tenant(TenantError::Wake(WakeError::NotFound(_)))) if !named => {}
@@ -133,6 +136,26 @@ impl Engine {
             }
         }
         Ok(backup)
+    }
+
+    /// Copies a tenant, anew if it may have been deleted, made again or repaired under the reader.
+    async fn copy_whole(
+        &self,
+        name: &TenantName,
+        place: &Place,
+        watch: &Watch,
+    ) -> Result<(LogPosition, Tally), UpkeepError> {
+        let mut attempt = 1;
+        loop {
+            match self.copy_out(name, place, watch).await {
+                Err(error) if attempt < ATTEMPTS_MAX && is_the_tenants_fault(&error) => {
+                    attempt += 1;
+                    let place = place.clone();
+                    self.blocking(move || place.clear()).await?;
+                }
+                done => return done,
+            }
+        }
     }
 
     async fn copy_out(
