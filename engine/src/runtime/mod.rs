@@ -13,6 +13,7 @@ pub mod group_commit;
 pub mod held;
 pub mod journey;
 pub mod lanes;
+mod on_disk;
 pub(crate) mod pool;
 pub(crate) mod rooms;
 pub(crate) mod shards;
