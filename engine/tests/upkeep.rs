@@ -196,12 +196,21 @@ async fn a_backup_is_private_read_only_and_never_written_over() {
     );
     let again = engine.back_up(&to, None, unwatched()).await;
     assert!(matches!(again, Err(UpkeepError::Taken { .. })), "{again:?}");
-    let inside = scene.folder().join("tenants/monday");
-    let inside = engine.back_up(&inside, None, unwatched()).await;
-    assert!(
-        matches!(inside, Err(UpkeepError::BadPlace { .. })),
-        "{inside:?}"
-    );
+    for inside in ["tenants/monday", "tenants/north/monday"] {
+        let inside = scene.folder().join(inside);
+        let inside = engine.back_up(&inside, None, unwatched()).await;
+        assert!(
+            matches!(inside, Err(UpkeepError::BadPlace { .. })),
+            "{inside:?}"
+        );
+        assert_eq!(engine.tenants().await.unwrap().len(), 1, "none was made");
+    }
+    // As a mount point, a link cannot give way to a folder: that is said before anything is copied.
+    let (link, empty) = (outside.path().join("link"), tempfile::tempdir().unwrap());
+    std::os::unix::fs::symlink(empty.path(), &link).unwrap();
+    let linked = engine.back_up(&link, None, unwatched()).await.unwrap_err();
+    assert!(linked.to_string().contains("mount point"), "{linked}");
+    fs::remove_file(link).unwrap();
     assert_eq!(entries(outside.path()), ["monday"], "nothing is left aside");
     // It can be checked like a data folder, and nobody can be served from it.
     let backup = Engine::open(Config::in_folder(&to)).await.unwrap();
@@ -321,6 +330,42 @@ async fn what_is_no_whole_backup_restores_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_backup_is_checked_against_what_it_says_of_itself() {
+    let (scene, _) = school(|_| ()).await;
+    let outside = tempfile::tempdir().unwrap();
+    let (monday, other) = (outside.path().join("monday"), outside.path().join("other"));
+    let (engine, school) = (&scene.engine, name("school"));
+    engine.back_up(&monday, None, unwatched()).await.unwrap();
+    engine.back_up(&other, None, unwatched()).await.unwrap();
+    assert_eq!(engine.backed_up().await.unwrap(), None, "it is no backup");
+    engine.check_backed_up(&school, unwatched()).await.unwrap();
+
+    let checked = async |why: Option<&str>| {
+        let backup = Engine::open(Config::in_folder(&monday)).await.unwrap();
+        backup.check_tenant(&school).await.unwrap();
+        assert_eq!(
+            backup.backed_up().await.unwrap(),
+            Some(vec![name("school")])
+        );
+        let checked = backup.check_backed_up(&school, unwatched()).await;
+        match (why, checked) {
+            (None, Ok(())) => {}
+            (Some(why), Err(error)) => assert!(error.to_string().contains(why), "{error}"),
+            (_, checked) => panic!("{why:?}: {checked:?}"),
+        }
+        backup.shut_down(CloseCode::ShuttingDown, None).await;
+    };
+    checked(None).await;
+    // A log that is whole, and another one: as long as it was, and longer.
+    edit(&monday, "\"bytes\": ", "\"bytes\": 1");
+    checked(Some("not those")).await;
+    fs::copy(other.join("backup.json"), monday.join("backup.json")).unwrap();
+    checked(None).await;
+    edit(&monday, "\"position\": 41", "\"position\": 40");
+    checked(Some("ends elsewhere")).await;
+}
+
 fn edit(to: &Path, from: &str, into: &str) {
     let place = to.join("backup.json");
     let text = fs::read_to_string(&place).unwrap();
@@ -418,6 +463,24 @@ async fn a_damaged_tenant_goes_on_with_what_was_kept_and_is_told_what_is_lost() 
     );
     scene.restart().await;
     is_another_life(&scene.engine, "school", &sent, 4).await;
+}
+
+#[tokio::test]
+async fn a_repair_that_cannot_be_done_disturbs_nobody() {
+    let (scene, sent) = school(|_| ()).await;
+    let (ana, _events, room) = enter(&scene.engine, "school", "ana").await;
+    let tenant = name("school");
+    for drop_after in [None, Some(LogPosition(42)), Some(LogPosition(u64::MAX))] {
+        let asked = scene.engine.repair_tenant(&tenant, drop_after, unwatched());
+        let refused = asked.await.unwrap_err();
+        let reachable = LogPosition(41);
+        assert!(
+            matches!(&refused, UpkeepError::DropAfter { last_good, .. } if *last_good == reachable),
+            "{refused}"
+        );
+        let joined = ana.join(&room.id, Some(sent[3].position)).await.unwrap();
+        assert_eq!(joined.reset, None);
+    }
 }
 
 #[tokio::test]

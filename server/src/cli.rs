@@ -53,7 +53,7 @@ enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
-    /// Read every byte of the tenants' logs; exit 1 if any is damaged.
+    /// Read every byte of the tenants' logs, and hold a backup against its backup.json; exit 1 if any is damaged.
     Check {
         /// The tenant; without it, all.
         name: Option<String>,

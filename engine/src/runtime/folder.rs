@@ -95,7 +95,9 @@ pub enum FolderError {
         cause: io::Error,
     },
     /// A tenant's record is not readable.
-    #[error("{place} is damaged ({cause}); restore it from a backup")]
+    #[error(
+        "{place} is damaged ({cause}); copy that one file from the tenant's folder in a backup, or delete the tenant and restore all of it"
+    )]
     Record {
         /// The file.
         place: String,

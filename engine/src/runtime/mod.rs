@@ -14,6 +14,7 @@ pub mod group_commit;
 pub mod held;
 pub mod journey;
 pub mod lanes;
+mod on_disk;
 pub(crate) mod outlet;
 pub(crate) mod pool;
 pub(crate) mod rooms;

@@ -1,34 +1,30 @@
-//! Where room tenants live: their folders, their stores, their way to the hub.
+//! Where room tenants live: in a data folder or in memory, and their way to the hub.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use dashmap::DashMap;
 use homeroom_protocol::TenantName;
-use tracing::{info, warn};
 
 use super::{
     clock::{self, SystemEnvironment},
     core::Environment,
     directory::Host,
     folder::{DataFolder, FolderError, TENANTS_MAX, TenantRecord, new_record},
+    on_disk::OnDisk,
     outlet::HubOutlet,
     shards::Shards,
     wake::{self, WakeError},
     writer::{Awake, Stores},
 };
 use crate::{
-    domain::Domain,
     engine::Config,
     hub::TenantLife,
-    index::{IndexCache, IndexIdentity, Indexer, MemoryPlace, SledPlace},
+    index::{Indexer, MemoryPlace},
     log::{
-        LastEnd, Log, LogReader, MemoryLog, OpenReport, Salvage, SegmentLog, SegmentOptions,
-        TenantId, Verified,
+        Log, LogReader, MemoryLog, Salvage, SegmentOptions, TenantId, Verified,
         disk::{Disk, RealDisk},
-        verify,
     },
     metrics::{Metrics, Part, Watch},
-    snapshot::{SnapshotIdentity, SnapshotStore},
     tenant::{Seed, Settings, Tenant},
 };
 
@@ -53,20 +49,6 @@ impl fmt::Debug for RoomHost {
 enum Place {
     Memory(DashMap<TenantName, InMemory>),
     Folder(OnDisk),
-}
-
-/// A data folder and how its tenants' stores are opened.
-#[derive(Debug)]
-struct OnDisk {
-    folder: DataFolder,
-    /// Tenants that were seen to exist: none goes but by this engine, so nobody needs to look again.
-    /// As many as the folder may hold.
-    known: DashMap<TenantName, ()>,
-    disk: Arc<dyn Disk>,
-    segment_bytes: u64,
-    indexes: Arc<IndexCache>,
-    /// Tenants whose last life ended by a failure of their storage.
-    failed: DashMap<TenantName, ()>,
 }
 
 /// The log of a tenant that slept when it was looked at.
@@ -106,21 +88,12 @@ impl RoomHost {
         config: &Config,
         shards: Shards,
     ) -> Result<(Self, Vec<PathBuf>), FolderError> {
-        let mut tombs = Vec::new();
-        let place = match &config.folder {
-            None => Place::Memory(DashMap::new()),
-            Some(folder) => Place::Folder(OnDisk {
-                folder: {
-                    let folder = DataFolder::open(folder, Arc::clone(&config.disk))?;
-                    tombs = folder.sweep()?;
-                    folder
-                },
-                known: DashMap::new(),
-                disk: Arc::clone(&config.disk),
-                segment_bytes: config.segment_bytes,
-                indexes: IndexCache::new(config.open_indexes_max),
-                failed: DashMap::new(),
-            }),
+        let (place, tombs) = match &config.folder {
+            None => (Place::Memory(DashMap::new()), Vec::new()),
+            Some(folder) => {
+                let (place, tombs) = OnDisk::open(folder, config)?;
+                (Place::Folder(place), tombs)
+            }
         };
         let host = Self {
             place,
@@ -235,21 +208,19 @@ impl RoomHost {
         }
     }
 
-    /// How a log of a tenant of this folder is made; `None` in memory.
+    /// How a log of a tenant is made.
     pub(crate) fn log_options(&self, tenant: TenantId) -> SegmentOptions {
-        let entropy = Arc::new(clock::random_bytes);
-        let mut options = SegmentOptions::new(tenant, entropy);
-        if let Place::Folder(place) = &self.place {
-            options.segment_bytes = place.segment_bytes;
+        match &self.place {
+            Place::Memory(_) => SegmentOptions::new(tenant, Arc::new(clock::random_bytes)),
+            Place::Folder(place) => place.log_options(tenant),
         }
-        options
     }
 
     /// How files are reached.
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {
         match &self.place {
             Place::Memory(_) => Arc::new(RealDisk),
-            Place::Folder(place) => Arc::clone(&place.disk),
+            Place::Folder(place) => place.disk(),
         }
     }
 
@@ -271,26 +242,17 @@ impl RoomHost {
                 Some(tenant) => Ok(SleepingLog::Memory(Arc::clone(&tenant.log))),
                 None => Err(WakeError::NotFound(name.clone())),
             },
-            Place::Folder(place) => {
-                let record = place.record(name)?;
-                let (folder, mark) = (place.log_folder(name), place.folder.mark(name));
-                let disk = Arc::clone(&place.disk);
-                let reader = LogReader::open(disk, &folder, &mark, record.id)?;
-                Ok(SleepingLog::Disk(Box::new(reader)))
-            }
+            Place::Folder(place) => Ok(SleepingLog::Disk(Box::new(place.reader(name)?))),
         }
     }
 
     /// A damaged log of a tenant that sleeps and is held asleep, to be read as far as it can be; `None`
     /// in memory. Blocks.
     pub(crate) fn salvage(&self, name: &TenantName) -> Result<Option<Salvage>, WakeError> {
-        let Place::Folder(place) = &self.place else {
-            return Ok(None);
-        };
-        let record = place.record(name)?;
-        let (folder, mark) = (place.log_folder(name), place.folder.mark(name));
-        let disk = Arc::clone(&place.disk);
-        Ok(Some(Salvage::open(disk, &folder, &mark, record.id)?))
+        match &self.place {
+            Place::Memory(_) => Ok(None),
+            Place::Folder(place) => place.salvage(name).map(Some),
+        }
     }
 
     /// Keeps a tenant asleep while it is worked on; `None` when somebody does already.
@@ -367,89 +329,6 @@ impl RoomHost {
             hash_key: record.hash_key,
             settings: self.settings.clone(),
         }
-    }
-}
-
-impl OnDisk {
-    fn is_known(&self, name: &TenantName) {
-        if self.known.len() < TENANTS_MAX {
-            self.known.insert(name.clone(), ());
-        }
-    }
-
-    fn record(&self, name: &TenantName) -> Result<TenantRecord, WakeError> {
-        let record = self.folder.find(name).map_err(Arc::new)?;
-        record.ok_or_else(|| {
-            // Whoever looked while it was deleted may have noted it afterwards.
-            self.known.remove(name);
-            WakeError::NotFound(name.clone())
-        })
-    }
-
-    fn log_folder(&self, name: &TenantName) -> PathBuf {
-        self.folder.tenant(name).join("log")
-    }
-
-    fn check(&self, name: &TenantName) -> Result<Verified, WakeError> {
-        let record = self.record(name)?;
-        let mark = self.folder.mark(name);
-        Ok(verify(
-            &*self.disk,
-            &self.log_folder(name),
-            &mark,
-            record.id,
-        )?)
-    }
-
-    fn open_log(
-        &self,
-        name: &TenantName,
-        record: &TenantRecord,
-    ) -> Result<(SegmentLog, OpenReport), WakeError> {
-        let options = SegmentOptions {
-            segment_bytes: self.segment_bytes,
-            suspect: self.failed.contains_key(name),
-            ..SegmentOptions::new(record.id, Arc::new(clock::random_bytes))
-        };
-        let disk = Arc::clone(&self.disk);
-        let mark = self.folder.mark(name);
-        let opened = SegmentLog::open(disk, &self.log_folder(name), &mark, options)?;
-        self.failed.remove(name);
-        match opened.1.end {
-            LastEnd::Never | LastEnd::Clean => {}
-            LastEnd::Crashed => {
-                info!(tenant = %name, cut_bytes = opened.1.cut_bytes, "recovered after a crash");
-            }
-            LastEnd::Failed => warn!(tenant = %name, "recovered after a failure of the storage"),
-        }
-        Ok(opened)
-    }
-
-    fn wake(
-        &self,
-        name: &TenantName,
-        record: &TenantRecord,
-        seed: Seed,
-        watch: Watch,
-    ) -> Result<Awake<Tenant>, WakeError> {
-        let (log, report) = self.open_log(name, record)?;
-        let (tenant, epoch) = (record.id, report.epoch);
-        let home = self.folder.tenant(name);
-        let identity = SnapshotIdentity { tenant, epoch };
-        let snapshots = SnapshotStore::open(&home.join("snapshot"), identity, report.bounds.last)?;
-        let identity = IndexIdentity {
-            tenant,
-            epoch,
-            rows_version: Tenant::ROWS_VERSION,
-        };
-        let place = Box::new(SledPlace::new(&home, identity));
-        let index = Indexer::new(seed.clone(), place, Some(Arc::clone(&self.indexes)));
-        let index = index.watched(watch);
-        let stores = Stores {
-            log: Arc::new(log),
-            index: Arc::new(index),
-        };
-        wake::wake(&seed, stores, Some(snapshots), report.writer)
     }
 }
 

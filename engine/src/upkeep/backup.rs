@@ -7,6 +7,7 @@
 
 use std::{
     fs::{self, Permissions},
+    io::ErrorKind,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -29,6 +30,9 @@ use crate::{
         wake::WakeError,
     },
 };
+
+/// How often a tenant is read until it counts as damaged: twice in a row somebody may well work on it.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// What a backup came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +119,7 @@ impl Engine {
         };
         for name in names {
             let place = backup.place(&name);
-            match self.copy_out(&name, &place, watch).await {
+            match self.copy_whole(&name, &place, watch).await {
                 Ok((end, tally)) => backup.manifest.tenants.push(Held::new(name, end, tally)),
                 // Deleted meanwhile.
                 Err(UpkeepError::Tenant(TenantError::Wake(WakeError::NotFound(_)))) if !named => {}
@@ -132,6 +136,26 @@ impl Engine {
             }
         }
         Ok(backup)
+    }
+
+    /// Copies a tenant, anew if it may have been deleted, made again or repaired under the reader.
+    async fn copy_whole(
+        &self,
+        name: &TenantName,
+        place: &Place,
+        watch: &Watch,
+    ) -> Result<(LogPosition, Tally), UpkeepError> {
+        let mut attempt = 1;
+        loop {
+            match self.copy_out(name, place, watch).await {
+                Err(error) if attempt < ATTEMPTS_MAX && is_the_tenants_fault(&error) => {
+                    attempt += 1;
+                    let place = place.clone();
+                    self.blocking(move || place.clear()).await?;
+                }
+                done => return done,
+            }
+        }
     }
 
     async fn copy_out(
@@ -201,10 +225,17 @@ impl Backup {
             return Err(bad("it has no name of its own"));
         };
         refuse_taken(&to)?;
+        let data = data.and_then(|data| data.canonicalize().ok());
+        let lies_in_data =
+            |folder: &Path| (data.as_ref()).is_some_and(|data| folder.starts_with(data));
+        // Before anything is made: a folder beside the tenants would be taken for one.
+        let there = parent.ancestors().find_map(|it| it.canonicalize().ok());
+        if there.is_some_and(|folder| lies_in_data(&folder)) {
+            return Err(bad("it lies in the data folder"));
+        }
         fs::create_dir_all(parent).map_err(io_error("create", parent))?;
         let parent = parent.canonicalize().map_err(io_error("find", parent))?;
-        let data = data.and_then(|data| data.canonicalize().ok());
-        if data.is_some_and(|data| parent.starts_with(data)) {
+        if lies_in_data(&parent) {
             return Err(bad("it lies in the data folder"));
         }
         let aside = parent.join(format!(".{}.unfinished", name.display()));
@@ -214,8 +245,19 @@ impl Backup {
         let folder = DataFolder::open(&aside, Arc::clone(&disk))?;
         fs::set_permissions(&aside, Permissions::from_mode(0o700))
             .map_err(io_error("close", &aside))?;
+        let to_be = parent.join(name);
+        // It would not give way in the end either, and the copy would fill another disk meanwhile.
+        if let Err(error) = fs::remove_dir(&to_be)
+            && error.kind() != ErrorKind::NotFound
+        {
+            // Should this fail too, the next backup of that name removes it.
+            let _ = remove_folder(&aside);
+            return Err(bad(
+                "it is a mount point or a link; name a folder in it, which need not be there yet",
+            ));
+        }
         Ok(Self {
-            to: parent.join(name),
+            to: to_be,
             aside,
             folder,
             disk,
@@ -252,7 +294,7 @@ impl Backup {
         self.disk
             .sync_folder(&self.aside)
             .map_err(io_error("sync", &self.aside))?;
-        // An empty folder gives way; one that was filled meanwhile does not.
+        // One that was filled meanwhile does not give way.
         self.disk
             .rename(&self.aside, &self.to)
             .map_err(io_error("rename to", &self.to))?;
@@ -299,7 +341,7 @@ impl Place {
 fn refuse_taken(to: &Path) -> Result<(), UpkeepError> {
     let taken = match fs::read_dir(to) {
         Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
         Err(_) => true,
     };
     if taken {

@@ -10,6 +10,7 @@
 //! begun ends, even if whoever asked has gone.
 
 mod backup;
+mod check;
 mod export;
 mod job;
 mod life;
@@ -115,6 +116,11 @@ pub enum UpkeepError {
         /// Where it begins.
         first: LogPosition,
     },
+    /// A tenant cannot be restored over one that is there.
+    #[error(
+        "tenant {0} exists already, and is not touched; restore it beside under another name (`--as`), or `homeroom tenant delete {0}` first"
+    )]
+    InTheWay(TenantName),
     /// A log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),

@@ -112,8 +112,9 @@ impl Engine {
     ) -> Result<Repaired, UpkeepError> {
         let (engine, name) = (self.clone(), name.clone());
         Self::to_the_end(async move {
-            let Some(position) = drop_after else {
-                let (last_good, lost) = engine.examine_tenant(&name, watch).await?;
+            // Nobody is sent away for what cannot be done.
+            let (last_good, lost) = engine.examine_tenant(&name, Arc::clone(&watch)).await?;
+            let Some(position) = drop_after.filter(|position| *position <= last_good) else {
                 let lost = Box::new(lost);
                 return Err(UpkeepError::DropAfter {
                     name,

@@ -49,7 +49,7 @@ impl Engine {
     /// answered as before.
     ///
     /// # Errors
-    /// [`UpkeepError`]; [`FolderError::Exists`] within when there is such a tenant: then nothing was
+    /// [`UpkeepError`]; [`UpkeepError::InTheWay`] when there is such a tenant: then nothing was
     /// restored. After another error, those before it are restored.
     pub async fn restore(
         &self,
@@ -111,7 +111,7 @@ impl Engine {
             Err(WakeError::NotFound(_)) => Ok(()),
             // Only the mark is left: what it was the mark of is just what is restored.
             Err(WakeError::Folder(error)) if matches!(*error, FolderError::Gone { .. }) => Ok(()),
-            Ok(_) => Err(FolderError::Exists { name: name.clone() }.into()),
+            Ok(_) => Err(UpkeepError::InTheWay(name.clone())),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,8 +1,10 @@
 //! Doing what a command asks, with the engine at hand.
 
+use std::collections::BTreeSet;
+
 use homeroom_engine::{
     Engine, TenantError, UpkeepError,
-    log::LogPosition,
+    log::{LogPosition, Verified},
     upkeep::{Lost, Progress, Watch, unwatched},
 };
 use homeroom_protocol::{InvalidId, TenantName};
@@ -18,7 +20,7 @@ pub(super) async fn carry_out(engine: &Engine, ask: Ask, teller: Teller) -> Answ
     let done = match ask {
         Ask::CreateTenant { name } => create(engine, &name).await,
         Ask::ListTenants => list(engine).await,
-        Ask::Check { name } => check(engine, name.as_deref()).await,
+        Ask::Check { name } => check(engine, name.as_deref(), &teller).await,
         Ask::Backup { to, name } => {
             let name = name.as_deref().map(tenant_name).transpose();
             match name {
@@ -210,38 +212,83 @@ async fn list(engine: &Engine) -> Result<Answer, Refusal> {
     })
 }
 
-async fn check(engine: &Engine, name: Option<&str>) -> Result<Answer, Refusal> {
+async fn check(engine: &Engine, name: Option<&str>, teller: &Teller) -> Result<Answer, Refusal> {
+    let backed_up = engine.backed_up().await?;
     let names = match name {
         Some(name) => vec![tenant_name(name)?],
-        None => (engine.tenants().await?.into_iter())
-            .map(|tenant| tenant.name)
-            .collect(),
+        None => {
+            let tenants = engine.tenants().await?.into_iter();
+            let there = tenants.map(|tenant| tenant.name);
+            let names: BTreeSet<_> = there.chain(backed_up.iter().flatten().cloned()).collect();
+            names.into_iter().collect()
+        }
     };
     let mut tenants = Vec::with_capacity(names.len());
-    for name in names {
-        let found = match engine.find_tenant(&name).await {
-            Ok(None) => return Err(Refusal::NotFound { name }),
-            Ok(Some(_)) => engine.check_tenant(&name).await,
-            Err(error) => Err(error),
+    for (done, name) in (0..).zip(&names) {
+        watch(teller)(Progress {
+            tenant: name.clone(),
+            done,
+            total: names.len() as u64,
+        });
+        let found = match &backed_up {
+            None => check_one(engine, name).await?,
+            Some(held) => check_backed_up(engine, name, held).await?,
         };
-        tenants.push(match found {
-            Ok(verified) => Checked {
-                name: name.to_string(),
-                whole: verified.map(|it| Whole {
-                    last: it.last.0,
-                    segments: it.segments,
-                    bytes: it.bytes,
-                }),
-                damage: None,
-            },
-            Err(error) => Checked {
-                name: name.to_string(),
-                whole: None,
-                damage: Some(with_way_out(engine, &name, &error).await),
-            },
+        let (whole, damage) = match found {
+            Ok(verified) => (verified, None),
+            Err(why) => (None, Some(why)),
+        };
+        tenants.push(Checked {
+            name: name.to_string(),
+            whole: whole.map(|it| Whole {
+                last: it.last.0,
+                segments: it.segments,
+                bytes: it.bytes,
+            }),
+            damage,
         });
     }
     Ok(Answer::Checked { tenants })
+}
+
+/// What is whole of a tenant, or what is wrong with it, for a person.
+type Found = Result<Option<Verified>, String>;
+
+async fn check_one(engine: &Engine, name: &TenantName) -> Result<Found, Refusal> {
+    let found = match engine.find_tenant(name).await {
+        Ok(None) => return Err(Refusal::NotFound { name: name.clone() }),
+        Ok(Some(_)) => engine.check_tenant(name).await,
+        Err(error) => Err(error),
+    };
+    Ok(match found {
+        Ok(verified) => Ok(verified),
+        Err(error) => Err(with_way_out(engine, name, &error).await),
+    })
+}
+
+/// In a backup, what is whole has to be what was backed up, too.
+async fn check_backed_up(
+    engine: &Engine,
+    name: &TenantName,
+    held: &[TenantName],
+) -> Result<Found, Refusal> {
+    let found: Result<_, UpkeepError> = async {
+        if engine.find_tenant(name).await?.is_none() {
+            return Ok(None);
+        }
+        let verified = engine.check_tenant(name).await?;
+        engine.check_backed_up(name, unwatched()).await?;
+        Ok(Some(verified))
+    }
+    .await;
+    Ok(match found {
+        Ok(Some(verified)) => Ok(verified),
+        Ok(None) if held.contains(name) => Err(format!(
+            "the backup should hold {name} and does not; use another backup"
+        )),
+        Ok(None) => return Err(Refusal::NotFound { name: name.clone() }),
+        Err(error) => Err(error.to_string()),
+    })
 }
 
 fn tenant_name(name: &str) -> Result<TenantName, Refusal> {

@@ -54,8 +54,11 @@ pub enum AdminError {
     /// The data folder.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// A running host has the folder, and does not answer.
-    #[error("a running host has the folder, but its admin socket {} does not answer: {cause}", place.display())]
+    /// Somebody else has the folder, and does not answer.
+    #[error(
+        "another process has the folder, and does not answer at {}: {cause}; a command that is at work there, or a host that comes or goes: try again when it is done",
+        place.display()
+    )]
     Socket {
         /// The socket.
         place: PathBuf,

@@ -82,6 +82,17 @@ fn a_backup_beside_a_running_host_is_checked_and_restored_into_another_folder() 
         "{}",
         complaint(&served)
     );
+    let missing = folder.path().join("missing");
+    done(&old, &["backup", missing.to_str().unwrap()]);
+    fs::remove_dir_all(missing.join("tenants/default")).unwrap();
+    fs::remove_file(missing.join("marks/default")).unwrap();
+    let checked = run(&missing, &["check"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let found = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        found.contains("default\tdamaged: the backup should hold"),
+        "{found}"
+    );
     let to = to.to_str().unwrap();
     let taken = run(&old, &["restore", to]);
     assert!(complaint(&taken).contains("tenant default exists already"));
