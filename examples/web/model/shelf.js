@@ -72,7 +72,7 @@ export class Shelf {
     kept(who) {
         const prefix = `kept:${who}:`;
         const kept = this.#keys(prefix).map((key) => this.#read(key, null));
-        return kept.filter((one) => typeof one?.text === 'string').sort((a, b) => a.at - b.at);
+        return kept.filter((one) => typeof one?.text === 'string' && Number.isFinite(one.at)).sort((a, b) => a.at - b.at);
     }
 
     /** Keeps a message; `false` when that is not possible. @param {Kept} message */

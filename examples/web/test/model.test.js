@@ -52,6 +52,12 @@ test('messages of one person close together form a group; a notice, a day and fi
     assert.deepEqual(types(room).filter((type) => type === 'day').length, 2);
 });
 
+test('a time that no calendar knows is shown as the last that one knows', () => {
+    const room = roomWith([said(1, 'ben', 'hello', Number.MAX_SAFE_INTEGER)]);
+    room.write({ key: 'k', room: 'lobby', text: 'hi', at: 0 }, 0);
+    for (const { time } of rowsOf(room)) if (time !== undefined) assert.ok(new Date(time).toISOString());
+});
+
 test('comings and goings in a row are one notice, with the most named and the others counted', () => {
     const room = roomWith([came(1, 'u1'), came(2, 'u2'), came(3, 'u3'), came(4, 'u4'), came(5, 'u5'), came(6, 'u6'), came(7, 'u1', 'member_left')]);
     const [notice] = rowsOf(room, day).filter(({ type }) => type === 'notice');
@@ -229,6 +235,8 @@ test('a shelf keeps messages one by one, up to its limit, and survives what othe
     assert.deepEqual(shelf.kept('t:ada')[0].text, String(DRAFTS_MAX - 1));
     assert.deepEqual(shelf.kept('t:ben'), []);
     shelf.drop('t:ada', 'k0');
+    assert.equal(shelf.kept('t:ada').length, DRAFTS_MAX - 1);
+    storage['homeroom:kept:t:ada:odd'] = '{"text":"when?","room":"r","key":"odd"}';
     assert.equal(shelf.kept('t:ada').length, DRAFTS_MAX - 1);
     storage['homeroom:room:t:ada:r'] = '{broken';
     assert.deepEqual(shelf.rooms('t:ada'), []);
