@@ -6,7 +6,7 @@
 import { CLOSES } from '../../clients/web/index.js';
 import { readAddress, serverUrl, writeAddress } from './model/address.js';
 import { Chat } from './model/chat.js';
-import { Shelf } from './model/shelf.js';
+import { Shelf, whoOf } from './model/shelf.js';
 import { door } from './view/door.js';
 import { house } from './view/house.js';
 
@@ -31,7 +31,7 @@ function arrive() {
     if (name !== null) shelf.name = name;
     if (name !== null) window.history.replaceState(null, '', writeAddress({ room, tenant }));
     const known = shelf.name;
-    const hasRooms = known !== null && shelf.rooms(`${tenant}:${known}`).length > 0;
+    const hasRooms = known !== null && shelf.rooms(whoOf(tenant, known)).length > 0;
     if (known !== null && (room !== null || hasRooms)) enter(known, room === null ? null : { id: room, title: null });
     else showDoor(null);
 }

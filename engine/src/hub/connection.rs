@@ -172,10 +172,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Drops what is queued of a room it hears no more.
+    /// Drops what is queued of a room it hears no more, and refuses the replies that show it.
     pub(super) fn leave(&mut self, room: RoomNumber) {
         self.pipe.leave(room);
         self.show_queued();
+        self.pipe.gauge_changed();
     }
 
     /// Nothing more will be queued. Unless it may hear what was said already, all that is queued is

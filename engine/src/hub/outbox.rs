@@ -2,24 +2,39 @@
 //!
 //! Pieces are shared slices of joined buffers: queueing for a slow reader copies nothing. Each piece
 //! begins with a whole frame and says to which room it belongs, so that leaving a room can take all
-//! of it back, except the rest of a frame whose beginning is already on its way.
+//! of it back, except the rest of a frame whose beginning is already on its way. A reply that shows a
+//! room is not taken back, as every request has one: a refusal takes its place.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use homeroom_protocol::RoomNumber;
+use homeroom_protocol::{RequestId, RoomNumber};
 
-use super::bounds::GATHER_BYTES;
+use super::{bounds::GATHER_BYTES, push::Push};
 
 /// What a piece belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
     /// Meant for this connection alone: never dropped.
     Direct,
+    /// The same, as the reply to this request, which shows this room: refused when the connection
+    /// leaves it.
+    Reply(RequestId, RoomNumber),
     /// A room's: dropped when the connection leaves it.
     Room(RoomNumber),
     /// The rest of a half-written frame that has no other lane any more.
     Rest,
+}
+
+impl Lane {
+    /// That of a direct push.
+    pub(super) fn of(push: &Push) -> Self {
+        (push.shows()).map_or(Self::Direct, |(request, room)| Self::Reply(request, room))
+    }
+
+    const fn is_direct(self) -> bool {
+        matches!(self, Self::Direct | Self::Reply(..))
+    }
 }
 
 #[derive(Debug)]
@@ -73,7 +88,7 @@ impl Outbox {
             return;
         }
         self.bytes += bytes.len() - written;
-        if lane == Lane::Direct {
+        if lane.is_direct() {
             self.direct_bytes += bytes.len() - written;
         }
         self.pieces.push_back(Piece {
@@ -110,7 +125,7 @@ impl Outbox {
             piece.written += now;
             taken -= now;
             self.bytes -= now;
-            if piece.lane == Lane::Direct {
+            if piece.lane.is_direct() {
                 self.direct_bytes -= now;
             }
             if piece.written < piece.bytes.len() {
@@ -122,8 +137,18 @@ impl Outbox {
         self.pieces = VecDeque::new();
     }
 
-    /// Drops what is queued of a room, except the rest of a half-written frame.
+    /// Drops what is queued of a room and refuses the replies that show it, except the rest of a
+    /// half-written frame.
     pub(super) fn leave(&mut self, room: RoomNumber) {
+        for piece in &mut self.pieces {
+            if let Lane::Reply(request, shown) = piece.lane
+                && shown == room
+                && piece.written == 0
+            {
+                piece.bytes = Push::closed_room(request).wire().clone();
+                piece.lane = Lane::Direct;
+            }
+        }
         self.drop_where(|lane| lane == Lane::Room(room));
     }
 
@@ -148,7 +173,7 @@ impl Outbox {
         let length = |piece: &Piece| piece.rest().len();
         self.bytes = self.pieces.iter().map(length).sum();
         self.direct_bytes = (self.pieces.iter())
-            .filter(|piece| piece.lane == Lane::Direct)
+            .filter(|piece| piece.lane.is_direct())
             .map(length)
             .sum();
         if self.pieces.is_empty() {

@@ -165,11 +165,12 @@ impl Pipe {
         }
     }
 
-    /// Drops what is queued of a room, except the rest of a half-written frame.
+    /// Drops what is queued of a room and refuses the replies that show it, except the rest of a
+    /// half-written frame.
     pub(super) fn leave(&mut self, room: RoomNumber) {
         match self {
             Self::Socket(socket) => socket.outbox.leave(room),
-            Self::Session(session) => session.sink.take_back(Some(room)),
+            Self::Session(session) => session.leave(room),
         }
     }
 
@@ -249,12 +250,13 @@ impl Socket {
             for push in group {
                 let written = taken.min(push.wire().len());
                 taken -= written;
-                self.outbox.push(push.wire().clone(), written, Lane::Direct);
+                let lane = Lane::of(push);
+                self.outbox.push(push.wire().clone(), written, lane);
             }
             rest = later;
         }
         for push in rest {
-            self.outbox.push(push.wire().clone(), 0, Lane::Direct);
+            self.outbox.push(push.wire().clone(), 0, Lane::of(push));
         }
         within_direct_lane(self.outbox.direct_bytes())
     }
@@ -356,6 +358,19 @@ impl Session {
             }
         }
         within_direct_lane(self.parked_bytes)
+    }
+
+    fn leave(&mut self, room: RoomNumber) {
+        self.sink.take_back(Some(room));
+        for push in &mut self.parked {
+            if let Some((request, shown)) = push.shows()
+                && shown == room
+            {
+                self.parked_bytes -= push.wire().len();
+                *push = Arc::new(Push::closed_room(request));
+                self.parked_bytes += push.wire().len();
+            }
+        }
     }
 
     fn hear(&mut self, joined: &Joined, from: Option<usize>) -> Result<Heard, Broken> {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use homeroom_protocol::{
-    EventBody, RequestId, ServerFrame, TimelineEvent, UserId, limit,
+    ErrorCode, EventBody, RequestId, RoomNumber, ServerFrame, TimelineEvent, UserId, limit,
     websocket::{WireMessage, wire_message},
 };
 
@@ -64,6 +64,41 @@ impl Push {
             | ServerFrame::Dropped { .. }
             | ServerFrame::Bye { .. } => None,
         }
+    }
+
+    /// The request and the room of a reply that shows what is in the room.
+    pub(super) const fn shows(&self) -> Option<(RequestId, RoomNumber)> {
+        match &self.frame {
+            ServerFrame::Page { id, room, .. } | ServerFrame::Members { id, room, .. } => {
+                Some((*id, *room))
+            }
+            ServerFrame::Welcome(_)
+            | ServerFrame::Pong { .. }
+            | ServerFrame::Done { .. }
+            | ServerFrame::Error { .. }
+            | ServerFrame::Created { .. }
+            | ServerFrame::Joined { .. }
+            | ServerFrame::Sent { .. }
+            | ServerFrame::Watching { .. }
+            | ServerFrame::Event { .. }
+            | ServerFrame::Typing { .. }
+            | ServerFrame::Presence { .. }
+            | ServerFrame::Reset { .. }
+            | ServerFrame::Removed { .. }
+            | ServerFrame::Dropped { .. }
+            | ServerFrame::Bye { .. } => None,
+        }
+    }
+
+    /// The reply that takes the place of one which [shows](Self::shows) a room to whom it has been closed.
+    pub(super) fn closed_room(id: RequestId) -> Self {
+        let code = ErrorCode::NotMember;
+        Self::new(ServerFrame::Error {
+            id: Some(id),
+            code: code.number(),
+            retry_after_ms: None,
+            explanation: code.meaning().into(),
+        })
     }
 
     /// About how many bytes of memory it takes, both forms together; for bounds, so rather too many.

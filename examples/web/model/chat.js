@@ -6,7 +6,7 @@
 
 import { Client, ERRORS, RequestError, newKey } from '../../../clients/web/index.js';
 import { Room } from './room.js';
-import { ROOMS_MAX } from './shelf.js';
+import { ROOMS_MAX, whoOf } from './shelf.js';
 
 const PAGE = 50;
 /** A typing user says so at most this often. */
@@ -26,6 +26,8 @@ export class Chat {
     link = { state: 'connecting', hasBeenLive: false };
     /** Whether the newest message of the current room is on the screen and looked at. */
     isLooking = () => false;
+    /** Whether one reads further up in the current room. */
+    isReadingBack = () => false;
     #client;
     #shelf;
     #who;
@@ -41,7 +43,7 @@ export class Chat {
         this.me = name;
         this.tenant = tenant;
         this.#shelf = shelf;
-        this.#who = `${tenant}:${name}`;
+        this.#who = whoOf(tenant, name);
         this.#changed = changed;
         this.#client = new Client({
             url,
@@ -81,7 +83,7 @@ export class Chat {
         }
         for (const { key } of room.pending) this.#shelf.drop(this.#who, key);
         this.rooms.delete(room.id);
-        this.#remember();
+        this.#shelf.dropRoom(this.#who, room.id);
         if (this.current === room) this.current = null;
         this.#changed();
     }
@@ -101,9 +103,10 @@ export class Chat {
     /** Sends a message again that failed, as a new one. */
     again(room, key) {
         const failed = room.pending.find((pending) => pending.key === key);
-        this.discard(room, key);
         const message = { key: newKey(), room: room.id, text: failed.text, at: Date.now() };
+        // A page that ends between the two shall rather know both than neither: the old one waits for a word.
         this.#shelf.keep(this.#who, message);
+        this.discard(room, key);
         room.write(message);
         this.#send(room);
         this.#changed();
@@ -175,13 +178,9 @@ export class Chat {
         this.rooms.set(id, room);
         room.seen = this.#shelf.seen(this.#who, id);
         for (const message of this.#shelf.kept(this.#who)) if (message.room === id) room.write(message);
-        this.#remember();
+        this.#shelf.setRoom(this.#who, room);
         this.#enter(room, title === id ? null : title);
         return room;
-    }
-
-    #remember() {
-        this.#shelf.setRooms(this.#who, [...this.rooms.values()].map(({ id, title }) => ({ id, title })));
     }
 
     async #enter(room, title) {
@@ -214,7 +213,8 @@ export class Chat {
         try {
             const { events: [first] } = await this.#client.history(room.id, { after: 0, limit: 1 });
             if (first?.body.kind === 'room_created') room.nameIt(first.body.title);
-            this.#remember();
+            // Whoever left meanwhile is not brought back.
+            if (this.rooms.get(room.id) === room) this.#shelf.setRoom(this.#who, room);
         } catch (error) {
             ignore(error);
         }
@@ -306,7 +306,7 @@ export class Chat {
     #timeline(room, { event, position }) {
         const isLooking = room === this.current && this.isLooking();
         if (room === this.current && !isLooking && event.author !== this.me) room.freshAfter ??= event.seq - 1;
-        room.append(event, position, room !== this.current || isLooking);
+        room.append(event, position, room !== this.current || !this.isReadingBack());
         if (isLooking) {
             room.look();
             this.#shelf.setSeen(this.#who, room.id, position);

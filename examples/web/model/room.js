@@ -8,6 +8,8 @@
 export const EVENTS_KEPT = 500;
 /** Most events kept while one scrolls up. */
 export const EVENTS_MAX = 5000;
+/** Most members known by name; more are counted only. */
+const MEMBERS_MAX = 1000;
 /** A key is remembered by the server for 24 hours; nothing older than this is sent again by itself. */
 const RETRY_MS_MAX = 23 * 3_600_000;
 
@@ -65,6 +67,8 @@ export class Room {
         this.loaded = false;
         this.loading = false;
         this.typers = { users: [], count: 0 };
+        // What is on disk is in the pages that are read now, or it is gone; its event does not come any more.
+        this.pending = this.pending.filter(({ state }) => state !== 'stored');
     }
 
     /** Below which the next page lies. */
@@ -88,8 +92,11 @@ export class Room {
     append(event, position, isAtEnd) {
         this.events.push(event);
         this.position = position;
-        if (isAtEnd && this.events.length > EVENTS_KEPT + 100) {
-            this.events = this.events.slice(-EVENTS_KEPT);
+        // However long one reads further up, a busy room does not fill the page's memory.
+        const most = isAtEnd ? EVENTS_KEPT : EVENTS_MAX;
+        // A page that is on its way has to meet what it was asked for.
+        if (!this.loading && this.events.length > most + 100) {
+            this.events = this.events.slice(-most);
             this.more = true;
         }
         if (event.author === this.me && event.body.kind === 'message') this.#echo(event);
@@ -128,7 +135,8 @@ export class Room {
 
     fail(key, problem) {
         const one = this.pending.find((pending) => pending.key === key);
-        if (one) Object.assign(one, { state: 'failed', problem });
+        // The event that was taken for it was that of an equal message, from another window.
+        if (one) Object.assign(one, { state: 'failed', problem, echoed: false });
     }
 
     forget(key) {
@@ -161,8 +169,8 @@ export class Room {
 
     #membership(user, isMember) {
         if (this.members.has(user) === isMember) return;
-        if (isMember) this.members.add(user);
-        else this.members.delete(user);
+        if (isMember && this.members.size < MEMBERS_MAX) this.members.add(user);
+        else if (!isMember) this.members.delete(user);
         this.memberCount += isMember ? 1 : -1;
     }
 

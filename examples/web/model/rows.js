@@ -6,6 +6,8 @@
 
 /** Messages of one author this close together form a group. */
 const GROUP_MS = 5 * 60_000;
+/** The last moment a calendar here knows (ECMA-262, 21.4.1.1); a server may name later ones. */
+const TIME_MAX = 8.64e15;
 /** Most people named in one notice. */
 const NAMED_MAX = 5;
 const WHAT = { room_created: 'created', member_joined: 'joined', member_left: 'left', member_added: 'added', member_removed: 'removed' };
@@ -26,8 +28,9 @@ export function rowsOf(room, dayOf = localDay) {
         last = null;
         rows.push({ key: `day:${day}`, type: 'day', day, time });
     };
-    for (const { seq, time, author, body } of room.events) {
+    for (const { seq, time: told, author, body } of room.events) {
         if (body.kind === 'unknown') continue;
+        const time = Math.min(told, TIME_MAX);
         enterDay(time);
         if (body.kind !== 'message') {
             last = notice(rows, last, { seq, author, body });
@@ -41,7 +44,7 @@ export function rowsOf(room, dayOf = localDay) {
         last = message(rows, last, { key: `e:${seq}`, author, text: body.text, time, mine: author === room.me, state: 'stored' });
     }
     for (const { key, text, at, state, problem } of room.shownPending) {
-        enterDay(Math.max(at, room.events.at(-1)?.time ?? 0));
+        enterDay(Math.max(at, Math.min(room.events.at(-1)?.time ?? 0, TIME_MAX)));
         last = message(rows, last, { key: `p:${key}`, pending: key, author: room.me, text, time: at, mine: true, state, problem });
     }
     return rows;

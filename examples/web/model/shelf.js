@@ -13,6 +13,11 @@ export const DRAFTS_MAX = 200;
 
 /** @typedef {{ key: string, room: string, text: string, at: number }} Kept */
 
+/** Whom a shelf keeps things for. A name may hold a colon, and what is kept for one is no other's. */
+export function whoOf(tenant, name) {
+    return `${tenant}:${name.replaceAll('%', '%25').replaceAll(':', '%3A')}`;
+}
+
 export class Shelf {
     #storage;
 
@@ -36,14 +41,22 @@ export class Shelf {
         return device;
     }
 
-    /** @returns {{ id: string, title: string }[]} */
+    /** The rooms one is in, in the order one came. @returns {{ id: string, title: string }[]} */
     rooms(who) {
-        const rooms = this.#read(`rooms:${who}`, []);
-        return Array.isArray(rooms) ? rooms.filter((room) => typeof room?.id === 'string').slice(0, ROOMS_MAX) : [];
+        const rooms = this.#keys(`room:${who}:`).map((key) => this.#read(key, null));
+        const known = rooms.filter((room) => typeof room?.id === 'string' && typeof room.title === 'string');
+        return known.sort((a, b) => a.since - b.since).slice(0, ROOMS_MAX).map(({ id, title }) => ({ id, title }));
     }
 
-    setRooms(who, rooms) {
-        this.#write(`rooms:${who}`, rooms.slice(0, ROOMS_MAX));
+    /** @param {{ id: string, title: string }} room one that is entered or has another title */
+    setRoom(who, { id, title }) {
+        const key = `room:${who}:${id}`;
+        const since = this.#read(key, null)?.since ?? Date.now();
+        this.#write(key, { id, title, since });
+    }
+
+    dropRoom(who, id) {
+        this.#remove(`room:${who}:${id}`);
     }
 
     /** How far one has read in a room. @returns {{ epoch: number, seq: number } | null} */
@@ -59,7 +72,7 @@ export class Shelf {
     kept(who) {
         const prefix = `kept:${who}:`;
         const kept = this.#keys(prefix).map((key) => this.#read(key, null));
-        return kept.filter((one) => typeof one?.text === 'string').sort((a, b) => a.at - b.at);
+        return kept.filter((one) => typeof one?.text === 'string' && Number.isFinite(one.at)).sort((a, b) => a.at - b.at);
     }
 
     /** Keeps a message; `false` when that is not possible. @param {Kept} message */
@@ -68,10 +81,9 @@ export class Shelf {
         return this.#write(`kept:${who}:${message.key}`, message);
     }
 
+    /** Where this fails it is sent twice under one key, which is once. */
     drop(who, key) {
-        try {
-            this.#storage?.removeItem(`${PREFIX}kept:${who}:${key}`);
-        } catch { /* It is sent twice under one key, which is once. */ }
+        this.#remove(`kept:${who}:${key}`);
     }
 
     #keys(prefix) {
@@ -82,6 +94,12 @@ export class Shelf {
         } catch {
             return [];
         }
+    }
+
+    #remove(key) {
+        try {
+            this.#storage?.removeItem(PREFIX + key);
+        } catch { /* Then it stays. */ }
     }
 
     #read(key, otherwise) {

@@ -4,9 +4,9 @@ import { test } from 'node:test';
 
 import { idOfTitle, readAddress, writeAddress } from '../model/address.js';
 import { isEmojiOnly, segments } from '../model/prose.js';
-import { EVENTS_KEPT, Room } from '../model/room.js';
+import { EVENTS_KEPT, EVENTS_MAX, Room } from '../model/room.js';
 import { rowsOf } from '../model/rows.js';
-import { DRAFTS_MAX, Shelf } from '../model/shelf.js';
+import { DRAFTS_MAX, ROOMS_MAX, Shelf, whoOf } from '../model/shelf.js';
 
 const EPOCH = 7;
 const MINUTE = 60_000;
@@ -29,6 +29,16 @@ function roomWith(events) {
     return room;
 }
 
+/** What a browser keeps for a page. */
+function inMemory() {
+    const storage = {};
+    return Object.defineProperties(storage, {
+        getItem: { value: (key) => storage[key] ?? null },
+        setItem: { value: (key, value) => { storage[key] = value; } },
+        removeItem: { value: (key) => { delete storage[key]; } },
+    });
+}
+
 const types = (room) => rowsOf(room, day).map(({ type }) => type);
 const messages = (room) => rowsOf(room, day).filter(({ type }) => type === 'message');
 
@@ -40,6 +50,12 @@ test('messages of one person close together form a group; a notice, a day and fi
     assert.deepEqual(messages(room).map(({ first, last }) => [first, last]),
         [[true, false], [false, true], [true, true], [true, true], [true, true], [true, true]]);
     assert.deepEqual(types(room).filter((type) => type === 'day').length, 2);
+});
+
+test('a time that no calendar knows is shown as the last that one knows', () => {
+    const room = roomWith([said(1, 'ben', 'hello', Number.MAX_SAFE_INTEGER)]);
+    room.write({ key: 'k', room: 'lobby', text: 'hi', at: 0 }, 0);
+    for (const { time } of rowsOf(room)) if (time !== undefined) assert.ok(new Date(time).toISOString());
 });
 
 test('comings and goings in a row are one notice, with the most named and the others counted', () => {
@@ -127,6 +143,38 @@ test('at the end of a long talk the oldest are let go, and can be read again', (
     assert.equal(room.anchor, 102);
 });
 
+test('however long one reads further up, there is a bound to what is kept, and never a gap', () => {
+    const room = roomWith([]);
+    for (let seq = 1; seq <= 2 * EVENTS_MAX; seq += 1) room.append(said(seq, 'ben', 'x'), at(seq), false);
+    assert.ok(room.events.length <= EVENTS_MAX + 100);
+    assert.equal(room.more, true);
+    const { anchor } = room;
+    room.loading = true;
+    for (let seq = 2 * EVENTS_MAX + 1; seq <= 2 * EVENTS_MAX + 50; seq += 1) room.append(said(seq, 'ben', 'x'), at(seq), true);
+    room.prepend({ epoch: EPOCH, events: [said(anchor - 1, 'ben', 'x')], more: true });
+    assert.ok(room.events.every(({ seq }, index) => index === 0 || seq === room.events[index - 1].seq + 1));
+});
+
+test('a message that failed is shown, even if the same was said from another window meanwhile', () => {
+    const room = roomWith([]);
+    room.write({ key: 'k', room: 'lobby', text: 'hello', at: 0 }, 0);
+    room.pending[0].state = 'sent';
+    room.append(said(1, 'ada', 'hello'), at(1), true);
+    assert.equal(room.shownPending.length, 0);
+    room.fail('k', 'the server refused it');
+    assert.deepEqual(room.shownPending.map(({ state }) => state), ['failed']);
+});
+
+test('what is stored when the stream begins anew does not wait for an event that never comes', () => {
+    const room = roomWith([]);
+    room.write({ key: 'k', room: 'lobby', text: 'hello', at: 0 }, 0);
+    room.pending[0].state = 'sent';
+    room.settle('k', at(1));
+    assert.equal(room.shownPending.length, 1);
+    room.begin(at(1));
+    assert.deepEqual(room.shownPending, []);
+});
+
 test('the first event names the room', () => {
     const room = roomWith([{ seq: 1, time: 0, author: 'ben', body: { kind: 'room_created', title: ' Class 7b ' } }]);
     assert.equal(room.title, 'Class 7b');
@@ -180,12 +228,7 @@ test('a room id is the same for all who mean the same name, in any script, and n
 });
 
 test('a shelf keeps messages one by one, up to its limit, and survives what others wrote there', () => {
-    const storage = {};
-    Object.defineProperties(storage, {
-        getItem: { value: (key) => storage[key] ?? null },
-        setItem: { value: (key, value) => { storage[key] = value; } },
-        removeItem: { value: (key) => { delete storage[key]; } },
-    });
+    const storage = inMemory();
     const shelf = new Shelf(storage);
     for (let n = 0; n < DRAFTS_MAX; n += 1) assert.ok(shelf.keep('t:ada', { key: `k${n}`, room: 'r', text: String(n), at: DRAFTS_MAX - n }));
     assert.equal(shelf.keep('t:ada', { key: 'over', room: 'r', text: '', at: 0 }), false);
@@ -193,8 +236,39 @@ test('a shelf keeps messages one by one, up to its limit, and survives what othe
     assert.deepEqual(shelf.kept('t:ben'), []);
     shelf.drop('t:ada', 'k0');
     assert.equal(shelf.kept('t:ada').length, DRAFTS_MAX - 1);
-    storage['homeroom:rooms:t:ada'] = '{broken';
+    storage['homeroom:kept:t:ada:odd'] = '{"text":"when?","room":"r","key":"odd"}';
+    assert.equal(shelf.kept('t:ada').length, DRAFTS_MAX - 1);
+    storage['homeroom:room:t:ada:r'] = '{broken';
     assert.deepEqual(shelf.rooms('t:ada'), []);
+});
+
+test('two tabs never take a room off each other\'s list, and one that is left stays left', () => {
+    const storage = inMemory();
+    const [one, other] = [new Shelf(storage), new Shelf(storage)];
+    one.setRoom('t:ada', { id: 'lobby', title: 'lobby' });
+    other.setRoom('t:ada', { id: 'class', title: 'Class' });
+    one.setRoom('t:ada', { id: 'lobby', title: 'Lobby' });
+    assert.deepEqual(one.rooms('t:ada').map(({ title }) => title).sort(), ['Class', 'Lobby']);
+    other.dropRoom('t:ada', 'lobby');
+    one.setRoom('t:ada', { id: 'yard', title: 'Yard' });
+    assert.deepEqual(one.rooms('t:ada').map(({ id }) => id).sort(), ['class', 'yard']);
+    for (let n = 0; n < ROOMS_MAX; n += 1) one.setRoom('t:ada', { id: `r${n}`, title: 'R' });
+    assert.equal(one.rooms('t:ada').length, ROOMS_MAX);
+});
+
+test('what is kept for one person is no other\'s, whatever the names', () => {
+    const shelf = new Shelf(inMemory());
+    const names = ['a', 'a:b', 'a%3Ab', 'a:', ':a', 'a:b:c'];
+    for (const name of names) {
+        shelf.keep(whoOf('t', name), { key: 'k', room: 'r', text: name, at: 0 });
+        shelf.setRoom(whoOf('t', name), { id: 'b:r', title: name });
+        shelf.setSeen(whoOf('t', name), 'b:r', at(names.indexOf(name)));
+    }
+    for (const name of names) {
+        assert.deepEqual(shelf.kept(whoOf('t', name)).map(({ text }) => text), [name]);
+        assert.deepEqual(shelf.rooms(whoOf('t', name)).map(({ title }) => title), [name]);
+        assert.equal(shelf.seen(whoOf('t', name), 'b:r').seq, names.indexOf(name));
+    }
 });
 
 test('where nothing can be stored, nothing breaks', () => {

@@ -34,6 +34,7 @@ export function house({ chat, opened, rename }) {
     const sides = panels({ sidebar: left.node, members: right.node, main });
     const node = el('div', { class: 'house' }, left.node, main, right.node, sides.shade);
     chat.isLooking = talk.isLooking;
+    chat.isReadingBack = talk.isReadingBack;
     let stripTimer = null;
 
     function open(id, roomTitle = null) {

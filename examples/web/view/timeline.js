@@ -44,6 +44,10 @@ export function timeline({ chat, invite }) {
         return isAtEnd && document.visibilityState === 'visible';
     }
 
+    function isReadingBack() {
+        return !isAtEnd;
+    }
+
     scroller.addEventListener('scroll', () => {
         isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END;
         older();
@@ -166,7 +170,7 @@ export function timeline({ chat, invite }) {
         );
     }
 
-    return { node, update, isLooking, looked, toEnd };
+    return { node, update, isLooking, isReadingBack, looked, toEnd };
 }
 
 function prose(text) {

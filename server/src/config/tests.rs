@@ -496,3 +496,22 @@ fn the_lines_that_the_key_command_prints_are_read_and_printed_back() {
     let second = file(&first.to_string()).settle().unwrap();
     assert_eq!(second.config, first.config);
 }
+
+#[test]
+fn a_key_where_its_hash_should_stand_is_not_repeated() {
+    let key = format!("hrk_{}", "5e".repeat(36));
+    for sources in [
+        file(&format!("[api]\noperator_key_sha256 = \"{key}\"")),
+        file(&format!(
+            "[api]\nservice_keys = [{{ name = \"a\", tenants = [], key_sha256 = \"{key}\" }}]"
+        )),
+        file(&format!("[api]\n{key} = 1")),
+        variables([("HOMEROOM_API__OPERATOR_KEY_SHA256", &key)]),
+        flags([&format!("api.operator_key_sha256={key}")]),
+        flags([&format!("{key}=1")]),
+    ] {
+        let told = told(sources);
+        assert!(!told.contains("5e5e"), "{told}");
+        assert!(told.contains("hrk_…"), "{told}");
+    }
+}

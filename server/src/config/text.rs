@@ -1,5 +1,7 @@
 //! Text for people: documentation without its links, and words without control characters.
 
+use crate::http::KEY_PREFIX;
+
 /// The lines of a doc comment as one paragraph each, links and backticks taken out.
 pub(super) fn plain(about: &str) -> String {
     let mut plain = String::with_capacity(about.len());
@@ -47,9 +49,11 @@ pub(super) fn wrapped(paragraph: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// On one line whatever it holds, and not endless.
+/// On one line whatever it holds, and not endless. A key of a back end that stands where its hash
+/// should is not repeated: what is shown goes to logs.
 pub(super) fn shown(text: &str) -> String {
     const SHOWN_MAX: usize = 80;
+    let text = &without_keys(text);
     let mut shown: String = (text.chars().take(SHOWN_MAX))
         .flat_map(|it| {
             if it.is_control() {
@@ -63,6 +67,18 @@ pub(super) fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+fn without_keys(text: &str) -> String {
+    let mut parts = text.split(KEY_PREFIX);
+    let mut safe = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        safe.push_str(KEY_PREFIX);
+        let rest = part.trim_start_matches(|it: char| it.is_ascii_hexdigit());
+        safe.push_str(if rest.len() < part.len() { "…" } else { "" });
+        safe.push_str(rest);
+    }
+    safe
 }
 
 #[cfg(test)]

@@ -41,7 +41,10 @@ use self::paced::Paced;
 use crate::{service::Service, websocket::Upgrading};
 
 pub(crate) use self::{
-    api::{Api, key::Key},
+    api::{
+        Api,
+        key::{Key, PREFIX as KEY_PREFIX},
+    },
     connect::offers_subprotocol,
     health::Stage,
     metrics::HostFigures,

@@ -537,6 +537,16 @@ fn a_key_has_so_many_calls_under_way_and_each_so_much_time() {
     assert_eq!((second.status, second.code()), (429, Some(2000)));
     assert_eq!(second.header("retry-after"), Some("1"));
     assert_eq!(operator.get("default/rooms/a").status, 200, "another key");
+    for (path, status) in [
+        ("default/rooms/a/members/ben", 200),
+        ("default/users/ben/sessions", 204),
+    ] {
+        let shut_out = service.call("DELETE", path, &[], "");
+        assert_eq!(
+            shut_out.status, status,
+            "{path} does not wait for the others"
+        );
+    }
     let overtime = read_answer(&mut slow);
     assert_eq!((overtime.status, overtime.code()), (503, Some(2000)));
     assert_eq!(service.get("default/rooms/a").status, 200, "free again");

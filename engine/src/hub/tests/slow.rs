@@ -1,6 +1,6 @@
 //! Slow readers: bounded, told what they missed, and nobody else's concern.
 
-use homeroom_protocol::{Direction, Request, limit};
+use homeroom_protocol::{Direction, ErrorCode, Request, limit};
 
 use super::*;
 
@@ -295,6 +295,47 @@ fn leaving_a_room_takes_back_its_frames_but_for_the_half_written_one() {
     let frames = ada.frames();
     assert_eq!(seqs(&frames), [1, 2]);
     assert_eq!(frames.last(), Some(pong(1).frame()));
+}
+
+#[test]
+fn leaving_a_room_refuses_the_replies_that_show_it_but_for_the_half_written_one() {
+    let ids = |frames: &[ServerFrame]| -> Vec<_> {
+        (frames.iter())
+            .filter_map(|frame| match frame {
+                ServerFrame::Page { id, .. } => Some((id.0, None)),
+                ServerFrame::Error { id, code, .. } => Some((id.unwrap().0, Some(*code))),
+                _ => None,
+            })
+            .collect()
+    };
+    let refused = Some(ErrorCode::NotMember.number());
+    let mut stage = Stage::new();
+    let (ada, gauge) = stage.socket(1, 10);
+    stage.listen(1, 1, 0);
+    for id in 1..=3 {
+        stage.direct(1, full_page(id));
+    }
+    stage.settle();
+    stage.unlisten(1);
+    assert!(gauge.reply_bytes() < 2 * full_page(1).wire().len());
+    stage.direct(1, full_page(4));
+    stage.settle();
+    stage.allow(1, &ada, OPEN);
+    assert_eq!(
+        ids(&ada.frames()),
+        [(1, None), (2, refused), (3, refused), (4, None)],
+        "what is asked anew later is another matter"
+    );
+    assert_eq!((gauge.reply_bytes(), gauge.outbox_bytes()), (0, 0));
+
+    let (bob, gauge) = stage.session(2, 0);
+    stage.listen(2, 1, 0);
+    stage.direct(2, full_page(1));
+    stage.settle();
+    stage.unlisten(2);
+    stage.allow(2, &bob, OPEN);
+    assert_eq!(ids(&bob.far().frames), [(1, refused)]);
+    assert_eq!(gauge.reply_bytes(), 0);
 }
 
 #[test]

@@ -92,7 +92,7 @@ export class Cable {
 
     end() {
         for (const socket of this.#sockets) socket.destroy();
-        this.#server.close();
+        this.#server?.close();
     }
 }
 

@@ -14,6 +14,9 @@ use super::{key::hex, problem::Problem};
 /// Largest body of a call, in bytes: a message of 16 KiB of which every byte is escaped.
 pub const BODY_BYTES_MAX: usize = 128 * 1024;
 
+/// Most characters of what is said to be wrong with a body.
+const WRONG_CHARS_MAX: usize = 300;
+
 /// The header that makes a write safe to retry.
 pub(super) const KEY_HEADER: &str = "idempotency-key";
 
@@ -35,7 +38,19 @@ pub(super) async fn json<T: DeserializeOwned>(request: Request<Incoming>) -> Res
         Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
         Err(_) => return Err(Problem::malformed("the body broke off")),
     };
-    serde_json::from_slice(&body).map_err(|wrong| Problem::malformed(format!("the body: {wrong}")))
+    parse(&body)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // A list of bare values would be read too, in an order that nobody was told.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::malformed("the body is no JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|wrong| {
+        // It may quote what is wrong, and that may be long.
+        let wrong: String = wrong.to_string().chars().take(WRONG_CHARS_MAX).collect();
+        Problem::malformed(format!("the body: {wrong}"))
+    })
 }
 
 /// The idempotency key: 16 bytes as a UUID or 32 hex digits, bare or in the quotes of RFC 9651.
@@ -123,6 +138,20 @@ mod tests {
             twice.append(KEY_HEADER, value);
         }
         assert!(key(&twice).is_err(), "which of the two?");
+    }
+
+    #[test]
+    fn a_body_is_one_object_and_what_is_wrong_with_it_is_said_in_short() {
+        use super::super::forms::Publish;
+
+        let publish = parse::<Publish>(b" \n{\"text\": \"hello\"}").unwrap();
+        assert_eq!(publish.text, "hello");
+        for wrong in ["", "[\"hello\"]", "\"hello\"", "null", "\u{feff}{}"] {
+            assert!(parse::<Publish>(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        let long = format!("{{\"{}\": 1}}", "x".repeat(100_000));
+        let problem = parse::<Publish>(long.as_bytes()).unwrap_err();
+        assert!(format!("{problem:?}").len() < 2 * WRONG_CHARS_MAX);
     }
 
     #[test]

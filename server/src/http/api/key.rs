@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-const PREFIX: &str = "hrk_";
+/// What every key begins with.
+pub(crate) const PREFIX: &str = "hrk_";
 const SECRET_BYTES: usize = 32;
 const DIGITS: usize = 2 * SECRET_BYTES;
 const CHECK_DIGITS: usize = 8;
@@ -87,7 +88,14 @@ impl Serialize for KeyHash {
 impl<'de> Deserialize<'de> for KeyHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let wrong = || serde::de::Error::custom("the hash of a key has 64 hex digits");
+        let wrong = || {
+            serde::de::Error::custom(match text.starts_with(PREFIX) {
+                true => {
+                    "this is a key, and here stands its hash: make another key, which nobody has read"
+                }
+                false => "the hash of a key has 64 hex digits",
+            })
+        };
         hex(&text).map(Self).ok_or_else(wrong)
     }
 }

@@ -31,7 +31,9 @@ pub(super) struct Keyring {
 pub(super) struct Caller {
     pub(super) service: ServiceName,
     opens: Opens,
-    pub(super) calls: Arc<Semaphore>,
+    pub(super) calls: Semaphore,
+    /// Those that shut somebody out: they do not queue up with what may be the trouble.
+    pub(super) urgent_calls: Semaphore,
 }
 
 #[derive(Debug)]
@@ -59,16 +61,13 @@ impl Caller {
 
 impl Keyring {
     pub(super) fn new(settings: &ApiSettings) -> Self {
+        let calls_max = (settings.calls_in_flight_max).clamp(1, Semaphore::MAX_PERMITS);
         let caller = |service, opens| {
-            let calls = Arc::new(Semaphore::new(
-                settings
-                    .calls_in_flight_max
-                    .clamp(1, Semaphore::MAX_PERMITS),
-            ));
             Arc::new(Caller {
                 service,
                 opens,
-                calls,
+                calls: Semaphore::new(calls_max),
+                urgent_calls: Semaphore::new(calls_max),
             })
         };
         let operator = settings.operator_key_sha256.map(|hash| {

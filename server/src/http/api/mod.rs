@@ -92,11 +92,15 @@ async fn call(
 ) -> Result<Response<Body>, Problem> {
     let api = service.api();
     let caller = api.admit(&request, peer)?;
-    let Ok(_under_way) = caller.calls.try_acquire() else {
-        return Err(Problem::too_many_calls(api.calls_in_flight_max));
-    };
     let uri = request.uri();
     let route = Route::parse(request.method(), uri.path(), uri.query())?;
+    let calls = match route.call.shuts_out() {
+        true => &caller.urgent_calls,
+        false => &caller.calls,
+    };
+    let Ok(_under_way) = calls.try_acquire() else {
+        return Err(Problem::too_many_calls(api.calls_in_flight_max));
+    };
     let answered = async {
         let backend = enter(service, &caller, &route).await?;
         act(&backend, route.call, request).await

@@ -1,6 +1,10 @@
 //! Why a call was not done: RFC 9457, with the numbers of the protocol.
 
-use homeroom_engine::{BackendError, TenantError, protocol::ErrorCode};
+use homeroom_engine::{
+    BackendError, TenantError, WakeError,
+    protocol::ErrorCode,
+    upkeep::{SUSPENDED_RETRY_MS, WORK_RETRY_MS},
+};
 use hyper::{
     Response, StatusCode,
     header::{self, HeaderValue},
@@ -92,6 +96,14 @@ impl Problem {
     pub(super) fn tenant_not_found() -> Self {
         let code = ErrorCode::TenantNotFound;
         Self::new(code, code.meaning())
+    }
+
+    /// An operator's doing, and known to them.
+    fn closed_tenant(why: &str, retry_after_ms: u64) -> Self {
+        Self {
+            retry_after_ms: Some(retry_after_ms),
+            ..Self::http(StatusCode::SERVICE_UNAVAILABLE, why)
+        }
     }
 
     pub(super) fn unauthenticated(error: Option<&str>) -> Self {
@@ -189,6 +201,14 @@ impl From<TenantError> for Problem {
     fn from(error: TenantError) -> Self {
         let (code, retry_after_ms) = match &error {
             TenantError::ShutDown => (ErrorCode::ShuttingDown, RETRY_SOON_MS),
+            TenantError::Wake(WakeError::NotFound(_)) => return Self::tenant_not_found(),
+            TenantError::Wake(WakeError::Suspended(_)) => {
+                return Self::closed_tenant("the tenant is suspended", SUSPENDED_RETRY_MS);
+            }
+            TenantError::Wake(WakeError::Busy(_)) => {
+                let why = "the tenant is being restored or repaired";
+                return Self::closed_tenant(why, WORK_RETRY_MS);
+            }
             // Its words name folders: they are for the operator.
             error => {
                 tracing::error!(%error, "a tenant cannot be entered");
@@ -219,6 +239,25 @@ mod tests {
                 Advice::Stop => status == 403,
             };
             assert!(fits, "{code:?} is answered with {status}");
+        }
+    }
+
+    #[test]
+    fn what_an_operator_did_to_a_tenant_is_no_failure_of_the_storage() {
+        let name = || "north".parse().unwrap();
+        for (cause, status, retry_after_s) in [
+            (WakeError::NotFound(name()), 404, None),
+            (WakeError::Suspended(name()), 503, Some("300")),
+            (WakeError::Busy(name()), 503, Some("30")),
+        ] {
+            let problem = Problem::from(BackendError::Tenant(cause.into()));
+            assert_ne!(problem.code, Some(ErrorCode::StorageFailed));
+            assert!(!problem.detail.contains("homeroom tenant"), "{problem:?}");
+            let response = problem.response();
+            assert_eq!(response.status(), status);
+            let retry_after = response.headers().get(header::RETRY_AFTER);
+            let retry_after = retry_after.map(|it| it.to_str().unwrap());
+            assert_eq!(retry_after, retry_after_s);
         }
     }
 

@@ -64,6 +64,22 @@ pub(super) enum Call {
     },
 }
 
+impl Call {
+    /// Whether somebody is out once it is done, which must not have to wait.
+    pub(super) const fn shuts_out(&self) -> bool {
+        match self {
+            Self::RemoveMember { .. } | Self::EndSessions { .. } => true,
+            Self::CreateRoom
+            | Self::Room { .. }
+            | Self::Members { .. }
+            | Self::AddMember { .. }
+            | Self::Publish { .. }
+            | Self::History { .. }
+            | Self::Presence { .. } => false,
+        }
+    }
+}
+
 impl Route {
     /// Reads a call.
     pub(super) fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<Self, Problem> {
