@@ -9,8 +9,8 @@ use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use homeroom_engine::log::{
-    Commit, CommitId, CopyError, Log, LogCopy, LogPosition, LogReader, OpenError, ReadError,
-    Record, Salvage, SegmentLog, Tally, Unreadable, WriterEpoch,
+    COPIED_COMMIT_BYTES_MAX, Commit, CommitId, CopyError, Log, LogCopy, LogPosition, LogReader,
+    OpenError, ReadError, Record, Salvage, SegmentLog, Tally, Unreadable, WriterEpoch,
     disk::{Disk, OpenMode},
     verify,
 };
@@ -71,7 +71,15 @@ fn wanted(count: u64) -> Vec<Bytes> {
 }
 
 fn copy(disk: Arc<dyn Disk>, count: u64) -> Result<Tally, CopyError> {
-    let options = options(SEGMENT_BYTES, false);
+    copy_into_segments_of(SEGMENT_BYTES, disk, count)
+}
+
+fn copy_into_segments_of(
+    segment_bytes: u64,
+    disk: Arc<dyn Disk>,
+    count: u64,
+) -> Result<Tally, CopyError> {
+    let options = options(segment_bytes, false);
     let mut copy = LogCopy::create(disk, Path::new(COPY), Path::new(COPY_MARK), options)?;
     for n in 1..=count {
         let (position, bytes) = (LogPosition(n), record(n));
@@ -213,8 +221,12 @@ fn a_copy_that_reads_back_differently_is_not_called_done() {
 }
 
 fn salvage(disk: &ModelDisk) -> (Vec<Record>, Vec<Unreadable>) {
+    salvage_in(disk, FOLDER, MARK)
+}
+
+fn salvage_in(disk: &ModelDisk, folder: &str, mark: &str) -> (Vec<Record>, Vec<Unreadable>) {
     let disk = Arc::new(disk.clone());
-    let mut salvage = Salvage::open(disk, Path::new(FOLDER), Path::new(MARK), TENANT).unwrap();
+    let mut salvage = Salvage::open(disk, Path::new(folder), Path::new(mark), TENANT).unwrap();
     let (mut records, mut unreadable) = (Vec::new(), Vec::new());
     while let Some(found) = salvage.read_on(400) {
         records.extend(found.records);
@@ -267,6 +279,32 @@ fn behind_any_damaged_byte_all_other_commits_are_found() {
             );
         }
     }
+}
+
+/// However few commits its source was written in, or many records at once: a copy has small ones.
+#[test]
+fn a_damaged_byte_of_a_copy_costs_no_more_than_one_small_commit() {
+    const RECORDS: u64 = 3000;
+    let disk = ModelDisk::default();
+    copy_into_segments_of(1 << 20, Arc::new(disk.clone()), RECORDS).unwrap();
+    let names = disk.list(Path::new(COPY)).unwrap();
+    assert_eq!(names.len(), 1, "{names:?}");
+    let file = disk.open(&Path::new(COPY).join(&names[0]), OpenMode::Write);
+    let file = file.unwrap();
+    let middle = file.size().unwrap() / 2;
+    let mut byte = [0];
+    file.read_at(&mut byte, middle).unwrap();
+    file.write_at(&[byte[0] ^ 0x10], middle).unwrap();
+
+    let (found, _) = salvage_in(&disk, COPY, COPY_MARK);
+    let is_found = |n: u64| found.iter().any(|record| record.position.0 == n);
+    let lost: Vec<u64> = (1..=RECORDS).filter(|&n| !is_found(n)).collect();
+    let lost_bytes: usize = lost.iter().map(|&n| record(n).len()).sum();
+    assert!(!lost.is_empty(), "the damage fell on no record");
+    assert!(
+        lost_bytes <= COPIED_COMMIT_BYTES_MAX,
+        "{lost_bytes} bytes are lost"
+    );
 }
 
 #[test]

@@ -13,10 +13,14 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    AppendError, COMMIT_BYTES_MAX, COMMIT_RECORDS_MAX, Commit, CommitId, LastEnd, Log, LogFailure,
-    LogPosition, LogReader, OpenError, ReadError, Record, SegmentLog, SegmentOptions, TenantId,
-    WriterEpoch, disk::Disk, segments::Entropy,
+    AppendError, COMMIT_RECORDS_MAX, Commit, CommitId, LastEnd, Log, LogFailure, LogPosition,
+    LogReader, OpenError, ReadError, Record, SegmentLog, SegmentOptions, TenantId, WriterEpoch,
+    disk::Disk, segments::Entropy,
 };
+
+/// Most bytes of records in one commit of a copy: what a single damaged byte of it can cost. Small, as
+/// people may have to live with the loss; not smaller, as each commit is an fsync.
+pub const COPIED_COMMIT_BYTES_MAX: usize = 32 * 1024;
 
 /// How many records there are, how long and which: equal for a log and its copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -143,7 +147,7 @@ impl LogCopy {
 
     fn push(&mut self, record: Bytes) -> Result<(), CopyError> {
         let full = self.pending.len() >= COMMIT_RECORDS_MAX
-            || self.pending_bytes + record.len() > COMMIT_BYTES_MAX;
+            || self.pending_bytes + record.len() > COPIED_COMMIT_BYTES_MAX;
         if full {
             self.flush()?;
         }

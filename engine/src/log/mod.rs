@@ -28,7 +28,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-pub use copy::{CopyCheck, CopyError, LogCopy, Tally};
+pub use copy::{COPIED_COMMIT_BYTES_MAX, CopyCheck, CopyError, LogCopy, Tally};
 pub use memory::MemoryLog;
 pub use open_error::{Damage, OpenError};
 pub use opening::{LastEnd, OpenReport};
