@@ -90,3 +90,34 @@ pub(super) const fn unread(error: &ReadError) -> HistoryError {
         ReadError::Corrupt { .. } | ReadError::Failed(_) => HistoryError::Damaged,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{metrics::Metrics, runtime::clock};
+
+    #[test]
+    fn damage_met_in_one_life_is_crossed_out_in_the_next_unless_the_bytes_were_whole() {
+        let watch = Watch::new(Metrics::new(clock::now), "north".parse().unwrap());
+        let record = |at| Record {
+            position: LogPosition(at),
+            bytes: Bytes::new(),
+        };
+        let error = ReadError::Corrupt {
+            at: LogPosition(7),
+            place: "a file".to_owned(),
+        };
+        assert_eq!(unread(&error), HistoryError::Damaged);
+        Damage::watched(watch.clone()).met("a file", Some(LogPosition(7)), &error.to_string());
+        let next = Damage::watched(watch.clone());
+        next.passed(&[record(5), record(6)]);
+        assert!(watch.history_is_damaged());
+        next.passed(&[record(6), record(7)]);
+        assert!(!watch.history_is_damaged());
+        next.useless(LogPosition(7), "it is no event");
+        next.passed(&[record(6), record(7)]);
+        assert!(watch.history_is_damaged());
+    }
+}
