@@ -230,9 +230,12 @@ pub enum HistoryError {
     /// Dropped by retention.
     #[error("no longer kept")]
     Trimmed,
-    /// Damaged, or the storage failed.
+    /// The index could not be used; the next question tries anew.
     #[error("cannot be read")]
     Unreadable,
+    /// The log is damaged there, or its disk fails: only an operator can help.
+    #[error("damaged")]
+    Damaged,
 }
 
 /// Stored bytes that this release cannot read.

@@ -15,8 +15,9 @@ use homeroom_protocol::Timestamp;
 use super::{
     IndexCache, IndexError, IndexFault, IndexPlace, Row,
     cache::{Held, Slot},
+    damage::{Damage, unread},
     guard::{Guarded, caught},
-    past::{Past, unread},
+    past::Past,
 };
 use crate::{
     domain::{Domain, HistoryError},
@@ -42,6 +43,7 @@ pub struct Indexer<D: Domain> {
     /// Whether the last question came to nothing because of the index.
     is_failing: AtomicBool,
     watch: Option<Watch>,
+    damage: Damage,
     /// The watch was told that it is degraded, in this life or one before.
     is_degraded: AtomicBool,
 }
@@ -70,14 +72,17 @@ impl<D: Domain> Indexer<D> {
             slot: Slot::new(cache),
             is_failing: AtomicBool::new(false),
             watch: None,
+            damage: Damage::default(),
             is_degraded: AtomicBool::new(false),
         }
     }
 
-    /// Tells `watch` when it is rebuilt, when it cannot be used, and when it works again.
+    /// Tells `watch` when it is rebuilt, when it cannot be used, and when it works again; and what of the
+    /// log cannot be read.
     #[must_use]
     pub fn watched(mut self, watch: Watch) -> Self {
         self.is_degraded = AtomicBool::new(watch.is_failing(Part::Index));
+        self.damage = Damage::watched(watch.clone());
         self.watch = Some(watch);
         self
     }
@@ -105,7 +110,7 @@ impl<D: Domain> Indexer<D> {
         question: &D::Question,
     ) -> Result<D::Fact, HistoryError> {
         self.work(log, durable, |index, _| {
-            let past = Past::new(index, log);
+            let past = Past::new(index, log, &self.damage);
             let answer = D::answer(&self.seed, question, &past);
             match past.into_failure() {
                 Some(error) => Err(Trouble::Index(error)),
@@ -234,7 +239,7 @@ impl<D: Domain> Indexer<D> {
             applied = LogPosition(bounds.first.0 - 1);
         }
         while applied < durable {
-            let records = match log.read(applied.next(), READ_BYTES) {
+            let records = match self.damage.read(log, applied.next(), READ_BYTES) {
                 Ok(records) => records,
                 Err(ReadError::Trimmed { first }) => {
                     return Err(self.damaged(format!(
@@ -244,8 +249,10 @@ impl<D: Domain> Indexer<D> {
                 Err(error) => return Err(Trouble::History(unread(&error))),
             };
             if records.is_empty() {
-                tracing::warn!(%applied, %durable, "the log ends before what was said to be durable");
-                return Err(Trouble::History(HistoryError::Unreadable));
+                let cause = format!("the log ends before {durable}, which was said to be durable");
+                return Err(Trouble::History(
+                    self.damage.useless(applied.next(), &cause),
+                ));
             }
             applied = self.take_in(index, applied, &records)?;
         }
@@ -264,12 +271,13 @@ impl<D: Domain> Indexer<D> {
         let mut records_held = 0;
         for record in records {
             if record.position != applied.next() {
-                tracing::warn!(expected = %applied.next(), got = %record.position, "the log has a gap");
-                return Err(Trouble::History(HistoryError::Unreadable));
+                let cause = format!("{} follows {applied}", record.position);
+                return Err(Trouble::History(
+                    self.damage.useless(applied.next(), &cause),
+                ));
             }
             let event = D::decode(&record.bytes).map_err(|error| {
-                tracing::warn!(position = %record.position, %error, "an event cannot be indexed");
-                Trouble::History(HistoryError::Unreadable)
+                Trouble::History(self.damage.useless(record.position, &error.to_string()))
             })?;
             D::index(&self.seed, record.position, &event, &mut rows);
             now = now.max(D::time(&event));

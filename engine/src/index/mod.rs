@@ -2,6 +2,7 @@
 //! never on the acknowledgement path.
 
 mod cache;
+mod damage;
 mod guard;
 mod indexer;
 mod layout;

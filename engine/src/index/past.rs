@@ -4,10 +4,14 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 
-use super::{Found, IndexError, Order, guard::Guarded};
+use super::{
+    Found, IndexError, Order,
+    damage::{Damage, unread},
+    guard::Guarded,
+};
 use crate::{
     domain::{History, HistoryError},
-    log::{Log, LogPosition, ReadError, Record},
+    log::{Log, LogPosition, Record},
 };
 
 /// How much is read from the log at once; the events around the one asked for come along.
@@ -19,16 +23,18 @@ const READ_BEHIND: u64 = 64;
 pub(super) struct Past<'a> {
     index: &'a Guarded,
     log: &'a dyn Log,
+    damage: &'a Damage,
     /// The records of the last read, adjacent and ascending.
     window: RefCell<Vec<Record>>,
     failed: RefCell<Option<IndexError>>,
 }
 
 impl<'a> Past<'a> {
-    pub(super) fn new(index: &'a Guarded, log: &'a dyn Log) -> Self {
+    pub(super) fn new(index: &'a Guarded, log: &'a dyn Log, damage: &'a Damage) -> Self {
         Self {
             index,
             log,
+            damage,
             window: RefCell::default(),
             failed: RefCell::default(),
         }
@@ -62,7 +68,7 @@ impl<'a> Past<'a> {
             return None;
         }
         let from = LogPosition((at.0 + 1).saturating_sub(READ_BEHIND)).max(self.log.bounds().first);
-        let records = self.log.read(from, READ_BYTES).ok()?;
+        let records = self.damage.read(self.log, from, READ_BYTES).ok()?;
         let reaches = records.last().is_some_and(|last| last.position >= at);
         if !reaches {
             return None;
@@ -92,20 +98,10 @@ impl History for Past<'_> {
             return Ok(bytes);
         }
         *self.window.borrow_mut() = self
-            .log
-            .read(at, READ_BYTES)
+            .damage
+            .read(self.log, at, READ_BYTES)
             .map_err(|error| unread(&error))?;
-        self.remembered(at).ok_or(HistoryError::Unreadable)
-    }
-}
-
-/// What a question is told when the log cannot be read; logged here, as nobody else sees the cause.
-pub(super) fn unread(error: &ReadError) -> HistoryError {
-    match error {
-        ReadError::Trimmed { .. } => HistoryError::Trimmed,
-        ReadError::Corrupt { .. } | ReadError::Failed(_) => {
-            tracing::warn!(%error, "history cannot be read");
-            HistoryError::Unreadable
-        }
+        self.remembered(at)
+            .ok_or_else(|| self.damage.useless(at, "the log has no such record"))
     }
 }

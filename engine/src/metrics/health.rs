@@ -6,15 +6,21 @@
 
 use std::{
     collections::BTreeMap,
+    ops::RangeInclusive,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use homeroom_protocol::{TenantName, Timestamp};
 
+use crate::log::LogPosition;
+
 /// Most entries of one [`Health`]; how many more there are is told.
 pub const DEGRADED_SHOWN_MAX: usize = 256;
 /// Longest description of one of them, in bytes; the rest is cut off.
 pub const WHAT_BYTES_MAX: usize = 512;
+/// Most damaged places of one tenant's history that are told apart. Damage comes in few files; a disk
+/// that fails everywhere needs no longer list.
+const PLACES_MAX: usize = 16;
 
 /// What does not work at one moment: see [`Engine::health`](crate::Engine::health).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +50,9 @@ pub struct Degraded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// What was acknowledged cannot be read, or nothing more can be written: the tenant is closed until
-    /// its log opens again, which every client that comes tries anew.
+    /// its log opens again, which every client that comes tries anew. Where it keeps nobody out, old
+    /// history is damaged: everything else works, and it stays so until the tenant is restored, repaired
+    /// or deleted, or the damaged place was read again without an error.
     Log,
     /// The disk is full: reading and signals go on, writing is answered with "retry later". Only said of
     /// a tenant that is awake.
@@ -85,7 +93,41 @@ struct Entry {
     since: Timestamp,
     what: String,
     keeps_out: bool,
+    /// Where old history cannot be read; at most [`PLACES_MAX`].
+    places: Vec<Place>,
 }
+
+/// A file, mostly, in which history cannot be read.
+#[derive(Debug)]
+struct Place {
+    name: String,
+    /// The first position that was asked for and not there; `None` where reading it again tells
+    /// nothing.
+    at: Option<LogPosition>,
+    what: String,
+}
+
+impl Entry {
+    /// Nobody is kept out, and only old history is damaged, if anything: says so.
+    fn says_what_history_lacks(&mut self) {
+        self.keeps_out = false;
+        self.what.clear();
+        if let [first, others @ ..] = &self.places[..] {
+            let more = match others.len() {
+                0 => String::new(),
+                count => format!("; and {count} more such places"),
+            };
+            let what = format!(
+                "old history cannot be read: {}{more}; {HISTORY_ADVICE}",
+                first.what
+            );
+            self.what.push_str(bounded(&what));
+        }
+    }
+}
+
+/// What an operator can do about history that cannot be read.
+const HISTORY_ADVICE: &str = "`homeroom check` shows the damage; restore a backup, or repair";
 
 impl HealthBook {
     pub(crate) const fn new(now: fn() -> Timestamp) -> Self {
@@ -105,6 +147,7 @@ impl HealthBook {
                 since: now,
                 what: String::new(),
                 keeps_out,
+                places: Vec::new(),
             });
         entry.keeps_out = keeps_out;
         entry.what.clear();
@@ -121,10 +164,78 @@ impl HealthBook {
         let mut entries = self.entries();
         for part in Part::ALL {
             let key = (tenant.clone(), part);
-            if entries.get(&key).is_some_and(|entry| entry.keeps_out) {
+            if let Some(entry) = entries.get_mut(&key).filter(|entry| entry.keeps_out) {
+                entry.says_what_history_lacks();
+                if entry.places.is_empty() {
+                    entries.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Old history cannot be read at a place; whether that was not known. Nobody is kept out by it.
+    pub(crate) fn history_fails(
+        &self,
+        tenant: &TenantName,
+        place: &str,
+        at: Option<LogPosition>,
+        what: &str,
+    ) -> bool {
+        let now = (self.now)();
+        let mut entries = self.entries();
+        let entry = entries
+            .entry((tenant.clone(), Part::Log))
+            .or_insert_with(|| Entry {
+                since: now,
+                what: String::new(),
+                keeps_out: false,
+                places: Vec::new(),
+            });
+        let is_known = entry.places.iter().any(|known| known.name == place);
+        if is_known || entry.places.len() >= PLACES_MAX {
+            return false;
+        }
+        entry.places.push(Place {
+            name: place.to_owned(),
+            at,
+            what: what.to_owned(),
+        });
+        if !entry.keeps_out {
+            entry.says_what_history_lacks();
+        }
+        true
+    }
+
+    /// History was read at these positions: damage that was there is none any more. Whether there
+    /// still is some elsewhere.
+    pub(crate) fn history_reads(
+        &self,
+        tenant: &TenantName,
+        positions: RangeInclusive<LogPosition>,
+    ) -> bool {
+        let mut entries = self.entries();
+        let key = (tenant.clone(), Part::Log);
+        let Some(entry) = entries.get_mut(&key) else {
+            return false;
+        };
+        let before = entry.places.len();
+        entry
+            .places
+            .retain(|place| place.at.is_none_or(|at| !positions.contains(&at)));
+        let is_left = !entry.places.is_empty();
+        if entry.places.len() < before && !entry.keeps_out {
+            entry.says_what_history_lacks();
+            if !is_left {
                 entries.remove(&key);
             }
         }
+        is_left
+    }
+
+    pub(crate) fn history_is_damaged(&self, tenant: &TenantName) -> bool {
+        let entries = self.entries();
+        let entry = entries.get(&(tenant.clone(), Part::Log));
+        entry.is_some_and(|entry| !entry.places.is_empty())
     }
 
     /// The tenant is gone, or its files are others now.
@@ -231,6 +342,65 @@ mod tests {
         assert_eq!(book.counts(), [1, 0, 0, 1]);
         book.forget(&north);
         assert_eq!(book.counts(), [1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn damaged_history_keeps_nobody_out_and_stays_until_its_places_are_read_again() {
+        let book = book();
+        let north = name("north");
+        let damaged = |place: &str, at| {
+            book.history_fails(
+                &north,
+                place,
+                Some(LogPosition(at)),
+                &format!("{place} is damaged"),
+            )
+        };
+        let reads =
+            |first, last| book.history_reads(&north, LogPosition(first)..=LogPosition(last));
+        assert!(damaged("one", 5));
+        assert!(!damaged("one", 6), "the same place");
+        assert!(damaged("two", 50));
+        let entry = book.health().degraded.remove(0);
+        assert_eq!((entry.part, entry.keeps_out), (Part::Log, false));
+        assert!(
+            entry.what.contains("one is damaged; and 1 more"),
+            "{}",
+            entry.what
+        );
+        assert!(entry.what.contains("homeroom check"), "{}", entry.what);
+        // What keeps people out is said first, and crossed out alone.
+        book.fails(&north, Part::Log, true, "fails");
+        assert!(!damaged("one", 5));
+        assert_eq!(book.health().degraded[0].what, "fails");
+        book.entered(&north);
+        assert_eq!(book.health().degraded, [entry]);
+        assert!(reads(6, 49));
+        assert!(reads(1, 5));
+        assert!(book.health().degraded[0].what.contains("two is damaged;"));
+        assert!(book.history_is_damaged(&north));
+        assert!(!reads(50, 50));
+        assert_eq!(book.health(), Health::default());
+        assert!(damaged("one", 5), "after it was read, it is news again");
+        assert!(book.history_fails(&north, "a record", None, "is no event"));
+        assert!(
+            reads(1, u64::MAX),
+            "what is read as well as before stays useless"
+        );
+        book.forget(&north);
+        assert!(!book.history_is_damaged(&north));
+    }
+
+    #[test]
+    fn a_tenants_damaged_places_are_bounded() {
+        let book = book();
+        let north = name("north");
+        let damaged =
+            |n: u64| book.history_fails(&north, &n.to_string(), Some(LogPosition(n)), "damaged");
+        assert!((0..PLACES_MAX as u64).all(damaged));
+        assert!(!damaged(PLACES_MAX as u64));
+        let what = book.health().degraded.remove(0).what;
+        assert!(what.contains(&format!("{} more", PLACES_MAX - 1)), "{what}");
     }
 
     #[test]

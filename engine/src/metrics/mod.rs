@@ -21,7 +21,7 @@ use std::{
 use homeroom_protocol::{CloseCode, ErrorCode, Request, TenantName, Timestamp};
 
 use self::{health::HealthBook, histogram::Histogram};
-use crate::hub::Tally;
+use crate::{hub::Tally, log::LogPosition};
 
 pub(crate) use self::disk::MeasuredDisk;
 pub use self::{
@@ -354,6 +354,23 @@ impl Watch {
     /// The tenant could be entered.
     pub(crate) fn entered(&self) {
         self.metrics.health.entered(&self.tenant);
+    }
+
+    /// Old history cannot be read at a place, until `at` is read again if that is given; whether that
+    /// was not known.
+    pub(crate) fn history_fails(&self, place: &str, at: Option<LogPosition>, what: &str) -> bool {
+        let health = &self.metrics.health;
+        health.history_fails(&self.tenant, place, at, what)
+    }
+
+    /// History was read from one position to another; whether there still is some that cannot be.
+    pub(crate) fn history_reads(&self, first: LogPosition, last: LogPosition) -> bool {
+        let health = &self.metrics.health;
+        health.history_reads(&self.tenant, first..=last)
+    }
+
+    pub(crate) fn history_is_damaged(&self) -> bool {
+        self.metrics.health.history_is_damaged(&self.tenant)
     }
 
     pub(crate) fn is_failing(&self, part: Part) -> bool {

@@ -225,7 +225,9 @@ impl Tenant {
         };
         let page = match answer {
             Ok(Fact::Timeline { events, .. }) => without_gap(events, from),
-            Ok(Fact::Key { .. }) | Err(HistoryError::Unreadable) => Some(Vec::new()),
+            Ok(Fact::Key { .. }) | Err(HistoryError::Unreadable | HistoryError::Damaged) => {
+                Some(Vec::new())
+            }
             Err(HistoryError::Trimmed) => None,
         };
         if let Some(events) = page {

@@ -28,6 +28,8 @@ pub(super) enum Refusal {
     StorageFull { retry_after_ms: u64 },
     /// The history that this needs could not be read.
     Unreadable { retry_after_ms: u64 },
+    /// The history that this needs is damaged.
+    Damaged { retry_after_ms: u64 },
     /// So much was written while the key was looked up that the answer is not sure any more.
     Overtaken { retry_after_ms: u64 },
 }
@@ -45,7 +47,7 @@ impl Refusal {
             Self::InvalidField { .. } | Self::NoPerson => ErrorCode::InvalidField,
             Self::TooMany { .. } => ErrorCode::TooMany,
             Self::StorageFull { .. } => ErrorCode::StorageFull,
-            Self::Unreadable { .. } => ErrorCode::StorageFailed,
+            Self::Unreadable { .. } | Self::Damaged { .. } => ErrorCode::StorageFailed,
             Self::Overtaken { .. } => ErrorCode::Overloaded,
         }
     }
@@ -55,6 +57,7 @@ impl Refusal {
         match self {
             Self::StorageFull { retry_after_ms }
             | Self::Unreadable { retry_after_ms }
+            | Self::Damaged { retry_after_ms }
             | Self::Overtaken { retry_after_ms } => Some(retry_after_ms),
             Self::Forbidden { .. }
             | Self::NotMember
@@ -77,6 +80,7 @@ impl Refusal {
             Self::InvalidField { field, max } => {
                 format!("{field} is out of its range, the most is {max}")
             }
+            Self::Damaged { .. } => "this part of the past cannot be read until an operator restores or repairs the tenant".into(),
             Self::TooMany { what, max } => format!("{what}: the limit is {max}"),
             Self::NotMember
             | Self::RoomNotFound

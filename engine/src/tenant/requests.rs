@@ -248,6 +248,7 @@ impl Tenant {
             // What is no longer kept is no longer there to be read.
             Some(Err(HistoryError::Trimmed)) => Ok((Vec::new(), false)),
             Some(Err(HistoryError::Unreadable)) => Err(self.unreadable()),
+            Some(Err(HistoryError::Damaged)) => Err(self.damaged()),
             Some(Ok(Fact::Key { .. })) | None => Err(self.overtaken()),
         }
     }
@@ -351,6 +352,7 @@ impl Tenant {
                 Some(Err(HistoryError::Trimmed | HistoryError::Unreadable)) => {
                     return Err(self.unreadable());
                 }
+                Some(Err(HistoryError::Damaged)) => return Err(self.damaged()),
                 Some(Ok(Fact::Key { .. } | Fact::Timeline { .. })) | None => {
                     return Err(self.overtaken());
                 }
@@ -387,6 +389,12 @@ impl Tenant {
     const fn unreadable(&self) -> Refusal {
         Refusal::Unreadable {
             retry_after_ms: self.settings.retry_after_ms,
+        }
+    }
+
+    const fn damaged(&self) -> Refusal {
+        Refusal::Damaged {
+            retry_after_ms: self.settings.damaged_retry_after_ms,
         }
     }
 

@@ -72,6 +72,9 @@ described! {
         pub retry_after_ms: u64,
         /// When to retry what was refused because the disk is full, in ms. 10 s: an operator must act.
         pub storage_full_retry_after_ms: u64,
+        /// When to ask again for a past that is damaged, in ms. 60 s: it stays damaged until an operator
+        /// restores or repairs the tenant, and each try reads the damaged part of the log.
+        pub damaged_retry_after_ms: u64,
     }
 }
 
@@ -92,6 +95,7 @@ impl Default for Settings {
             requests_in_flight_max: 32,
             retry_after_ms: 1_000,
             storage_full_retry_after_ms: 10_000,
+            damaged_retry_after_ms: 60_000,
         }
     }
 }
