@@ -41,6 +41,13 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
             cause,
         })?;
     let host = Host::start(engine.clone(), host_config).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data = %config.data.display(),
+        pid = std::process::id(),
+        address = %host.local_addr(),
+        "serving"
+    );
     if let Some(address) = host.operations_addr() {
         tracing::info!("health and metrics on http://{address}");
     }
