@@ -79,7 +79,8 @@ enum Command {
     Repair {
         /// The tenant.
         name: String,
-        /// The last position to keep; without it, only says which one can be.
+        /// The last position to keep; without it, only says which one can be, and exits 1; of a tenant
+        /// that is whole it says so, and exits 0.
         #[arg(long, value_name = "POSITION")]
         drop_after: Option<u64>,
     },
