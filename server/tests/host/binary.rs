@@ -313,6 +313,39 @@ fn a_folder_serves_one_host_and_commands_go_through_it() {
 }
 
 #[test]
+fn a_start_that_cannot_be_makes_no_folder_and_says_what_is_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = run(&data, &["serve", "--listen", &address]);
+    assert_eq!(refused.status.code(), Some(1));
+    let why = complaint(&refused);
+    assert!(
+        why.contains(&format!("cannot listen on {address}")),
+        "{why}"
+    );
+    assert!(!data.exists());
+
+    fs::write(&data, "").unwrap();
+    let arguments: [&[&str]; 4] = [
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["tenant", "create", "north"],
+        &["check"],
+        &["export", "north"],
+    ];
+    for arguments in arguments {
+        let refused = run(&data, arguments);
+        assert_eq!(refused.status.code(), Some(1));
+        let why = complaint(&refused);
+        assert!(
+            why.contains("is a file and no folder") && why.contains("--data"),
+            "{why}"
+        );
+    }
+}
+
+#[test]
 fn the_admin_socket_is_the_owners_and_its_lines_are_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let _host = Running::start(folder.path());
