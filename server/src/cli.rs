@@ -37,7 +37,7 @@ enum Command {
     Serve(Serve),
     /// Print the config in force: every key, why it is what it is by default, and who set it.
     Config {
-        /// Only say what is wrong with it.
+        /// Only say what is wrong with it, or with the certificate and the key it names; exit 1 if anything is.
         #[arg(long)]
         check: bool,
         #[command(flatten)]
@@ -79,7 +79,8 @@ enum Command {
     Repair {
         /// The tenant.
         name: String,
-        /// The last position to keep; without it, only says which one can be.
+        /// The last position to keep; without it, only says which one can be, and exits 1; of a tenant
+        /// that is whole it says so, and exits 0.
         #[arg(long, value_name = "POSITION")]
         drop_after: Option<u64>,
     },
@@ -241,7 +242,7 @@ impl Cli {
         let data = &in_force.config.data;
         match self.command.unwrap_or_default() {
             Command::Serve(_) => commands::serve::run(&in_force.config).await,
-            Command::Config { check: true, .. } => Ok(()),
+            Command::Config { check: true, .. } => commands::config::check(&in_force.config),
             Command::Config { check: false, .. } => commands::config::print(&in_force),
             _ if self.serve.is_given() => Err(CommandError::NotServing),
             Command::Tenant { command } => command.run(data).await,

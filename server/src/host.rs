@@ -125,6 +125,18 @@ impl Default for HostConfig {
     }
 }
 
+impl HostConfig {
+    /// Tries its addresses, and leaves them again. One that is in use is waited for, as a host does.
+    pub(crate) async fn can_listen(&self) -> Result<(), ListenError> {
+        for address in [Some(self.listen), self.operations.listen] {
+            if let Some(address) = address {
+                listen(address).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}")]

@@ -94,7 +94,7 @@ pub enum Answer {
         /// Each of them.
         tenants: Vec<Listed>,
     },
-    /// What was found.
+    /// What was found; of a tenant that was to be repaired and is whole, too.
     Checked {
         /// Each tenant that was looked at.
         tenants: Vec<Checked>,

@@ -20,7 +20,8 @@ pub(crate) async fn run(folder: &Path, name: Option<String>) -> Result<(), Comma
     }
 }
 
-fn verdict(tenant: &Checked) -> String {
+/// What was found of a tenant, on one line.
+pub(super) fn verdict(tenant: &Checked) -> String {
     let name = &tenant.name;
     match (&tenant.damage, tenant.whole) {
         (Some(damage), _) => format!("{name}\tdamaged: {damage}"),

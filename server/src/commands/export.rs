@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{CommandError, progress::Bar, refusal};
+use super::{CommandError, existing, progress::Bar, refusal};
 use crate::admin::{Answer, Ask, ask};
 
 pub(crate) async fn run(
@@ -15,11 +15,7 @@ pub(crate) async fn run(
     name: String,
     to: Option<PathBuf>,
 ) -> Result<(), CommandError> {
-    if !folder.is_dir() {
-        return Err(CommandError::NoFolder {
-            folder: folder.to_path_buf(),
-        });
-    }
+    existing(folder)?;
     let mut into = Into::open(to)?;
     let (mut written, mut bar) = (Ok(()), Bar::new());
     let mut told = |said: Answer| match said {

@@ -59,7 +59,8 @@ impl Holder {
 }
 
 /// Makes a key. It goes to stdout, alone; what is for people and the config goes to stderr, so that
-/// the key can be piped to where it is kept.
+/// the key can be piped to where it is kept. What is for people is a comment there, so that stderr can be
+/// appended to the config.
 pub(crate) fn create(holder: &Holder) -> Result<(), CommandError> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(|cause| CommandError::Io {
@@ -84,7 +85,7 @@ fn write(
     out.flush()?;
     writeln!(
         notes,
-        "\nThis is the key, shown this once. Give it to the back end, and this to the host's config:\n"
+        "\n# This is the key, shown this once. Give it to the back end, and these lines to the host's config:\n"
     )?;
     write!(notes, "{}", holder.config(key.hash()))?;
     notes.flush()
@@ -111,6 +112,8 @@ mod tests {
             assert_eq!(out, format!("{}\n", key.reveal()));
             assert!(!notes.contains("hrk_"));
             assert!(notes.contains(&key.hash().to_string()), "{notes}");
+            let lines: toml::Table = notes.parse().unwrap();
+            assert_eq!(lines.keys().collect::<Vec<_>>(), ["api"], "{notes}");
         }
         let service = Holder::new(Some("timetable"), &tenants).unwrap();
         assert!(

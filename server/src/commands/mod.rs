@@ -43,6 +43,12 @@ pub enum CommandError {
         /// What was named.
         folder: PathBuf,
     },
+    /// The data folder is a file.
+    #[error("{} is a file and no folder; name the data folder with --data", place.display())]
+    NotAFolder {
+        /// What was named.
+        place: PathBuf,
+    },
     /// The default tenant.
     #[error(transparent)]
     Tenant(#[from] TenantError),
@@ -94,13 +100,29 @@ pub enum CommandError {
     Overtime,
 }
 
+/// Refuses what is there and no folder; whether there is one.
+fn is_there(folder: &Path) -> Result<bool, CommandError> {
+    match std::fs::metadata(folder) {
+        Ok(found) if !found.is_dir() => Err(CommandError::NotAFolder {
+            place: folder.to_path_buf(),
+        }),
+        found => Ok(found.is_ok()),
+    }
+}
+
+/// Refuses a folder that is not there.
+fn existing(folder: &Path) -> Result<(), CommandError> {
+    if is_there(folder)? {
+        return Ok(());
+    }
+    Err(CommandError::NoFolder {
+        folder: folder.to_path_buf(),
+    })
+}
+
 /// Asks about a folder that has to be there.
 async fn ask_existing(folder: &Path, asked: Ask) -> Result<Answer, CommandError> {
-    if !folder.is_dir() {
-        return Err(CommandError::NoFolder {
-            folder: folder.to_path_buf(),
-        });
-    }
+    existing(folder)?;
     let mut bar = Bar::new();
     Ok(ask(folder, asked, &mut |said| bar.tell(&said)).await?)
 }

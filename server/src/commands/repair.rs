@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CommandError, ask_existing, print, refusal};
+use super::{CommandError, ask_existing, check, print, refusal};
 use crate::admin::{Answer, Ask};
 
 pub(crate) async fn run(
@@ -31,6 +31,10 @@ pub(crate) async fn run(
             }
             Ok(())
         }
+        // Without a position it only says what there is to do: nothing.
+        Answer::Checked { tenants } => tenants
+            .iter()
+            .try_for_each(|it| print(&format!("{}; it needs no repair", check::verdict(it)))),
         other => Err(refusal(other)),
     }
 }

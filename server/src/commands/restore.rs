@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CommandError, absolute, print, progress::Bar, refusal};
+use super::{CommandError, absolute, is_there, print, progress::Bar, refusal};
 use crate::admin::{Answer, Ask, ask};
 
 pub(crate) async fn run(
@@ -11,6 +11,7 @@ pub(crate) async fn run(
     name: Option<String>,
     as_name: Option<String>,
 ) -> Result<(), CommandError> {
+    is_there(folder)?;
     let from = absolute(from)?;
     let asked = Ask::Restore {
         from,

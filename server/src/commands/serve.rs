@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{CommandError, notify, print};
+use super::{CommandError, is_there, notify, print};
 use crate::{
     admin::AdminSocket, config::Config, host::Host, http::PATH, identity::Guests, tls::Tls,
 };
@@ -28,8 +28,16 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
     // Before the folder is opened: what is wrong here is wrong at once.
     host_config.terms.tls = Tls::load(&config.tls)?;
     let secure = host_config.terms.tls.is_some();
+    let is_new = !is_there(&config.data)?;
+    let opened = async {
+        if is_new {
+            // Nobody can be leaving a folder that is not there: without an address it is not made.
+            host_config.can_listen().await?;
+        }
+        Ok::<_, CommandError>(open(config).await?)
+    };
     let engine = tokio::select! {
-        opened = open(config) => opened?,
+        opened = opened => opened?,
         // Nobody was served yet.
         () = signals.next() => return Ok(()),
     };
@@ -41,6 +49,13 @@ pub(crate) async fn run(config: &Config) -> Result<(), CommandError> {
             cause,
         })?;
     let host = Host::start(engine.clone(), host_config).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data = %config.data.display(),
+        pid = std::process::id(),
+        address = %host.local_addr(),
+        "serving"
+    );
     if let Some(address) = host.operations_addr() {
         tracing::info!("health and metrics on http://{address}");
     }

@@ -5,10 +5,11 @@ use std::{
     path::Path,
 };
 
-use super::{CommandError, ask_existing, print, refusal};
+use super::{CommandError, ask_existing, is_there, print, refusal};
 use crate::admin::{Answer, Ask, ask};
 
 pub(crate) async fn create(folder: &Path, name: String) -> Result<(), CommandError> {
+    is_there(folder)?;
     match ask(folder, Ask::CreateTenant { name }, &mut |_| ()).await? {
         Answer::Created { name } => print(&format!("made tenant {name}")),
         other => Err(refusal(other)),

@@ -141,6 +141,35 @@ fn sigterm_says_bye_and_exits_0_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_start_is_one_line_of_the_log_in_either_form() {
+    for format in ["text", "json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = homeroom(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+        command.env("HOMEROOM_LOG__FORMAT", format);
+        let host = Running::spawn(command);
+        let (pid, address) = (host.child.id(), host.address);
+        host.signal(Signal::TERM);
+        let (_, said) = host.end();
+        let started: Vec<_> = said.lines().filter(|it| it.contains("serving")).collect();
+        let [line] = started[..] else {
+            panic!("not one line: {said}");
+        };
+        let data = folder.path().display();
+        if format == "json" {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["level"], "INFO");
+            assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
+            assert_eq!(line["data"], data.to_string());
+            assert_eq!(line["pid"], pid);
+            assert_eq!(line["address"], address.to_string());
+        } else {
+            let rest = format!("data={data} pid={pid} address={address}");
+            assert!(line.contains("INFO") && line.ends_with(&rest), "{line}");
+        }
+    }
+}
+
+#[test]
 fn a_second_signal_exits_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let host = Running::start(folder.path());
@@ -281,6 +310,39 @@ fn a_folder_serves_one_host_and_commands_go_through_it() {
     let invalid = run(folder.path(), &["tenant", "create", "South!"]);
     assert_eq!(invalid.status.code(), Some(1));
     assert!(done(folder.path(), &["check", "north"]).contains("north\tnothing written yet"));
+}
+
+#[test]
+fn a_start_that_cannot_be_makes_no_folder_and_says_what_is_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = run(&data, &["serve", "--listen", &address]);
+    assert_eq!(refused.status.code(), Some(1));
+    let why = complaint(&refused);
+    assert!(
+        why.contains(&format!("cannot listen on {address}")),
+        "{why}"
+    );
+    assert!(!data.exists());
+
+    fs::write(&data, "").unwrap();
+    let arguments: [&[&str]; 4] = [
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["tenant", "create", "north"],
+        &["check"],
+        &["export", "north"],
+    ];
+    for arguments in arguments {
+        let refused = run(&data, arguments);
+        assert_eq!(refused.status.code(), Some(1));
+        let why = complaint(&refused);
+        assert!(
+            why.contains("is a file and no folder") && why.contains("--data"),
+            "{why}"
+        );
+    }
 }
 
 #[test]

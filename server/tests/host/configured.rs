@@ -161,5 +161,10 @@ fn a_certificate_that_cannot_be_used_is_told_before_anything_is_made() {
     ];
     let told = complaint(&asked(folder.path(), &arguments, &[]));
     assert!(told.contains("cannot read north.pem"), "{told}");
+    let check = [&["config", "--check"], &arguments[..]].concat();
+    assert_eq!(complaint(&asked(folder.path(), &check, &[])), told);
+    // What is printed is the config alone, which can be written before the files are there.
+    let print = [&["config"], &arguments[..]].concat();
+    assert!(printed(&asked(folder.path(), &print, &[])).contains("north.pem"));
     assert!(!folder.path().join("homeroom-data").exists());
 }

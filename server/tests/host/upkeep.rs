@@ -152,7 +152,19 @@ fn a_repair_asks_for_a_position_that_check_has_named_and_says_what_is_lost() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let (host, last) = school(&data);
-        stop(host);
+        let host = if running {
+            Some(host)
+        } else {
+            stop(host);
+            None
+        };
+        let needless = done(&data, &["repair", "default"]);
+        assert!(
+            needless.starts_with("default\twhole up to position ")
+                && needless.ends_with("; it needs no repair\n"),
+            "{needless}"
+        );
+        host.into_iter().for_each(stop);
         damage(&data);
         let host = running.then(|| Running::start(&data));
         let checked = run(&data, &["check"]);

@@ -63,6 +63,32 @@ pub(super) const fn status_of(code: ErrorCode) -> StatusCode {
     }
 }
 
+/// What each code means to who calls by HTTP, where frames and a hello are no words.
+const fn title_of(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Malformed => "The request is not one of this API.",
+        ErrorCode::UnknownKind => "This server knows no request of this kind.",
+        ErrorCode::InvalidField => {
+            "A field or parameter is missing, of the wrong type, too long or out of range."
+        }
+        ErrorCode::UnexpectedFrame => "This request is not allowed at this point.",
+        ErrorCode::UnsupportedVersion => "This version of the API is not spoken here.",
+        ErrorCode::TooMany => "A count of this user, room or tenant is at its limit.",
+        ErrorCode::Unauthenticated => "The request carried no key that is accepted here.",
+        ErrorCode::RoomNotFound
+        | ErrorCode::RoomExists
+        | ErrorCode::KeyConflict
+        | ErrorCode::TenantNotFound
+        | ErrorCode::Overloaded
+        | ErrorCode::StorageFull
+        | ErrorCode::StorageFailed
+        | ErrorCode::ShuttingDown
+        | ErrorCode::SessionExpired
+        | ErrorCode::Forbidden
+        | ErrorCode::NotMember => code.meaning(),
+    }
+}
+
 impl Problem {
     pub(super) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self {
@@ -156,7 +182,7 @@ impl Problem {
                 |code| format!("urn:homeroom:error:{}", code.number()),
             ),
             title: match self.code {
-                Some(code) => code.meaning(),
+                Some(code) => title_of(code),
                 None => self.status.canonical_reason().unwrap_or_default(),
             },
             status: self.status.as_u16(),
@@ -239,6 +265,16 @@ mod tests {
                 Advice::Stop => status == 403,
             };
             assert!(fits, "{code:?} is answered with {status}");
+        }
+    }
+
+    #[test]
+    fn a_title_speaks_of_requests_and_not_of_connections() {
+        for &code in ErrorCode::ALL {
+            let title = title_of(code);
+            for word in ["frame", "hello", "bytes", "connection"] {
+                assert!(!title.contains(word), "{code:?}: {title}");
+            }
         }
     }
 
