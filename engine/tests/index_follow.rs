@@ -85,14 +85,14 @@ fn a_damaged_log_is_not_the_indexs_fault() {
     log.corrupt_at(Some(LogPosition(60)));
     for _ in 0..3 {
         let answer = indexer.answer(&log, log.end(), &Ask::Topic(1));
-        assert_eq!(answer, Err(HistoryError::Unreadable));
+        assert_eq!(answer, Err(HistoryError::Damaged));
     }
     log.corrupt_at(None);
     assert_as_fresh(&indexer, &log);
     // Now the index is complete, and an event it leads to cannot be read.
     log.corrupt_at(Some(LogPosition(7)));
     let answer = indexer.answer(&log, log.end(), &Ask::Event(7));
-    assert_eq!(answer, Err(HistoryError::Unreadable));
+    assert_eq!(answer, Err(HistoryError::Damaged));
     assert!(indexer.answer(&log, log.end(), &Ask::Event(8)).is_ok());
     assert_eq!(
         (script.opens.load(Relaxed), script.asides.load(Relaxed)),
@@ -106,7 +106,7 @@ fn an_event_that_cannot_be_decoded_is_not_the_indexs_fault() {
     log.push_bytes(b"");
     let (indexer, script) = scripted();
     let answer = indexer.answer(&log, log.end(), &Ask::Latest(1));
-    assert_eq!(answer, Err(HistoryError::Unreadable));
+    assert_eq!(answer, Err(HistoryError::Damaged));
     assert_eq!(script.asides.load(Relaxed), 0);
 }
 
@@ -115,7 +115,7 @@ fn a_log_that_ends_before_its_durable_end_is_not_the_indexs_fault() {
     let log = log_of(10);
     let (indexer, script) = scripted();
     let answer = indexer.catch_up(&log, LogPosition(11));
-    assert_eq!(answer, Err(HistoryError::Unreadable));
+    assert_eq!(answer, Err(HistoryError::Damaged));
     assert_eq!(script.asides.load(Relaxed), 0);
 }
 
