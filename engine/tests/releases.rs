@@ -253,7 +253,7 @@ async fn positions_from_before_the_repair_in_it_are_told_apart() {
     copy_folder(&fixtures().join("data-0.1"), root.path());
     let exported = export(root.path()).await;
     let first: serde_json::Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
-    let epoch = first["epoch"].as_u64().unwrap();
+    let epoch = u64::from_str_radix(first["epoch"].as_str().unwrap(), 16).unwrap();
     let engine = open(root.path()).await;
     let ana = connect(&engine, "ana").await;
     let before = homeroom_protocol::Position {

@@ -589,6 +589,8 @@ async fn an_export_is_a_header_every_event_and_a_footer() {
             (&(n + 1).into(), &(n + 1).into())
         );
         assert_eq!(line["author"], "ana");
+        let epoch = line["epoch"].as_str().unwrap();
+        assert!(epoch.len() == 14 && u64::from_str_radix(epoch, 16).is_ok());
     }
     assert_eq!(
         (&lines[42]["text"], &lines[42]["kind"]),

@@ -128,10 +128,11 @@ impl Default for HostConfig {
 impl HostConfig {
     /// Tries its addresses, and leaves them again. One that is in use is waited for, as a host does.
     pub(crate) async fn can_listen(&self) -> Result<(), ListenError> {
-        for address in [Some(self.listen), self.operations.listen] {
-            if let Some(address) = address {
-                listen(address).await?;
-            }
+        for address in [Some(self.listen), self.operations.listen]
+            .into_iter()
+            .flatten()
+        {
+            listen(address).await?;
         }
         Ok(())
     }

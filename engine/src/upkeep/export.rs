@@ -8,7 +8,8 @@
 //! | restart | `position`, `time_ms`, `kind`: every room has another epoch from here on |
 //! | last | `end`: true, `events`: the number of lines between first and last |
 //!
-//! The epoch is the one under which the event was written.
+//! The epoch is the one under which the event was written: 14 hex digits, as in the back-end API. It is a
+//! name, and as a JSON number many a reader would round it.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -139,7 +140,7 @@ impl Writing {
             position: at.0,
             room: self.ids.get(&event.room).map(RoomId::as_str),
             seq: event.position.seq.0,
-            epoch: event.position.epoch.get(),
+            epoch: format!("{:014x}", event.position.epoch.get()),
             time_ms: event.time.0,
             author: event.author.as_str(),
             kind,
@@ -176,7 +177,7 @@ struct Line<'a> {
     position: u64,
     room: Option<&'a str>,
     seq: u64,
-    epoch: u64,
+    epoch: String,
     time_ms: u64,
     author: &'a str,
     kind: &'a str,
