@@ -147,7 +147,7 @@ fn two_scrapes_differ_by_exactly_what_happened_between_them() {
     server.stop();
 }
 
-/// `HOMEROOM_PROMTOOL` names the program; without it the page is held to the rules written here alone.
+/// `PROMTOOL` names the program; without it the page is held to the rules written here alone.
 #[test]
 fn a_page_taken_under_live_traffic_is_one_that_prometheus_takes() {
     let folder = tempfile::tempdir().unwrap();
@@ -175,7 +175,7 @@ fn a_page_taken_under_live_traffic_is_one_that_prometheus_takes() {
         assert!(!page.contains(&format!("\"{private}")), "{private}");
     }
     hold_to_the_rules(&page);
-    if let Some(promtool) = env::var_os("HOMEROOM_PROMTOOL") {
+    if let Some(promtool) = env::var_os("PROMTOOL") {
         let mut check = Command::new(promtool)
             .args(["check", "metrics"])
             .stdin(Stdio::piped())
