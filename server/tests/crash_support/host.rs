@@ -10,6 +10,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::environment::{HOMEROOM, program};
+
 /// So small that segments are closed, snapshots written and keys read from the index in every life of a
 /// second or two, and a kill can fall into any of it. The keys are many more than are in flight, so that no
 /// look-up is overtaken: that send would be refused for a second, and those behind it stored first.
@@ -34,15 +36,8 @@ pub(crate) struct Home {
 
 impl Home {
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+        let mut command = program(HOMEROOM);
         command.args(arguments).arg("--data").arg(&self.data);
-        command.env_remove("RUST_LOG");
-        // Variables of the tests themselves are no keys of the config.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("HOMEROOM_") {
-                command.env_remove(name);
-            }
-        }
         command
     }
 

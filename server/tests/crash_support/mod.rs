@@ -4,6 +4,8 @@
 pub(crate) mod audit;
 pub(crate) mod clients;
 pub(crate) mod dice;
+#[path = "../environment/mod.rs"]
+mod environment;
 pub(crate) mod host;
 pub(crate) mod ledger;
 pub(crate) mod load;

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::{SocketAddr, TcpStream},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
 };
 
 use homeroom_engine::Config;
@@ -11,7 +11,10 @@ use homeroom_protocol::{ClientFrame, ServerFrame};
 use homeroom_server::{AdmissionSettings, HostConfig, MemorySettings};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Client, Server, config, hello, upgrade_request};
+use crate::{
+    environment::{HOMEROOM, program},
+    support::{Client, Server, config, hello, upgrade_request},
+};
 
 /// What a client is told that is not let in: when to come back.
 fn turned_away(address: SocketAddr) -> u64 {
@@ -78,10 +81,10 @@ struct Short {
 
 impl Short {
     fn start(folder: &std::path::Path, files_max: u32) -> Self {
-        let mut child = Command::new("sh")
+        let mut child = program("sh")
             .args(["-c", "ulimit -n $1; shift; exec \"$@\"", "sh"])
             .arg(files_max.to_string())
-            .arg(env!("CARGO_BIN_EXE_homeroom"))
+            .arg(HOMEROOM)
             .args([
                 "serve",
                 "--listen",

@@ -13,11 +13,14 @@ use homeroom_protocol::{
 use homeroom_server::{ApiSettings, BODY_BYTES_MAX, HostConfig, ServiceKey, Terms};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Got, PATIENCE, Server, config};
+use crate::{
+    environment::{HOMEROOM, program},
+    support::{Client, Got, PATIENCE, Server, config},
+};
 
 /// A key, made by the command that makes keys, and the hash it names for the config.
 fn make_key(arguments: &[&str]) -> (String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+    let mut command = program(HOMEROOM);
     let made = command.args(["key", "create"]).args(arguments).output();
     let made = made.unwrap();
     assert!(made.status.success(), "{made:?}");

@@ -14,22 +14,18 @@ use homeroom_protocol::ServerFrame;
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::SockRef;
 
-use crate::support::{Client, Got, PATIENCE};
+use crate::{
+    environment::{HOMEROOM, program},
+    support::{Client, Got, PATIENCE},
+};
 
 const LOCK_WAIT: &str = "HOMEROOM_STORAGE__LOCK_WAIT_MS";
 const NOTICE: &str = "HOMEROOM_DRAIN__NOTICE_MS";
 const DRAIN: &str = "HOMEROOM_DRAIN__WITHIN_MS";
 
 pub(crate) fn homeroom(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+    let mut command = program(HOMEROOM);
     command.args(arguments).arg("--data").arg(folder);
-    command.env_remove("RUST_LOG");
-    // Variables of the tests themselves are no keys of the config.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("HOMEROOM_") {
-            command.env_remove(name);
-        }
-    }
     command
 }
 
@@ -298,7 +294,7 @@ fn a_folder_serves_one_host_and_commands_go_through_it() {
     let mut ada = Client::enter_tenant(host.address, "south", "ada");
     ada.is_served();
     let listed = done(folder.path(), &["tenant", "list"]);
-    let mut before = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+    let mut before = program(HOMEROOM);
     before
         .arg("--data")
         .arg(folder.path())

@@ -4,19 +4,20 @@ use std::{
     fs,
     os::unix::net::UnixDatagram,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Output, Stdio},
 };
 
 use rustix::process::Signal;
 
 use crate::{
     binary::{Running, homeroom},
+    environment::{HOMEROOM, program},
     support::PATIENCE,
 };
 
 /// The binary in a folder of its own, nothing said but this.
 fn asked(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+    let mut command = program(HOMEROOM);
     command.args(arguments).current_dir(folder).env_clear();
     command.envs(variables.iter().copied()).output().unwrap()
 }

@@ -10,6 +10,8 @@ mod configured;
 mod drain;
 mod embedding;
 mod end_to_end;
+#[path = "../environment/mod.rs"]
+mod environment;
 mod hostile;
 mod http;
 mod metrics;

@@ -1,12 +1,13 @@
 //! What an operator does to tenants, by the real binary: beside a running host and without one.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use homeroom_protocol::{ClientFrame, Position, ResetReason, ServerFrame};
 use rustix::process::Signal;
 
 use crate::{
     binary::{Running, complaint, done, run},
+    environment::{HOMEROOM, program},
     support::{Client, Got, hello},
 };
 
@@ -61,7 +62,7 @@ fn a_backup_beside_a_running_host_is_checked_and_restored_into_another_folder() 
     let (old, new) = (folder.path().join("old"), folder.path().join("new"));
     let (host, last) = school(&old);
     // A relative path is the command's, not the host's.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+    let mut command = program(HOMEROOM);
     command.args(["--data", "old", "backup", "monday"]);
     let output = command.current_dir(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", complaint(&output));
