@@ -754,8 +754,8 @@ pub struct TimelineEvent {
 pub enum EventBody {
     /// The room was made; its author is its first member, unless it is a service.
     RoomCreated {
-        /// Its id.
-        id: RoomId,
+        /// Its id; `None` from a server that does not say it.
+        id: Option<RoomId>,
         /// What it is like.
         info: RoomInfo,
         /// Who else is a member from the start.
