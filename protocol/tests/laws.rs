@@ -7,7 +7,7 @@ mod arbitrary;
 use homeroom_protocol::{
     ClientFrame, EventBody, EventBodyError, RequestId, ScanError, ServerFrame,
     decode_client_message, decode_event_body, decode_server_message, encode_client_frame,
-    encode_event_body, encode_server_frame, limit,
+    encode_event_body, encode_server_frame, kind, limit,
     scan::{Sender, scan},
     wire_message,
 };
@@ -77,6 +77,21 @@ fn values_of_a_later_version() -> Vec<&'static [u8]> {
     ]
 }
 
+/// An event of a later version keeps its number and nothing else. Where that is a number that is known, what
+/// was not understood is missing when it is read again.
+fn is_known_in_another_form(body: &EventBody) -> bool {
+    matches!(body, EventBody::Unknown { kind } if [kind::body::OVERWRITE_SET, kind::body::PLACE_CHANGED].contains(kind))
+}
+
+fn bodies(frame: &ServerFrame) -> impl Iterator<Item = &EventBody> {
+    let events = match frame {
+        ServerFrame::Event { event, .. } => std::slice::from_ref(event),
+        ServerFrame::Page { events, .. } => events,
+        _ => &[],
+    };
+    events.iter().map(|event| &event.body)
+}
+
 proptest! {
     #[test]
     fn what_a_client_writes_a_server_reads(frames in vec(arbitrary::client_frame(), 1..6)) {
@@ -125,7 +140,9 @@ proptest! {
         let mut bytes = encode_event_body(&body);
         let at = at.index(bytes.len());
         bytes[at] = value;
-        if let Ok(read) = decode_event_body(&bytes) {
+        if let Ok(read) = decode_event_body(&bytes)
+            && !is_known_in_another_form(&read)
+        {
             prop_assert_eq!(decode_event_body(&encode_event_body(&read)), Ok(read));
         }
     }
@@ -178,7 +195,7 @@ proptest! {
             }
         }
         if let Ok(frames) = decode_server_message(&damaged(server_bytes(&servers)), SERVER_MAX) {
-            for frame in frames.flatten() {
+            for frame in frames.flatten().filter(|frame| !bodies(frame).any(is_known_in_another_form)) {
                 let again = server_bytes(std::slice::from_ref(&frame));
                 prop_assert_eq!(read_server(&again), vec![frame]);
             }

@@ -422,6 +422,9 @@ fn lengths_of_texts_and_lists() {
     }
 }
 
+/// A number with its name, the lowest and the highest it may be, and a request with it.
+type Range<'r> = (&'static str, u64, u64, &'r dyn Fn(u64) -> Request);
+
 /// Numbers of requests that have a highest and a lowest value.
 #[test]
 fn ranges_of_numbers() {
@@ -443,7 +446,7 @@ fn ranges_of_numbers() {
         limit,
     };
     let rooms = |limit| Request::Rooms { after: None, limit };
-    let cases: [(&str, u64, u64, &dyn Fn(u64) -> Request); 7] = [
+    let cases: [Range<'_>; 7] = [
         ("slow_mode_ms", 0, limit::SLOW_MODE_MS_MAX.into(), &|n| {
             create(|info| info.slow_mode_ms = u32::try_from(n).unwrap())
         }),

@@ -19,7 +19,7 @@ pub(crate) fn event(event: &TimelineEvent) -> String {
 
 /// The name of its kind in `SPEC.md`, then its fields in the order of the wire.
 #[expect(clippy::too_many_lines, reason = "one table, an arm for each event")]
-fn body(body: &EventBody) -> String {
+pub(crate) fn body(body: &EventBody) -> String {
     match body {
         EventBody::RoomCreated { id, info, members } => {
             let title = always("title", optional(info.title.as_ref(), text));

@@ -9,4 +9,5 @@ mod noun;
 mod server;
 
 pub(crate) use client::client;
+pub(crate) use event::body;
 pub(crate) use server::server;

@@ -165,6 +165,10 @@ fn first() -> Vec<Example<Request>> {
     ]
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a list of examples, one after another"
+)]
 fn rooms() -> Vec<Example<Request>> {
     let everything = RoomInfo {
         title: Some("Class 7b".to_owned()),
