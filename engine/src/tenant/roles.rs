@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use homeroom_protocol::{Permission, Permissions, Role, RoleId, UserId, limit};
 use serde::{Deserialize, Serialize};
 
+use super::event::TenantChange;
 use crate::log::LogPosition;
 
 /// What counts in the tenant, and means nothing in the overwrites of a room.
@@ -163,6 +164,16 @@ impl Roles {
     /// Whether a role was removed and some still have it on their list.
     pub(super) fn is_leaving(&self, role: RoleId) -> bool {
         !self.table.contains_key(&role) && self.holders.contains_key(&role)
+    }
+
+    pub(super) fn apply(&mut self, change: &TenantChange) {
+        match change {
+            TenantChange::RoleSet(role) => self.set(role.clone()),
+            TenantChange::RoleRemoved { role } => self.remove(*role),
+            TenantChange::RolesGiven { user, roles } => self.give(user, roles),
+            TenantChange::PolicySet { apart } => self.set_policy(apart.iter().copied()),
+            TenantChange::Seen { .. } => {}
+        }
     }
 
     pub(super) fn set(&mut self, role: Role) {
