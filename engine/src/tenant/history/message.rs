@@ -9,9 +9,7 @@ use homeroom_protocol::{
 
 use super::{
     Target, TimelinePage, event_at,
-    rows::{
-        StateRow, after, own_reactions_key, read_state, state_key, timeline_key, version_key,
-    },
+    rows::{StateRow, after, own_reactions_key, read_state, state_key, timeline_key, version_key},
 };
 use crate::{
     domain::{History, HistoryError},
@@ -82,7 +80,13 @@ pub(super) fn look(
         looked.edited = Some(time);
     }
     looked.reactions = reactions;
-    show_own(history, hashing, (*room, *seq), reader, &mut looked.reactions)?;
+    show_own(
+        history,
+        hashing,
+        (*room, *seq),
+        reader,
+        &mut looked.reactions,
+    )?;
     Ok(Some(looked))
 }
 

@@ -152,7 +152,7 @@ pub(super) fn answer(
             let mut page = page::read(history, span)?;
             if let Some(reader) = reader {
                 page::show_state(history, &hashing, span, reader, &mut page.events)?;
-                page::fit(&mut page, span.direction, span.anchor);
+                fit(&mut page, span.direction, span.anchor);
             }
             Ok(Fact::Timeline {
                 page,

@@ -171,7 +171,11 @@ fn show(
 
 /// Drops events until the page is within its bytes: those farthest from the anchor, which are then more.
 pub(in crate::tenant) fn fit(page: &mut TimelinePage, direction: Direction, anchor: Seq) {
-    let mut bytes: usize = page.events.iter().map(|event| body_bytes(&event.body)).sum();
+    let mut bytes: usize = page
+        .events
+        .iter()
+        .map(|event| body_bytes(&event.body))
+        .sum();
     while bytes > PAGE_BYTES_MAX && page.events.len() > 1 {
         let (Some(first), Some(last)) = (page.events.first(), page.events.last()) else {
             return;

@@ -40,10 +40,7 @@ pub(in crate::tenant) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows:
         Entry::Tenant(_) | Entry::Restarted(_) => return,
     };
     let hashing = Hashing::new(seed.hash_key);
-    rows.push(points_at(
-        timeline_key(event.room, event.position.seq),
-        at,
-    ));
+    rows.push(points_at(timeline_key(event.room, event.position.seq), at));
     message_rows(&hashing, at, event, rows);
     if let Some((lookup, record)) = keys::record_of(&hashing, event) {
         rows.push(Row {
@@ -139,7 +136,12 @@ fn edited_key(room: RoomNumber, target: Seq) -> Vec<u8> {
 }
 
 fn reacted_key(room: RoomNumber, target: Seq, emoji: &Emoji) -> Vec<u8> {
-    [&state_key(room, target)[..], &[REACTED], emoji.as_str().as_bytes()].concat()
+    [
+        &state_key(room, target)[..],
+        &[REACTED],
+        emoji.as_str().as_bytes(),
+    ]
+    .concat()
 }
 
 pub(super) fn version_key(room: RoomNumber, target: Seq, version: u32) -> Vec<u8> {
