@@ -1,6 +1,8 @@
 //! What is said in rooms, and what becomes of it.
 
-use homeroom_protocol::{Draft, EventBody, Message, RoomNumber, limit::MESSAGE_TEXT_BYTES_MAX};
+use homeroom_protocol::{
+    Draft, EventBody, Message, Permission, RoomNumber, limit::MESSAGE_TEXT_BYTES_MAX,
+};
 
 use super::{Ground, Keyed, Verdict, check_field};
 use crate::tenant::refusal::Refusal;
@@ -22,7 +24,9 @@ pub(in crate::tenant) fn send(
     if room.is_stream() {
         return Err(Refusal::NotHere);
     }
-    ground.can_store()?;
+    ground.may(room, Permission::Send)?;
+    ground.not_too_fast(room)?;
+    ground.can_add(room)?;
     let body = EventBody::Message(Message::from(draft.text));
     Ok(Verdict::Happened(ground.event(
         room,
