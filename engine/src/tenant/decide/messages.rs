@@ -46,6 +46,7 @@ pub(in crate::tenant) fn send(
         check_answered(ground, room, answered)?;
     }
     may_attach(ground, room, &draft)?;
+    ground.not_too_fast(room)?;
     ground.can_add(room)?;
     let (thread, reply_to, quiet) = (draft.thread, draft.reply_to, draft.quiet);
     let message = Message {
