@@ -13,6 +13,7 @@ use homeroom_protocol::{
 
 use super::{
     counting::{Counting, SavedCounting},
+    deletions::{Deletions, SavedDeletions},
     gate::{Gate, SavedGate},
     hashing::{Digest, Lookup},
     keys::{Forgotten, Kept, KeyBounds, KeyRecord, KeyWindow},
@@ -75,6 +76,7 @@ type SavedParts = (
     SavedGate,
     SavedOverwrites,
     SavedPins,
+    SavedDeletions,
     SavedPace,
     SavedKept,
     Option<SavedPersonal>,
@@ -91,12 +93,13 @@ pub(super) fn save_room(room: &Room) -> Vec<u8> {
         info: room.info.clone(),
         members: Vec::new(),
     };
+    let (epoch, head, time) = room.kept_head();
     let saved: SavedRoom = (
         room.applied.0,
         room.number.0,
-        room.epoch.get(),
-        room.head.0,
-        room.time.0,
+        epoch.get(),
+        head.0,
+        time.0,
         Bin(encode_event_body(&like)),
         room.maker.as_str().to_owned(),
         members.collect(),
@@ -105,6 +108,7 @@ pub(super) fn save_room(room: &Room) -> Vec<u8> {
             room.gate.save(),
             room.overwrites.save(),
             room.pins.save(),
+            room.deletions.save(),
             room.pace.save(),
             room.kept.save(),
             room.personal.as_ref().map(|personal| personal.save()),
@@ -140,7 +144,7 @@ fn restore_room(saved: SavedRoom) -> Option<Room> {
     let EventBody::RoomCreated { id, info, .. } = decode_event_body(&like).ok()? else {
         return None;
     };
-    let (counting, gate, overwrites, pins, pace, kept, personal) = parts;
+    let (counting, gate, overwrites, pins, deletions, pace, kept, personal) = parts;
     Some(Room {
         number: RoomNumber(number),
         id,
@@ -155,8 +159,10 @@ fn restore_room(saved: SavedRoom) -> Option<Room> {
         gate: Gate::restore(gate)?,
         overwrites: Overwrites::restore(overwrites)?,
         pins: Pins::restore(pins)?,
+        deletions: Deletions::restore(deletions),
         pace: Pace::restore(pace)?,
         kept: retention::Kept::restore(kept),
+        passing: None,
         personal: match personal {
             Some(saved) => Some(Box::new(Personal::restore(saved)?)),
             None => None,
