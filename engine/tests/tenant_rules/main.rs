@@ -5,6 +5,8 @@ mod bounds;
 mod hub;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod messages;
 mod pages;
 mod places;
 mod presence;
