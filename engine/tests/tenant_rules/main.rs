@@ -8,6 +8,7 @@ mod laws;
 mod pages;
 mod places;
 mod presence;
+mod reading;
 mod restarts;
 mod retries;
 mod rooms;
@@ -19,6 +20,7 @@ mod sessions;
 mod snapshots;
 #[cfg(test)]
 mod steps;
+mod streams;
 #[cfg(test)]
 mod support;
 mod typing;
