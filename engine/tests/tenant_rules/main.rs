@@ -1,11 +1,13 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 
 mod bounds;
+mod changing;
 #[cfg(test)]
 mod hub;
 #[cfg(test)]
 mod laws;
 mod pages;
+mod passing;
 mod places;
 mod presence;
 mod reading;
