@@ -1,6 +1,7 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 
 mod bounds;
+mod changing;
 #[cfg(test)]
 mod hub;
 #[cfg(test)]
@@ -8,8 +9,10 @@ mod laws;
 #[cfg(test)]
 mod messages;
 mod pages;
+mod passing;
 mod places;
 mod presence;
+mod reading;
 mod restarts;
 mod retries;
 mod rooms;
@@ -21,6 +24,7 @@ mod sessions;
 mod snapshots;
 #[cfg(test)]
 mod steps;
+mod streams;
 #[cfg(test)]
 mod support;
 mod typing;
