@@ -15,7 +15,12 @@ use crate::{
 };
 
 impl Tenant {
-    pub(super) fn show(&mut self, asked: &Asked, state: DeviceState, out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn show(
+        &mut self,
+        asked: &Asked,
+        state: DeviceState,
+        out: &mut Outcome<Self>,
+    ) -> Reply {
         self.ground_of(asked).may_read()?;
         let Identity { user, device, .. } = &asked.asker;
         let before = self.people.presence(user);
@@ -26,7 +31,12 @@ impl Tenant {
     }
 
     /// Users who share no room with the asker are left out, as if they did not exist.
-    pub(super) fn watch(&mut self, asked: &Asked, users: Vec<UserId>, out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn watch(
+        &mut self,
+        asked: &Asked,
+        users: Vec<UserId>,
+        out: &mut Outcome<Self>,
+    ) -> Reply {
         self.ground_of(asked).may_read()?;
         decide::check_field("users", users.len(), WATCHED_USERS_MAX)?;
         let watcher = &asked.asker.user;
@@ -34,10 +44,7 @@ impl Tenant {
             .into_iter()
             .filter(|user| self.may_watch(watcher, user))
             .collect();
-        let states = users
-            .iter()
-            .map(|user| self.presence_of(user))
-            .collect();
+        let states = users.iter().map(|user| self.presence_of(user)).collect();
         // First the audience, then the snapshot: what changes between the two is told again behind it.
         out.held.push(Delivery::Watch {
             connection: asked.connection,
@@ -58,8 +65,12 @@ impl Tenant {
         }
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn status(&mut self, _asked: &Asked, _status: Status, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn status(
+        &mut self,
+        _asked: &Asked,
+        _status: Status,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 }

@@ -37,8 +37,13 @@ impl Tenant {
         said(ServerFrame::Done { id })
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn view(&mut self, _asked: &Asked, _room: Option<RoomNumber>, _thread: Option<Seq>, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn view(
+        &mut self,
+        _asked: &Asked,
+        _room: Option<RoomNumber>,
+        _thread: Option<Seq>,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 }
