@@ -38,6 +38,7 @@ mod pins;
 mod refusal;
 mod requests;
 mod restart;
+mod revocation;
 mod retention;
 mod roles;
 mod room;

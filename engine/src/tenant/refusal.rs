@@ -9,6 +9,8 @@ pub(super) enum Refusal {
     Forbidden { scope: &'static str },
     /// No role and no overwrite gives this permission, or one takes it.
     Lacks { permission: Permission },
+    /// The other, or a role, ranks too high for the asker.
+    Outranked,
     /// The room is such that this cannot be done in it.
     NotHere,
     /// No such message, or it was deleted.
@@ -56,7 +58,7 @@ impl Refusal {
     /// Its number.
     pub(super) const fn code(self) -> ErrorCode {
         match self {
-            Self::Forbidden { .. } | Self::Lacks { .. } => ErrorCode::Forbidden,
+            Self::Forbidden { .. } | Self::Lacks { .. } | Self::Outranked => ErrorCode::Forbidden,
             Self::NotHere => ErrorCode::NotHere,
             Self::MessageNotFound => ErrorCode::MessageNotFound,
             Self::RoleNotFound => ErrorCode::RoleNotFound,
@@ -88,6 +90,7 @@ impl Refusal {
             | Self::TooFast { retry_after_ms } => Some(retry_after_ms),
             Self::Forbidden { .. }
             | Self::Lacks { .. }
+            | Self::Outranked
             | Self::NotHere
             | Self::MessageNotFound
             | Self::RoleNotFound
@@ -111,6 +114,7 @@ impl Refusal {
         match self {
             Self::Forbidden { scope } => format!("this needs the scope to {scope}"),
             Self::Lacks { permission } => format!("this needs the permission {permission:?}"),
+            Self::Outranked => "somebody or a role ranks too high for this".into(),
             Self::NotListening => "join the room on this connection first".into(),
             Self::NoPerson => "an id of a service stands where that of a person is needed".into(),
             Self::InvalidField { field, max } => {

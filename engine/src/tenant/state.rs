@@ -20,6 +20,7 @@ use super::{
     keys::{self, KeyBounds, KeyWindow},
     people::{Grace, People},
     restart::{Entry, Restarted},
+    revocation::Rechecks,
     roles::Roles,
     room::Room,
     rooms::Rooms,
@@ -64,6 +65,7 @@ pub struct Tenant {
     pub(super) people: People,
     pub(super) typing: Typing,
     pub(super) deadlines: Deadlines,
+    pub(super) rechecks: Rechecks,
 }
 
 impl Tenant {
@@ -262,6 +264,7 @@ impl Domain for Tenant {
             people: People::default(),
             typing: Typing::default(),
             deadlines: Deadlines::default(),
+            rechecks: Rechecks::default(),
         }
     }
 
@@ -331,6 +334,7 @@ impl Domain for Tenant {
     fn tick(&mut self, moment: Moment, out: &mut Outcome<Self>) {
         self.durable = self.durable.max(moment.durable);
         let mut typing_changed = BTreeSet::new();
+        let mut recheck = false;
         for _ in 0..DUE_PER_TICK_MAX {
             match self.deadlines.pop(moment.now) {
                 None => break,
@@ -340,11 +344,15 @@ impl Domain for Tenant {
                     self.people.expire(&user, &device);
                     self.announce(&user, before, out);
                 }
+                Some(Due::Recheck) => recheck = true,
                 Some(Due::Typing(room, user)) => {
                     self.typing.stop(room, &user, &mut self.deadlines);
                     typing_changed.insert(room);
                 }
             }
+        }
+        if recheck {
+            self.recheck(moment, out);
         }
         for room in typing_changed {
             out.now.push(effects::typing(room, self.typing.list(room)));

@@ -4,6 +4,7 @@
 //! Here is the ground they stand on; each concern has its rules in a file of its own.
 
 pub(super) mod messages;
+pub(super) mod roles;
 pub(super) mod rooms;
 
 use homeroom_protocol::{
@@ -15,7 +16,7 @@ use super::{
     event::{Event, KeyedBy},
     hashing::Digest,
     keys::KeyRecord,
-    permit::{Bearing, Place},
+    permit::Bearing,
     refusal::Refusal,
     roles::Roles,
     room::Room,
@@ -182,23 +183,18 @@ impl<'a> Ground<'a> {
         }
     }
 
+    /// Whether a service asks, for itself.
+    pub(super) fn is_service(&self) -> bool {
+        self.standing == Standing::Service
+    }
+
     /// How somebody stands to a room.
-    fn bearing(&self, user: &'a UserId, room: &'a Room) -> Bearing<'a> {
+    pub(super) fn bearing<'b>(&'b self, user: &'b UserId, room: &'b Room) -> Bearing<'b> {
         Bearing {
             roles: self.roles,
             user,
-            is_service: self.standing == Standing::Service && user == self.user(),
-            place: Some(Place {
-                kind: room.info.kind,
-                archived: room.info.archived,
-                overwrites: &room.overwrites,
-                made_it: room.maker == *user,
-                is_member: room.has(user),
-                is_invited: room.gate.is_invited(user),
-                is_banned: room.gate.is_banned(user, self.time),
-                is_muted: room.gate.is_muted(user, self.time),
-                is_apart: false,
-            }),
+            is_service: self.is_service() && user == self.user(),
+            place: Some(room.place_of(user, self.time)),
         }
     }
 
