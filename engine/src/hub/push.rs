@@ -4,9 +4,11 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use homeroom_protocol::{
-    ErrorCode, EventBody, RequestId, RoomNumber, ServerFrame, TimelineEvent, UserId, limit,
+    ErrorCode, EventBody, RequestId, RoomNumber, Seq, ServerFrame, TimelineEvent, UserId, limit,
     websocket::{WireMessage, wire_message},
 };
+
+use super::bounds::PAUSED_RETRY_MS;
 
 /// What any push weighs: the frame's fixed part and its ids, in both forms, and what refers to it.
 const WEIGHT_MIN: usize = 512;
@@ -101,6 +103,52 @@ impl Push {
         })
     }
 
+    /// The reply that takes the place of one which [shows](Self::shows) a room that is being looked at:
+    /// asked again, it is answered.
+    pub(super) fn paused_room(id: RequestId) -> Self {
+        Self::new(ServerFrame::Error {
+            id: Some(id),
+            code: ErrorCode::Overloaded.number(),
+            retry_after_ms: Some(PAUSED_RETRY_MS),
+            explanation: "Who may see this room has just changed.".to_owned(),
+        })
+    }
+
+    /// The place of an event, or the first of those that it passes.
+    pub(crate) const fn first_place(&self) -> Option<Seq> {
+        first_place(&self.frame)
+    }
+
+    /// The room of a push to a room's audience.
+    pub(crate) const fn room(&self) -> Option<RoomNumber> {
+        match &self.frame {
+            ServerFrame::Event { room, .. } | ServerFrame::Typing { room, .. } => Some(*room),
+            _ => None,
+        }
+    }
+
+    /// Says that these places of a timeline have no events of their own.
+    pub(super) const fn passed(
+        _room: RoomNumber,
+        _epoch: homeroom_protocol::Epoch,
+        _from: Seq,
+        _to: Seq,
+        members: u32,
+    ) -> Self {
+        let _ = members;
+        Self::new(ServerFrame::Dropped { signals: 0 })
+    }
+
+    /// The last place that it passes, if it stands for places without events of their own.
+    pub(super) const fn last_passed(&self) -> Option<Seq> {
+        None
+    }
+
+    /// What it passes from `next` on; `None` if it is an event.
+    pub(super) const fn passed_from(&self, _next: Seq) -> Option<Self> {
+        None
+    }
+
     /// About how many bytes of memory it takes, both forms together; for bounds, so rather too many.
     #[must_use]
     pub fn weight(&self) -> usize {
@@ -121,6 +169,14 @@ impl Push {
 
     fn encoded(&self) -> &WireMessage {
         self.wire.get_or_init(|| wire_message(&self.frame))
+    }
+}
+
+/// The place of an event, or the first of those that it passes.
+pub(super) const fn first_place(frame: &ServerFrame) -> Option<Seq> {
+    match frame {
+        ServerFrame::Event { event, .. } => Some(event.seq),
+        _ => None,
     }
 }
 
