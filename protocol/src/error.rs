@@ -55,14 +55,22 @@ code_table! {
         1102 KeyConflict "This idempotency key was used for another write.",
         1103 TenantNotFound "There is no such tenant.",
         1104 TooMany "A count of this connection, room or tenant is at its limit.",
+        1105 MessageNotFound "There is no such message, or it was deleted.",
+        1106 NotHere "This cannot be done in a room like this.",
+        1107 RoleNotFound "There is no such role.",
         2000 Overloaded "The server has more work than it takes at once.",
         2001 StorageFull "The disk is full: reading goes on, writing does not.",
         2002 StorageFailed "The storage of this tenant failed and is being recovered.",
         2003 ShuttingDown "The server is going away; come back to its successor.",
+        2004 TooFast "This was asked too often; ask again after the given time.",
         3000 Unauthenticated "The hello carried no identity that is accepted here.",
         3001 SessionExpired "The session has expired.",
         4000 Forbidden "This user may not do this.",
         4001 NotMember "Only members of the room may do this.",
+        4002 Banned "This user is banned from the room.",
+        4003 Muted "This user is muted in the room.",
+        4004 Archived "The room is archived: it can only be read.",
+        4005 Apart "These two users are kept apart.",
     }
 }
 

@@ -2,8 +2,11 @@
 //! a request comes in, a push goes out.
 
 use crate::{
-    ConnectionId, DeviceId, Epoch, IdempotencyKey, Position, RequestId, RoomId, RoomNumber, Seq,
-    TenantName, Timestamp, UserId,
+    ConnectionId, DeviceId, Draft, Emoji, Epoch, IdempotencyKey, Mark, Measure, Message,
+    NotificationLevel, Overwrite, OverwriteTarget, Permission, Permissions, PlaceChange,
+    PlacedMark, Position, Reaction, Reason, RequestId, Role, RoleId, RoomChange, RoomEntry, RoomId,
+    RoomInfo, RoomNumber, Seq, SignalName, Status, TenantName, ThreadSummary, Timestamp, UserId,
+    UserPresence,
 };
 
 /// What a client sends.
@@ -15,6 +18,16 @@ pub enum ClientFrame {
     Ping {
         /// Comes back in the pong.
         nonce: u64,
+    },
+    /// A signal to whoever shows a room now: a cursor, a slider. Not answered, never stored; the newest of
+    /// a sender and name wins.
+    Signal {
+        /// The room.
+        room: RoomNumber,
+        /// What the app calls it.
+        name: SignalName,
+        /// Opaque, at most [`SIGNAL_BYTES_MAX`](crate::limit::SIGNAL_BYTES_MAX) bytes.
+        body: Vec<u8>,
     },
     /// Something to be done; exactly one reply or error with the same id follows.
     Request {
@@ -71,8 +84,12 @@ pub enum Request {
         key: IdempotencyKey,
         /// Its id, chosen by the app.
         room: RoomId,
-        /// A name for people.
-        title: Option<String>,
+        /// What it is like.
+        info: RoomInfo,
+        /// Who is a member from the start, besides the asker: direct rooms need them, of others only
+        /// [`Permission::Add`](crate::Permission::Add) may name any. At most
+        /// [`FIRST_MEMBERS_MAX`](crate::limit::FIRST_MEMBERS_MAX).
+        members: Vec<UserId>,
     },
     /// Becomes a member, if not yet one, and starts to receive the room's pushes on this connection.
     /// Reply: [`ServerFrame::Joined`].
@@ -95,7 +112,7 @@ pub enum Request {
         /// The room.
         room: RoomNumber,
         /// The message.
-        text: String,
+        draft: Draft,
     },
     /// Reads a page of the timeline. Reply: [`ServerFrame::Page`].
     History {
@@ -108,6 +125,8 @@ pub enum Request {
         anchor: Seq,
         /// Most events wanted, 1 ..= [`PAGE_EVENTS_MAX`](crate::limit::PAGE_EVENTS_MAX).
         limit: u32,
+        /// Only the replies of the thread with this root.
+        thread: Option<Seq>,
     },
     /// Says that the user types, or stopped; expires by itself. Reply: [`ServerFrame::Done`].
     Typing {
@@ -115,6 +134,8 @@ pub enum Request {
         room: RoomNumber,
         /// Whether the user types now.
         active: bool,
+        /// In which thread; `None`: in the room itself.
+        thread: Option<Seq>,
     },
     /// Sets the state of this device. Reply: [`ServerFrame::Done`].
     Presence {
@@ -136,6 +157,225 @@ pub enum Request {
         /// Most users wanted, 1 ..= [`MEMBERS_PAGE_MAX`](crate::limit::MEMBERS_PAGE_MAX).
         limit: u32,
     },
+    /// Puts other content in the place of a message of one's own; earlier versions are kept.
+    /// Reply: [`ServerFrame::Sent`], as to all requests with a key but a create.
+    Edit {
+        /// Makes the request safe to retry.
+        key: IdempotencyKey,
+        /// The room.
+        room: RoomNumber,
+        /// The message.
+        target: Seq,
+        /// The new content; its thread, what it answers and whether it is quiet stay as they were.
+        draft: Draft,
+    },
+    /// Takes back a message: of one's own, or anybody's with
+    /// [`Permission::DeleteAny`](crate::Permission::DeleteAny). Its seq stays.
+    Delete {
+        /// Makes the request safe to retry.
+        key: IdempotencyKey,
+        /// The room.
+        room: RoomNumber,
+        /// The message.
+        target: Seq,
+    },
+    /// Adds or takes back the asker's reaction to a message; asking for what is so already changes nothing,
+    /// and is answered with the place of the message.
+    React {
+        /// Makes the request safe to retry.
+        key: IdempotencyKey,
+        /// The room.
+        room: RoomNumber,
+        /// The message.
+        target: Seq,
+        /// With what.
+        emoji: Emoji,
+        /// Whether it is there from now on.
+        on: bool,
+    },
+    /// Pins a message, or takes the pin away.
+    Pin {
+        /// Makes the request safe to retry.
+        key: IdempotencyKey,
+        /// The room.
+        room: RoomNumber,
+        /// The message.
+        target: Seq,
+        /// Whether it is pinned from now on.
+        on: bool,
+    },
+    /// Reads the versions of a message of one's own, or anybody's with
+    /// [`Permission::DeleteAny`](crate::Permission::DeleteAny). Reply: [`ServerFrame::Page`]: the message as
+    /// it was sent, then its edits. What was deleted has none.
+    Versions {
+        /// The room.
+        room: RoomNumber,
+        /// The message.
+        target: Seq,
+    },
+    /// Says how far the user has read; merged by maximum. Reply: [`ServerFrame::Marked`].
+    Mark(PlacedMark),
+    /// Marks rooms as read up to their heads, in one write. Reply: [`ServerFrame::Done`].
+    MarkAll {
+        /// These, at most [`MARKED_ROOMS_MAX`](crate::limit::MARKED_ROOMS_MAX); `None`: all of the user's.
+        rooms: Option<Vec<RoomNumber>>,
+    },
+    /// Who has read up to an event, of those who show it. Reply: [`ServerFrame::Readers`].
+    Readers {
+        /// The room.
+        room: RoomNumber,
+        /// The event.
+        seq: Seq,
+        /// Only users above this one, in the order of their bytes.
+        after: Option<UserId>,
+        /// Most users wanted, 1 ..= [`MEMBERS_PAGE_MAX`](crate::limit::MEMBERS_PAGE_MAX).
+        limit: u32,
+    },
+    /// Follows a thread, or does so no more. Reply: [`ServerFrame::Done`].
+    Follow {
+        /// The room.
+        room: RoomNumber,
+        /// The root of the thread.
+        thread: Seq,
+        /// Whether it is followed from now on.
+        on: bool,
+    },
+    /// Lists the user's rooms, by number, with heads and counts: those they are a member of, and those they
+    /// are invited to. Reply: [`ServerFrame::Rooms`].
+    Rooms {
+        /// Only rooms above this one.
+        after: Option<RoomNumber>,
+        /// Most rooms wanted, 1 ..= [`ROOMS_PAGE_MAX`](crate::limit::ROOMS_PAGE_MAX).
+        limit: u32,
+    },
+    /// Changes what a room is like.
+    ChangeRoom {
+        /// Makes the request safe to retry.
+        key: IdempotencyKey,
+        /// The room.
+        room: RoomNumber,
+        /// 1 ..= [`ROOM_CHANGES_MAX`](crate::limit::ROOM_CHANGES_MAX).
+        changes: Vec<RoomChange>,
+    },
+    /// Does something about somebody's place in a room; what is so already changes nothing, and is answered
+    /// with the room's newest position.
+    Moderate {
+        /// Makes the request safe to retry.
+        key: IdempotencyKey,
+        /// The room.
+        room: RoomNumber,
+        /// Whose.
+        user: UserId,
+        /// What.
+        measure: Measure,
+        /// When a ban or mute ends by itself; `None`: it does not.
+        until: Option<Timestamp>,
+        /// Why, for those who read it later, at most
+        /// [`REASON_BYTES_MAX`](crate::limit::REASON_BYTES_MAX) bytes.
+        reason: Option<String>,
+    },
+    /// Sets what differs in one room for a role or a user; both sets empty: nothing.
+    Overwrite {
+        /// Makes the request safe to retry.
+        key: IdempotencyKey,
+        /// The room.
+        room: RoomNumber,
+        /// Whom it is for.
+        target: OverwriteTarget,
+        /// What differs.
+        overwrite: Overwrite,
+    },
+    /// Lists a room's overwrites. Reply: [`ServerFrame::Overwrites`].
+    Overwrites {
+        /// The room.
+        room: RoomNumber,
+    },
+    /// Sets how loud a room is for the user. Reply: [`ServerFrame::Done`].
+    Level {
+        /// The room.
+        room: RoomNumber,
+        /// How loud.
+        level: NotificationLevel,
+    },
+    /// Shows a message to those who moderate, as it is now: deleting it later does not take that back.
+    Report {
+        /// Makes the request safe to retry.
+        key: IdempotencyKey,
+        /// The room.
+        room: RoomNumber,
+        /// The message.
+        target: Seq,
+        /// What is wrong with it, at most [`REASON_BYTES_MAX`](crate::limit::REASON_BYTES_MAX) bytes.
+        reason: String,
+    },
+    /// Starts the pushes of a timeline that has no id of its own. Reply: [`ServerFrame::Joined`].
+    Stream {
+        /// Which.
+        stream: Stream,
+        /// As in a join.
+        resume: Option<Position>,
+    },
+    /// What the tenant knows of the user. Reply: [`ServerFrame::Me`].
+    Me,
+    /// Sets what others see of the user. Reply: [`ServerFrame::Done`].
+    Status(Status),
+    /// Blocks a user, or does so no more. Reply: [`ServerFrame::Done`].
+    Block {
+        /// Whom.
+        user: UserId,
+        /// Whether they are blocked from now on.
+        on: bool,
+    },
+    /// Makes a role, or changes it. Reply: [`ServerFrame::Done`].
+    SetRole(Role),
+    /// Takes a role away, from all who have it. Reply: [`ServerFrame::Done`].
+    RemoveRole {
+        /// Which; not everyone.
+        role: RoleId,
+    },
+    /// Sets the roles of a user, besides everyone. Reply: [`ServerFrame::Done`].
+    GiveRoles {
+        /// Whose.
+        user: UserId,
+        /// At most [`ROLES_PER_USER_MAX`](crate::limit::ROLES_PER_USER_MAX).
+        roles: Vec<RoleId>,
+    },
+    /// Lists the tenant's roles. Reply: [`ServerFrame::Roles`].
+    Roles,
+    /// Sets who may not write to whom in direct rooms, and not invite them. Reply: [`ServerFrame::Done`].
+    Policy {
+        /// Who has the first role may not write to who has the second; at most
+        /// [`POLICY_PAIRS_MAX`](crate::limit::POLICY_PAIRS_MAX).
+        apart: Vec<(RoleId, RoleId)>,
+    },
+    /// Why somebody may or may not do something. Reply: [`ServerFrame::Explained`].
+    Explain {
+        /// Where; `None`: in the tenant.
+        room: Option<RoomNumber>,
+        /// Who; `None`: the asker. Asking about others needs
+        /// [`Permission::ManageOverwrites`](crate::Permission::ManageOverwrites) there, or
+        /// [`Permission::ManageRoles`](crate::Permission::ManageRoles).
+        user: Option<UserId>,
+        /// What.
+        permission: Permission,
+    },
+    /// Says what this connection shows now: typing, signals and occupancy come of that alone. Before it is
+    /// first said, a connection shows every room it joined. Reply: [`ServerFrame::Done`].
+    View {
+        /// The room; `None`: none.
+        room: Option<RoomNumber>,
+        /// A thread that is shown beside it.
+        thread: Option<Seq>,
+    },
+}
+
+/// A timeline that is found without an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// The user's own: marks, settings, invitations, removals.
+    Personal,
+    /// What was reported, for those with [`Permission::Moderate`](crate::Permission::Moderate).
+    Reports,
 }
 
 /// Which way a history page goes. Events in a page are always in the order of their `seq`.
@@ -145,6 +385,8 @@ pub enum Direction {
     Before,
     /// The events just above the anchor.
     After,
+    /// The anchor and those on both sides of it, about half of the limit below.
+    Around,
 }
 
 /// What a device says of itself.
@@ -165,6 +407,10 @@ pub enum Presence {
     Active,
     /// All live devices are idle.
     Idle,
+    /// The user said that they are away.
+    Away,
+    /// The user said that they are not to be disturbed.
+    Busy,
 }
 
 /// What a server sends.
@@ -220,6 +466,10 @@ pub enum ServerFrame {
         reset: Option<ResetReason>,
         /// How many members the room has.
         members: u32,
+        /// What it is like.
+        info: RoomInfo,
+        /// What the asker may do there.
+        permissions: Permissions,
     },
     /// Answers a send: the message is on disk.
     Sent {
@@ -240,15 +490,17 @@ pub enum ServerFrame {
         epoch: Epoch,
         /// In the order of their seq.
         events: Vec<TimelineEvent>,
-        /// Whether there are more in that direction.
+        /// Whether there are more in that direction; around an anchor: below.
         more: bool,
+        /// Whether there are more above, around an anchor; else `false`.
+        more_above: bool,
     },
     /// Answers a watch: the state of each user that may be seen, at this moment.
     Watching {
         /// The request.
         id: RequestId,
-        /// User and state.
-        users: Vec<(UserId, Presence)>,
+        /// How they are.
+        users: Vec<UserPresence>,
     },
     /// Answers a members request.
     Members {
@@ -260,6 +512,65 @@ pub enum ServerFrame {
         users: Vec<UserId>,
         /// Whether there are more.
         more: bool,
+    },
+    /// Answers a mark: how far it is now.
+    Marked {
+        /// The request.
+        id: RequestId,
+        /// The mark after merging.
+        mark: Mark,
+    },
+    /// Answers a request for readers.
+    Readers {
+        /// The request.
+        id: RequestId,
+        /// In the order of their bytes.
+        users: Vec<UserId>,
+        /// Whether to ask again, above the last of them, or above `after` when there are none.
+        more: bool,
+        /// What to ask again above; users who do not show their marks are passed over.
+        after: Option<UserId>,
+    },
+    /// Answers a request for rooms.
+    Rooms {
+        /// The request.
+        id: RequestId,
+        /// In the order of their numbers.
+        rooms: Vec<RoomEntry>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// Answers a request for overwrites.
+    Overwrites {
+        /// The request.
+        id: RequestId,
+        /// The room.
+        room: RoomNumber,
+        /// All of them.
+        overwrites: Vec<(OverwriteTarget, Overwrite)>,
+    },
+    /// Answers a request for what the tenant knows of the user.
+    Me {
+        /// The request.
+        id: RequestId,
+        /// What.
+        me: Box<Me>,
+    },
+    /// Answers a request for roles.
+    Roles {
+        /// The request.
+        id: RequestId,
+        /// In the order of their numbers, everyone first.
+        roles: Vec<Role>,
+    },
+    /// Answers a request for an explanation.
+    Explained {
+        /// The request.
+        id: RequestId,
+        /// Whether it is allowed.
+        allowed: bool,
+        /// Why; the last one decides.
+        reasons: Vec<Reason>,
     },
     /// Something happened in a room.
     Event {
@@ -278,11 +589,13 @@ pub enum ServerFrame {
         users: Vec<UserId>,
         /// How many type, named or not.
         count: u32,
+        /// In which thread; `None`: in the room itself.
+        thread: Option<Seq>,
     },
     /// Watched users changed.
     Presence {
-        /// User and new state.
-        users: Vec<(UserId, Presence)>,
+        /// How they are now.
+        users: Vec<UserPresence>,
     },
     /// The stream of a room broke off and starts anew: drop what you have.
     Reset {
@@ -305,6 +618,36 @@ pub enum ServerFrame {
         /// How many since the last time.
         signals: u64,
     },
+    /// Changes of membership in a large room, which are not told one by one: they took these places of the
+    /// timeline, and the next event push has the seq after `to`.
+    Passed {
+        /// The room.
+        room: RoomNumber,
+        /// The life of the timeline.
+        epoch: Epoch,
+        /// The first of them.
+        from: Seq,
+        /// The last of them.
+        to: Seq,
+        /// How many members the room has now.
+        members: u32,
+    },
+    /// What was signalled in a room since the last time: the newest of each sender and name.
+    Signals {
+        /// The room.
+        room: RoomNumber,
+        /// At most [`SIGNALS_PER_PUSH_MAX`](crate::limit::SIGNALS_PER_PUSH_MAX).
+        signals: Vec<Signal>,
+    },
+    /// Who is there in a room, of those who show it.
+    Occupancy {
+        /// The room.
+        room: RoomNumber,
+        /// How many users are there.
+        count: u32,
+        /// What changed; `None` in rooms where too many are to name them.
+        change: Option<OccupancyChange>,
+    },
     /// The last frame of a connection.
     Bye {
         /// A [`CloseCode`](crate::CloseCode) by number.
@@ -314,6 +657,58 @@ pub enum ServerFrame {
         /// For the developer.
         explanation: String,
     },
+}
+
+/// One signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    /// Who.
+    pub user: UserId,
+    /// What the app calls it.
+    pub name: SignalName,
+    /// Opaque.
+    pub body: Vec<u8>,
+}
+
+/// How the users of a room changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OccupancyChange {
+    /// Whether `came` is everybody: what was known before is to be forgotten.
+    pub all: bool,
+    /// Who is there now.
+    pub came: Vec<UserId>,
+    /// Who is no more.
+    pub went: Vec<UserId>,
+}
+
+/// What a tenant knows of a user, for that user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Me {
+    /// What others see.
+    pub status: Status,
+    /// Their roles, besides everyone.
+    pub roles: Vec<RoleId>,
+    /// What they may do in the tenant.
+    pub permissions: Permissions,
+    /// Whom they blocked.
+    pub blocked: Vec<UserId>,
+    /// The threads they follow.
+    pub threads: Vec<FollowedThread>,
+    /// The newest position of their stream, none when it never began.
+    pub stream: Option<Position>,
+}
+
+/// A followed thread, and how far it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowedThread {
+    /// The room.
+    pub room: RoomNumber,
+    /// The root.
+    pub thread: Seq,
+    /// How far it was read.
+    pub mark: Mark,
+    /// Countable replies above the mark.
+    pub unread: u32,
 }
 
 /// Answers a hello.
@@ -359,8 +754,12 @@ pub struct TimelineEvent {
 pub enum EventBody {
     /// The room was made; its author is its first member, unless it is a service.
     RoomCreated {
-        /// A name for people.
-        title: Option<String>,
+        /// Its id; `None` from a server that does not say it.
+        id: Option<RoomId>,
+        /// What it is like.
+        info: RoomInfo,
+        /// Who else is a member from the start.
+        members: Vec<UserId>,
     },
     /// The author became a member.
     MemberJoined,
@@ -376,16 +775,176 @@ pub enum EventBody {
         /// Whose.
         member: UserId,
     },
-    /// The author said something.
-    Message {
+    /// The author changed what the room is like.
+    RoomChanged {
+        /// How.
+        changes: Vec<RoomChange>,
+    },
+    /// The author invited somebody.
+    MemberInvited {
+        /// Whom.
+        user: UserId,
+    },
+    /// An invitation is over: taken back, or declined by the author.
+    MemberUninvited {
+        /// Whose.
+        user: UserId,
+    },
+    /// The author banned somebody; a membership, if there was one, ended with it.
+    MemberBanned {
+        /// Whom.
+        user: UserId,
+        /// Until when; `None`: for ever.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// The author lifted a ban.
+    MemberUnbanned {
+        /// Whose.
+        user: UserId,
+    },
+    /// The author muted somebody.
+    MemberMuted {
+        /// Whom.
+        user: UserId,
+        /// Until when; `None`: for ever.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// The author lifted a mute.
+    MemberUnmuted {
+        /// Whose.
+        user: UserId,
+    },
+    /// The author set what differs in this room for a role or a user.
+    OverwriteSet {
+        /// For whom.
+        target: OverwriteTarget,
         /// What.
-        text: String,
+        overwrite: Overwrite,
+    },
+    /// The author said something.
+    Message(Message),
+    /// The author put other content in the place of their message.
+    MessageEdited {
+        /// Which.
+        target: Seq,
+        /// The whole content as it is now.
+        message: Message,
+        /// How often it has been edited.
+        version: u32,
+    },
+    /// A message was taken back: only its seq stays.
+    MessageDeleted {
+        /// Which.
+        target: Seq,
+        /// Whether by a moderator, not by who had said it.
+        by_moderator: bool,
+    },
+    /// The author reacted, or took a reaction back.
+    ReactionSet {
+        /// To which message.
+        target: Seq,
+        /// All reactions with this emoji as they are now; a count of 0: none is left.
+        reaction: Reaction,
+        /// Whether the author's is there now.
+        on: bool,
+    },
+    /// A message was pinned, or is so no more.
+    PinSet {
+        /// Which.
+        target: Seq,
+        /// Whether it is pinned now.
+        on: bool,
+    },
+    /// Stands in pages in the place of a message that was deleted; the author is who had said it.
+    Tombstone {
+        /// The root of the thread it was in.
+        thread: Option<Seq>,
+        /// The thread that it is the root of.
+        summary: Option<ThreadSummary>,
+        /// Whether a moderator deleted it.
+        by_moderator: bool,
+    },
+    /// The author showed a message to those who moderate.
+    Reported(Box<Reported>),
+    /// A user stream began.
+    StreamOpened,
+    /// The user's place in a room changed.
+    PlaceChanged {
+        /// Which room.
+        room: RoomNumber,
+        /// Its id.
+        id: RoomId,
+        /// How.
+        change: PlaceChange,
+        /// Who did it.
+        by: UserId,
+    },
+    /// The user has read rooms up to these marks.
+    Marked {
+        /// The marks after merging.
+        marks: Vec<PlacedMark>,
+    },
+    /// The user set what others see.
+    StatusSet {
+        /// What.
+        status: Status,
+    },
+    /// The user set how loud a room is.
+    LevelSet {
+        /// Which.
+        room: RoomNumber,
+        /// How loud.
+        level: NotificationLevel,
+    },
+    /// The user blocked somebody, or does so no more.
+    BlockSet {
+        /// Whom.
+        user: UserId,
+        /// Whether they are blocked now.
+        on: bool,
+    },
+    /// The user was given roles.
+    RolesGiven {
+        /// All they have now.
+        roles: Vec<RoleId>,
+    },
+    /// The user follows a thread, or does so no more.
+    ThreadFollowed {
+        /// In which room.
+        room: RoomNumber,
+        /// Its root.
+        thread: Seq,
+        /// Whether it is followed now.
+        on: bool,
     },
     /// An event of a later version: keep its seq, show nothing.
     Unknown {
         /// Its number.
         kind: u32,
     },
+}
+
+/// A message as it was when it was reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// The room.
+    pub room: RoomNumber,
+    /// Its id.
+    pub id: RoomId,
+    /// The message's place.
+    pub target: Seq,
+    /// Who had said it.
+    pub author: UserId,
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub message: Message,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// Why a resume could not be honoured or a stream broke off.
@@ -399,6 +958,8 @@ pub enum ResetReason {
     Ahead,
     /// The stored events between could not be read.
     Unreadable,
+    /// The room keeps nothing, so what was missed is lost.
+    NotKept,
 }
 
 /// Why a connection no longer receives a room.
@@ -408,4 +969,8 @@ pub enum RemovedReason {
     Left,
     /// Somebody else ended the user's membership.
     Removed,
+    /// The user was banned.
+    Banned,
+    /// The user may see the room no more.
+    Hidden,
 }

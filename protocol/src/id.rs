@@ -107,6 +107,24 @@ text_id! {
     DeviceId, limit::DEVICE_ID_BYTES_MAX, |_: &str, _: usize, c: char| !c.is_control()
 }
 
+text_id! {
+    /// What somebody reacts with: any short text without control characters, at most
+    /// [`limit::EMOJI_BYTES_MAX`] bytes; an emoji, by convention.
+    Emoji, limit::EMOJI_BYTES_MAX, |_: &str, _: usize, c: char| !c.is_control()
+}
+
+text_id! {
+    /// What an app calls a custom part of a message: any text without control characters, at most
+    /// [`limit::CUSTOM_KIND_BYTES_MAX`] bytes.
+    CustomKind, limit::CUSTOM_KIND_BYTES_MAX, |_: &str, _: usize, c: char| !c.is_control()
+}
+
+text_id! {
+    /// What an app calls a signal: any text without control characters, at most
+    /// [`limit::SIGNAL_NAME_BYTES_MAX`] bytes.
+    SignalName, limit::SIGNAL_NAME_BYTES_MAX, |_: &str, _: usize, c: char| !c.is_control()
+}
+
 impl UserId {
     /// How the ids of services begin: back ends of the app that speak for themselves. No client connects
     /// under such an id.
@@ -143,6 +161,15 @@ fn check_text(
 /// never used again for another room of that tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoomNumber(pub u32);
+
+/// A role's number, chosen by the app. 0 is everyone, which all users have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoleId(pub u32);
+
+impl RoleId {
+    /// The role that all users have.
+    pub const EVERYONE: Self = Self(0);
+}
 
 /// One socket or in-process session, unique while the engine runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

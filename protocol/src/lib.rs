@@ -19,7 +19,7 @@
 //!     request: Request::Send {
 //!         key: IdempotencyKey([0xaa; 16]),
 //!         room: RoomNumber(7),
-//!         text: "hi".to_owned(),
+//!         draft: "hi".into(),
 //!     },
 //! };
 //! let mut message = Vec::new();
@@ -63,20 +63,34 @@ pub mod frame;
 pub mod id;
 pub mod kind;
 pub mod limit;
+pub mod message;
+pub mod permission;
+pub mod room;
 pub mod scan;
 mod token;
 pub mod websocket;
 
-pub use decode::{FrameError, decode_client_message, decode_server_message};
-pub use encode::{encode_client_frame, encode_server_frame};
+pub use decode::{
+    EventBodyError, FrameError, decode_client_message, decode_event_body, decode_server_message,
+};
+pub use encode::{encode_client_frame, encode_event_body, encode_server_frame};
 pub use error::{Advice, CloseCode, ErrorCode};
 pub use frame::{
-    Auth, ClientFrame, DeviceState, Direction, EventBody, Hello, Presence, RemovedReason, Request,
-    ResetReason, ServerFrame, TimelineEvent, Welcome,
+    Auth, ClientFrame, DeviceState, Direction, EventBody, FollowedThread, Hello, Me,
+    OccupancyChange, Presence, RemovedReason, Reported, Request, ResetReason, ServerFrame, Signal,
+    Stream, TimelineEvent, Welcome,
 };
 pub use id::{
-    ConnectionId, DeviceId, Epoch, IdempotencyKey, InvalidId, Position, RequestId, RoomId,
-    RoomNumber, Seq, TenantName, Timestamp, UserId,
+    ConnectionId, CustomKind, DeviceId, Emoji, Epoch, IdempotencyKey, InvalidId, Position,
+    RequestId, RoleId, RoomId, RoomNumber, Seq, SignalName, TenantName, Timestamp, UserId,
+};
+pub use message::{
+    AllowedMentions, Custom, Draft, Mentions, Message, MessageState, Reaction, ThreadSummary,
+};
+pub use permission::{Cause, Overwrite, OverwriteTarget, Permission, Permissions, Reason, Role};
+pub use room::{
+    Availability, Durability, Mark, Measure, NotificationLevel, PlaceChange, PlacedMark, Retention,
+    RoomChange, RoomEntry, RoomInfo, RoomKind, Standing, Status, UserPresence,
 };
 pub use scan::ScanError;
 pub use websocket::{WireMessage, wire_message};

@@ -23,7 +23,10 @@ pub(super) struct Said {
 impl Said {
     /// What this push says, which begins at `first`.
     pub(super) fn new(first: Seq, push: Arc<Push>) -> Self {
-        let last = push.last_passed().map_or(first, |last| last.max(first));
+        let last = match push.of_room() {
+            Some((_, Some((_, last)))) => last.max(first),
+            Some((_, None)) | None => first,
+        };
         Self { first, last, push }
     }
 

@@ -10,10 +10,12 @@ use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, UserId,
 
 mod bounds;
 mod connection;
+mod content;
 mod gauge;
 mod joined;
 mod outbox;
 mod pipe;
+mod places;
 mod push;
 mod roster;
 mod seating;
@@ -31,6 +33,7 @@ pub use bounds::{
     PAGES_PER_CONNECTION_MAX, REPLY_LANE_BYTES, RETURN_SPREAD_MS, SIGNAL_AGE_TICKS,
     SIGNAL_BYTES_MAX, STALL_MS, TAIL_EVENTS_MAX,
 };
+pub(crate) use content::body_bytes;
 pub use gauge::Gauge;
 pub use push::Push;
 pub use shard::{Shard, Turn};

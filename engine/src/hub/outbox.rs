@@ -12,10 +12,7 @@ use homeroom_protocol::{
     RequestId, RoomNumber, Seq, decode_server_message, limit::SERVER_MESSAGE_BYTES_MAX,
 };
 
-use super::{
-    bounds::GATHER_BYTES,
-    push::{Push, first_place},
-};
+use super::{bounds::GATHER_BYTES, places::of_room, push::Push};
 
 /// What a piece belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,8 +233,8 @@ fn first_event(mut frames: &[u8]) -> Option<Seq> {
         frames = later;
         let payload = &frame[header_length(frame)?..];
         for said in decode_server_message(payload, SERVER_MESSAGE_BYTES_MAX).ok()? {
-            if let Some(seq) = first_place(&said.ok()?) {
-                return Some(seq);
+            if let Some((_, Some((first, _)))) = of_room(&said.ok()?) {
+                return Some(first);
             }
         }
     }

@@ -49,6 +49,9 @@ impl Entry {
                 ServerFrame::Event { room: number, .. }
                 | ServerFrame::Typing { room: number, .. }
                 | ServerFrame::Reset { room: number, .. }
+                | ServerFrame::Passed { room: number, .. }
+                | ServerFrame::Signals { room: number, .. }
+                | ServerFrame::Occupancy { room: number, .. }
                 | ServerFrame::Removed { room: number, .. } => *number == room,
                 ServerFrame::Welcome(_)
                 | ServerFrame::Pong { .. }
@@ -60,6 +63,13 @@ impl Entry {
                 | ServerFrame::Page { .. }
                 | ServerFrame::Watching { .. }
                 | ServerFrame::Members { .. }
+                | ServerFrame::Marked { .. }
+                | ServerFrame::Readers { .. }
+                | ServerFrame::Rooms { .. }
+                | ServerFrame::Overwrites { .. }
+                | ServerFrame::Me { .. }
+                | ServerFrame::Roles { .. }
+                | ServerFrame::Explained { .. }
                 | ServerFrame::Presence { .. }
                 | ServerFrame::Dropped { .. }
                 | ServerFrame::Bye { .. } => false,
@@ -169,10 +179,11 @@ impl QueueWriter {
                 let Entry::Shared(push) = entry else {
                     return true;
                 };
-                let Some(room) = push.room().filter(|room| unwanted(*room)) else {
+                let Some((room, places)) = push.of_room().filter(|(room, _)| unwanted(*room))
+                else {
                     return true;
                 };
-                if let Some(seq) = push.first_place() {
+                if let Some((seq, _)) = places {
                     first.entry(room).or_insert(seq);
                 }
                 false

@@ -182,7 +182,7 @@ impl Tenant {
         if presence == before {
             return;
         }
-        let push = effects::presence_push(user, presence);
+        let push = effects::presence_push(self.presence_of(user));
         out.now.push(effects::presence(user, push.clone()));
         // A snapshot that is still held is older than this: say it again, behind it.
         let unsettled = self

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use homeroom_protocol::{
-    CloseCode, ConnectionId, Epoch, Presence, RequestId, RoomNumber, ServerFrame, TimelineEvent,
-    UserId,
+    CloseCode, ConnectionId, Epoch, RequestId, RoomNumber, ServerFrame, TimelineEvent, UserId,
+    UserPresence,
 };
 
 use super::{event::Event, refusal::Refusal};
@@ -45,12 +45,17 @@ pub(super) fn typing(room: RoomNumber, (users, count): (Vec<UserId>, u32)) -> De
     Delivery::Signal {
         audience: Audience::Room(room),
         kind: SignalKind::Typing,
-        push: Arc::new(Push::new(ServerFrame::Typing { room, users, count })),
+        push: Arc::new(Push::new(ServerFrame::Typing {
+            room,
+            users,
+            count,
+            thread: None,
+        })),
     }
 }
 
-pub(super) fn presence_push(user: &UserId, presence: Presence) -> Arc<Push> {
-    let users = vec![(user.clone(), presence)];
+pub(super) fn presence_push(user: UserPresence) -> Arc<Push> {
+    let users = vec![user];
     Arc::new(Push::new(ServerFrame::Presence { users }))
 }
 

@@ -277,7 +277,12 @@ impl Shard {
         let (Audience::Room(room), Some(epoch)) = (&roster.key.1, roster.epoch) else {
             return;
         };
-        let push = Arc::new(Push::passed(*room, epoch, run.first, run.last, run.members));
+        let push = Arc::new(Push::passed(
+            *room,
+            epoch,
+            (run.first, run.last),
+            run.members,
+        ));
         let weight = push.weight();
         if let Some(batch) = self.batch(slot) {
             batch.events.push_back(Said::new(run.first, push));
