@@ -154,6 +154,10 @@ impl Tenant {
                 Revealed::Users(id, users) => self.still_watched(connection, id, users, &delivery),
             },
             Delivery::Event { .. }
+            | Delivery::Passed { .. }
+            | Delivery::Pause { .. }
+            | Delivery::Restamp { .. }
+            | Delivery::View { .. }
             | Delivery::Signal { .. }
             | Delivery::Unlisten { .. }
             | Delivery::Pause { .. }
