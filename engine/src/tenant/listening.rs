@@ -155,8 +155,6 @@ impl Tenant {
             },
             Delivery::Event { .. }
             | Delivery::Passed { .. }
-            | Delivery::Pause { .. }
-            | Delivery::Restamp { .. }
             | Delivery::View { .. }
             | Delivery::Signal { .. }
             | Delivery::Unlisten { .. }
