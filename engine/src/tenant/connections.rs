@@ -50,6 +50,8 @@ impl Tenant {
             ));
             return;
         }
+        // What was interrupted goes on.
+        self.clear_lists_soon(moment);
         let Identity { user, device, .. } = &identity;
         let before = self.people.presence(user);
         self.people

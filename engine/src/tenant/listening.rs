@@ -38,14 +38,6 @@ impl Tenant {
         session.listening.len() - usize::from(session.listening.contains_key(&room))
     }
 
-    pub(super) fn reset_reason(
-        &self,
-        room: RoomNumber,
-        resume: Option<Position>,
-    ) -> Option<ResetReason> {
-        self.rooms.get(room)?.refuse_resume(resume?)
-    }
-
     pub(super) fn listen(
         &mut self,
         connection: ConnectionId,
@@ -240,8 +232,7 @@ impl Tenant {
 
     /// Whether one may see how the other is: oneself, and whoever is in a room that one sees.
     pub(super) fn may_watch(&self, watcher: &UserId, user: &UserId) -> bool {
-        watcher == user
-            || (self.rooms.shared(watcher, user)).any(|room| self.sees(watcher, room))
+        watcher == user || (self.rooms.shared(watcher, user)).any(|room| self.sees(watcher, room))
     }
 
     /// After a user left a room: they and those who were there may have become strangers.

@@ -70,9 +70,7 @@ impl Tenant {
             return;
         };
         let lost = match self.roles.get(role) {
-            Some(now) => {
-                before.allow.without(now.allow) | now.prohibit.without(before.prohibit)
-            }
+            Some(now) => before.allow.without(now.allow) | now.prohibit.without(before.prohibit),
             // An overwrite for it may have been all that let somebody see a room.
             None => SIGHT,
         };
@@ -174,10 +172,9 @@ impl Tenant {
             .collect();
         for (room, kind) in rooms {
             match kind {
-                RoomKind::Open
-                | RoomKind::Private
-                | RoomKind::Direct
-                | RoomKind::Announcement => self.pause(moment, room, out),
+                RoomKind::Open | RoomKind::Private | RoomKind::Direct | RoomKind::Announcement => {
+                    self.pause(moment, room, out)
+                }
                 // No role opens or closes one's own stream.
                 RoomKind::Personal | RoomKind::Moderation => {}
             }
@@ -250,12 +247,13 @@ impl Tenant {
             }
         }
         let chunks = restamped.chunks(LISTENERS_PER_CALL);
-        out.now
-            .extend(chunks.map(|connections: &[ConnectionId]| Delivery::Restamp {
+        out.now.extend(
+            chunks.map(|connections: &[ConnectionId]| Delivery::Restamp {
                 room,
                 connections: connections.to_vec(),
                 generation,
-            }));
+            }),
+        );
     }
 
     /// Users may have a role on their list that is no more.

@@ -3,24 +3,27 @@
 //!
 //! Here is the ground they stand on; each concern has its rules in a file of its own.
 
+pub(super) mod members;
 pub(super) mod messages;
+pub(super) mod reading;
 pub(super) mod roles;
 pub(super) mod rooms;
 
 use homeroom_protocol::{
-    Cause, EventBody, IdempotencyKey, Permission, Permissions, Position, RoomId, RoomNumber,
-    Timestamp, UserId,
+    Cause, EventBody, IdempotencyKey, Permission, Permissions, Position, RoomId, RoomKind,
+    RoomNumber, Timestamp, UserId,
 };
 
 use super::{
     event::{Event, KeyedBy},
     hashing::Digest,
     keys::KeyRecord,
-    permit::Bearing,
+    permit::{Bearing, Place},
     refusal::Refusal,
     roles::Roles,
     room::Room,
     rooms::Rooms,
+    seqs::COUNTED_SEQ_MAX,
     settings::Settings,
 };
 use crate::{
@@ -113,6 +116,16 @@ impl Keyed {
         }
     }
 
+    /// What a write leads to that would change nothing: the answer is the room's newest position.
+    pub(super) const fn unchanged(&self, room: &Room) -> Verdict {
+        Verdict::Already(KeyRecord {
+            room: room.number,
+            position: room.head(),
+            time: room.time(),
+            digest: self.digest,
+        })
+    }
+
     /// The earlier write, when this is a retry of it.
     pub(super) fn already(&self) -> Result<Option<KeyRecord>, Refusal> {
         match self.used {
@@ -152,12 +165,20 @@ impl<'a> Ground<'a> {
 
     /// The room with this number, if the asker may do something in it.
     pub(super) fn joined(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
+        let room = self.member_of(room)?;
+        self.may(room, Permission::View)?;
+        Ok(room)
+    }
+
+    /// The room with this number, if the asker is in it, even without seeing it.
+    pub(super) fn member_of(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
         let room = self.rooms.get(room).ok_or(Refusal::NotMember)?;
-        let may = match self.standing {
-            Standing::Member => room.has(self.user()),
-            Standing::Service => true,
-        };
-        if may {
+        let is_in = self.is_service()
+            || room.has(self.user())
+            // Nobody is a member of what was reported.
+            || (room.info.kind == RoomKind::Moderation
+                && self.permissions(room).has(Permission::View));
+        if is_in {
             Ok(room)
         } else {
             Err(Refusal::NotMember)
@@ -188,13 +209,56 @@ impl<'a> Ground<'a> {
         self.standing == Standing::Service
     }
 
-    /// How somebody stands to a room.
-    pub(super) fn bearing<'b>(&'b self, user: &'b UserId, room: &'b Room) -> Bearing<'b> {
+    /// All that the asker may do in the tenant.
+    pub(super) fn tenant_permissions(&self) -> Permissions {
+        self.tenant_bearing(self.user()).allowed()
+    }
+
+    /// Whether the asker may do this in the tenant.
+    pub(super) fn may_in_tenant(&self, permission: Permission) -> Result<(), Refusal> {
+        match self.tenant_bearing(self.user()).obstacle(permission) {
+            None => Ok(()),
+            Some(cause) => Err(refusal_for(cause, permission)),
+        }
+    }
+
+    /// Whether the asker may do this in a room, and to that user: to whoever does not outrank them.
+    pub(super) fn may_act_on(
+        &self,
+        room: &Room,
+        user: &UserId,
+        permission: Permission,
+    ) -> Result<(), Refusal> {
+        self.may(room, permission)?;
+        self.not_outranked(Some(room), user, permission)
+    }
+
+    /// How somebody stands to the tenant.
+    pub(super) fn tenant_bearing<'b>(&self, user: &'b UserId) -> Bearing<'b>
+    where
+        'a: 'b,
+    {
         Bearing {
             roles: self.roles,
             user,
             is_service: self.is_service() && user == self.user(),
-            place: Some(room.place_of(user, self.time)),
+            place: None,
+        }
+    }
+
+    /// How somebody stands to a room.
+    pub(super) fn bearing<'b>(&self, user: &'b UserId, room: &'b Room) -> Bearing<'b>
+    where
+        'a: 'b,
+    {
+        Bearing {
+            roles: self.roles,
+            user,
+            is_service: self.is_service() && user == self.user(),
+            place: Some(Place {
+                is_apart: self.is_apart_in(user, room),
+                ..room.place_of(user, self.time)
+            }),
         }
     }
 
@@ -207,7 +271,8 @@ impl<'a> Ground<'a> {
             "rooms this user is a member of",
             self.rooms.count_of(user),
             self.settings.rooms_per_user_max,
-        )
+        )?;
+        self.can_tell(user)
     }
 
     pub(super) const fn can_store(&self) -> Result<(), Refusal> {
@@ -217,6 +282,17 @@ impl<'a> Ground<'a> {
                 retry_after_ms: self.settings.storage_full_retry_after_ms,
             }),
         }
+    }
+
+    /// Whether one more event can be added to a room.
+    pub(super) fn can_add(&self, room: &Room) -> Result<(), Refusal> {
+        if room.head().seq >= COUNTED_SEQ_MAX {
+            return Err(Refusal::TooMany {
+                what: "events of this room",
+                max: usize::try_from(COUNTED_SEQ_MAX.0).unwrap_or(usize::MAX),
+            });
+        }
+        self.can_store()
     }
 
     /// What the asker did, at the next place of a room.

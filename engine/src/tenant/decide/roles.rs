@@ -6,10 +6,9 @@ use homeroom_protocol::{
     limit::{POLICY_PAIRS_MAX, ROLE_NAME_BYTES_MAX, ROLES_MAX, ROLES_PER_USER_MAX},
 };
 
-use super::{Ground, Keyed, Verdict, check_count, check_field, refusal_for};
+use super::{Ground, Keyed, Verdict, check_count, check_field};
 use crate::tenant::{
     overwrites::OVERWRITES_PER_ROOM_MAX,
-    permit::Bearing,
     refusal::Refusal,
     roles::{ROOM_WIDE, TENANT_WIDE},
     room::Room,
@@ -79,7 +78,7 @@ pub(in crate::tenant) fn give_roles(
     roles.retain(|&role| role != RoleId::EVERYONE);
     ground.may_in_tenant(Permission::ManageRoles)?;
     if ground.user() != user {
-        ground.may_act_on(None, user, Permission::ManageRoles)?;
+        ground.not_outranked(None, user, Permission::ManageRoles)?;
     }
     let before = ground.roles.given(user);
     let added = roles.iter().filter(|role| !before.contains(role));
@@ -150,7 +149,7 @@ pub(in crate::tenant) fn set_overwrite(
         OverwriteTarget::User(user) if user.is_service() => return Err(Refusal::NoPerson),
         OverwriteTarget::User(user) if user == ground.user() => {}
         OverwriteTarget::User(user) => {
-            ground.may_act_on(Some(room), user, Permission::ManageOverwrites)?;
+            ground.not_outranked(Some(room), user, Permission::ManageOverwrites)?;
         }
     }
     if !empties && room.overwrites.of(&target) == Overwrite::default() {
@@ -194,31 +193,15 @@ pub(in crate::tenant) fn explain(
     let is_of_tenant = TENANT_WIDE.has(permission);
     let bearing = match room.filter(|_| !is_of_tenant) {
         Some(room) => ground.bearing(about, room),
-        None => ground.bearing_in_tenant(about),
+        None => ground.tenant_bearing(about),
     };
     Ok(bearing.explain(permission))
 }
 
 impl Ground<'_> {
-    /// Whether the asker may do this in the tenant.
-    pub(in crate::tenant) fn may_in_tenant(&self, permission: Permission) -> Result<(), Refusal> {
-        match self
-            .bearing_in_tenant(self.user())
-            .obstacle(permission)
-        {
-            None => Ok(()),
-            Some(cause) => Err(refusal_for(cause, permission)),
-        }
-    }
-
-    /// All that the asker may do in the tenant.
-    pub(in crate::tenant) fn permissions_in_tenant(&self) -> Permissions {
-        self.bearing_in_tenant(self.user()).allowed()
-    }
-
-    /// Whether the asker may use this permission on somebody, in a room or in the tenant: on whoever does
-    /// not outrank them. Between equals, who holds the same permission is not to be touched.
-    pub(in crate::tenant) fn may_act_on(
+    /// Whether somebody does not outrank the asker: between equals, who holds the same permission is not to
+    /// be touched.
+    pub(in crate::tenant) fn not_outranked(
         &self,
         room: Option<&Room>,
         user: &UserId,
@@ -229,11 +212,11 @@ impl Ground<'_> {
         }
         let own = self.roles.top_rank(self.user());
         let theirs = self.roles.top_rank(user);
-        let is_equal = || match room {
+        let holds_it = || match room {
             Some(room) => self.bearing(user, room).allowed().has(permission),
-            None => (self.bearing_in_tenant(user).allowed()).has(permission),
+            None => (self.tenant_bearing(user).allowed()).has(permission),
         };
-        if own < theirs || (own == theirs && is_equal()) {
+        if own < theirs || (own == theirs && holds_it()) {
             return Err(Refusal::Outranked);
         }
         Ok(())
@@ -253,15 +236,6 @@ impl Ground<'_> {
             return Ok(());
         }
         Err(Refusal::Outranked)
-    }
-
-    fn bearing_in_tenant<'b>(&'b self, user: &'b UserId) -> Bearing<'b> {
-        Bearing {
-            roles: self.roles,
-            user,
-            is_service: self.is_service() && user == self.user(),
-            place: None,
-        }
     }
 }
 

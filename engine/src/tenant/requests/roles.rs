@@ -71,7 +71,11 @@ impl Tenant {
         verdict: Verdict,
         target: &OverwriteTarget,
         out: &mut Outcome<Self>,
-    ) -> (RoomNumber, homeroom_protocol::Position, homeroom_protocol::Timestamp) {
+    ) -> (
+        RoomNumber,
+        homeroom_protocol::Position,
+        homeroom_protocol::Timestamp,
+    ) {
         let before = match &verdict {
             Verdict::Happened(event) => self.rooms.get(event.room),
             Verdict::Already(_) => None,
@@ -95,12 +99,7 @@ impl Tenant {
         })
     }
 
-    pub(super) fn set_role(
-        &mut self,
-        asked: &Asked,
-        role: Role,
-        out: &mut Outcome<Self>,
-    ) -> Reply {
+    pub(super) fn set_role(&mut self, asked: &Asked, role: Role, out: &mut Outcome<Self>) -> Reply {
         self.role_set(asked.as_by(), role, out)?;
         done(asked)
     }
