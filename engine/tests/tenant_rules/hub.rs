@@ -8,7 +8,7 @@ use homeroom_engine::{
     tenant::Input,
 };
 use homeroom_protocol::{
-    CloseCode, ConnectionId, Presence, RequestId, RoomNumber, Seq, ServerFrame, UserId,
+    CloseCode, ConnectionId, Epoch, Presence, RequestId, RoomNumber, Seq, ServerFrame, UserId,
 };
 
 use crate::support::shown;
@@ -17,6 +17,13 @@ use crate::support::shown;
 pub(crate) struct Hub {
     sockets: BTreeMap<ConnectionId, Socket>,
     heads: BTreeMap<RoomNumber, Seq>,
+    epochs: BTreeMap<RoomNumber, Epoch>,
+    /// Who hears a room under an older generation hears nothing.
+    floors: BTreeMap<RoomNumber, Generation>,
+    /// Most connections that were stamped anew at once.
+    pub(crate) restamped_max: usize,
+    /// How often a room was paused.
+    pub(crate) pauses: usize,
     /// How connections were closed by the tenant.
     pub(crate) closed: BTreeMap<ConnectionId, CloseCode>,
 }
@@ -26,6 +33,8 @@ struct Socket {
     inbox: Vec<ServerFrame>,
     hears: BTreeMap<RoomNumber, Ear>,
     watches: BTreeSet<UserId>,
+    /// `None`: every room.
+    shows: Option<(Option<RoomNumber>, Option<Seq>)>,
     /// What the client believes of others.
     view: BTreeMap<UserId, Presence>,
 }
@@ -34,6 +43,12 @@ struct Ear {
     next: Seq,
     generation: Generation,
     asked: bool,
+}
+
+impl Ear {
+    fn is_stale(&self, floor: Option<&Generation>) -> bool {
+        self.generation == Generation::STALE || floor.is_some_and(|floor| self.generation < *floor)
+    }
 }
 
 impl Hub {
@@ -96,8 +111,9 @@ impl Hub {
                 next,
                 head,
                 generation,
-                ..
+                epoch,
             } => {
+                self.epochs.insert(room, epoch);
                 if let Some(&released) = self.heads.get(&room) {
                     assert_eq!(head, released, "a listen names the newest released event");
                 }
@@ -134,6 +150,40 @@ impl Hub {
                 self.closed.insert(connection, code);
             }
             Delivery::Answer(answer) => answer.leave(),
+            Delivery::Pause { room, generation } => {
+                let before = self.floors.insert(room, generation);
+                assert!(before.is_none_or(|before| before < generation));
+                self.pauses += 1;
+            }
+            Delivery::Restamp {
+                room,
+                connections,
+                generation,
+            } => {
+                self.restamped_max = self.restamped_max.max(connections.len());
+                for connection in connections {
+                    self.restamp(connection, room, generation);
+                }
+            }
+            Delivery::View {
+                connection,
+                room,
+                thread,
+            } => {
+                if let Some(socket) = self.sockets.get_mut(&connection) {
+                    socket.shows = Some((room, thread));
+                }
+            }
+            Delivery::Passed { room, seq, members } => {
+                let frame = ServerFrame::Passed {
+                    room,
+                    epoch: self.epochs[&room],
+                    from: seq,
+                    to: seq,
+                    members,
+                };
+                self.event(room, seq, &Push::new(frame));
+            }
             Delivery::CloseAll { .. } => panic!("a tenant never closes all"),
         }
     }
@@ -143,7 +193,8 @@ impl Hub {
         let heads = &self.heads;
         for (&connection, socket) in &mut self.sockets {
             for (&room, ear) in &mut socket.hears {
-                if !ear.asked && ear.next <= heads[&room] {
+                let stale = ear.is_stale(self.floors.get(&room));
+                if !stale && !ear.asked && ear.next <= heads[&room] {
                     ear.asked = true;
                     return Some(Input::Page {
                         connection,
@@ -168,12 +219,25 @@ impl Hub {
             let Some(ear) = socket.hears.get_mut(&room) else {
                 continue;
             };
+            if ear.is_stale(self.floors.get(&room)) {
+                continue;
+            }
             if ear.next == seq {
                 ear.next = seq.next();
                 self.tell(connection, push);
             } else if ear.next < seq {
                 ear.asked = false;
             }
+        }
+    }
+
+    fn restamp(&mut self, connection: ConnectionId, room: RoomNumber, generation: Generation) {
+        let socket = self.sockets.get_mut(&connection);
+        if let Some(ear) = socket.and_then(|socket| socket.hears.get_mut(&room))
+            && ear.generation < generation
+        {
+            ear.generation = generation;
+            ear.asked = false;
         }
     }
 
@@ -190,7 +254,7 @@ impl Hub {
         let Some(ear) = socket.hears.get_mut(&room) else {
             return;
         };
-        if ear.generation != generation {
+        if ear.generation != generation || ear.is_stale(self.floors.get(&room)) {
             return;
         }
         // An empty page is asked for again only after something new happened.
@@ -223,8 +287,21 @@ impl Hub {
     }
 
     fn audience(&self, audience: &Audience) -> Vec<ConnectionId> {
+        let hears = |socket: &Socket, room: &RoomNumber| {
+            let ear = socket.hears.get(room);
+            ear.is_some_and(|ear| !ear.is_stale(self.floors.get(room)))
+        };
         let is_in = |socket: &Socket| match audience {
-            Audience::Room(room) => socket.hears.contains_key(room),
+            Audience::Room(room) => hears(socket, room),
+            Audience::Viewers(room, thread) => {
+                let shows = match socket.shows {
+                    None => thread.is_none(),
+                    Some((shown, beside)) => {
+                        shown == Some(*room) && (thread.is_none() || *thread == beside)
+                    }
+                };
+                shows && hears(socket, room)
+            }
             Audience::Watchers(user) => socket.watches.contains(user),
         };
         let sockets = self.sockets.iter().filter(|(_, socket)| is_in(socket));
@@ -240,7 +317,14 @@ pub(crate) fn reply_id(frame: &ServerFrame) -> Option<RequestId> {
         | ServerFrame::Sent { id, .. }
         | ServerFrame::Page { id, .. }
         | ServerFrame::Watching { id, .. }
-        | ServerFrame::Members { id, .. } => Some(*id),
+        | ServerFrame::Members { id, .. }
+        | ServerFrame::Marked { id, .. }
+        | ServerFrame::Readers { id, .. }
+        | ServerFrame::Rooms { id, .. }
+        | ServerFrame::Overwrites { id, .. }
+        | ServerFrame::Me { id, .. }
+        | ServerFrame::Roles { id, .. }
+        | ServerFrame::Explained { id, .. } => Some(*id),
         ServerFrame::Error { id, .. } => *id,
         _ => None,
     }
