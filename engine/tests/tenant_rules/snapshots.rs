@@ -18,13 +18,15 @@ fn only_what_changed_is_saved_again() {
     let dirty: Vec<_> = world.tenant.take_dirty_sections();
     assert_eq!(
         dirty.iter().map(|section| section.0).collect::<Vec<_>>(),
-        [0, 2]
+        [0, 2, 4],
+        "the keys, ada's stream, and the room"
     );
     world.request(ada, Request::Leave { room });
     let dirty: Vec<_> = world.tenant.take_dirty_sections();
     assert_eq!(
         dirty.iter().map(|section| section.0).collect::<Vec<_>>(),
-        [1]
+        [1, 2],
+        "the room and who leaves it"
     );
 }
 
