@@ -47,6 +47,7 @@ mod rooms;
 mod sections;
 mod seqs;
 mod service;
+mod service_roles;
 mod session;
 mod settings;
 mod state;
@@ -64,5 +65,6 @@ pub use service::{
     Answered, Asker, HistoryPage, MembersPage, Placed, Refused, RoomSummary, ServiceAnswer,
     ServiceCall, ServiceRequest,
 };
+pub use service_roles::{RoleAnswer, RoleRequest};
 pub use settings::{Seed, Settings};
 pub use state::{DUE_PER_TICK_MAX, Tenant};

@@ -9,6 +9,8 @@ mod pages;
 mod presence;
 mod restarts;
 mod retries;
+#[cfg(test)]
+mod roles;
 mod rooms;
 #[cfg(test)]
 mod services;

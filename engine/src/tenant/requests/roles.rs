@@ -25,7 +25,7 @@ pub(in crate::tenant) struct By<'a> {
 }
 
 impl By<'_> {
-    fn ground<'a>(&'a self, tenant: &'a Tenant) -> Ground<'a> {
+    pub(in crate::tenant) fn ground<'a>(&'a self, tenant: &'a Tenant) -> Ground<'a> {
         Ground {
             standing: self.standing,
             ..tenant.ground(self.asker, self.moment)
