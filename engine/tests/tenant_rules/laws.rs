@@ -197,7 +197,7 @@ impl Run {
         let id = RoomId::new(ROOMS[room]).unwrap();
         let number = {
             let mut rooms = self.world.tenant.rooms();
-            let room = rooms.find(|room| *room.id() == id);
+            let room = rooms.find(|room| room.id() == Some(&id));
             room.map_or(0, |room| room.number().0)
         };
         let (request, content) = match what {
@@ -277,8 +277,10 @@ impl Run {
         let happened = self.world.log_len() > log_len;
         if happened {
             assert!(!live, "a key that counts led to a second write");
-            let events = self.world.events();
-            let event = events.last().expect("something happened");
+            // What follows from it on user streams is behind it, in the same commit.
+            let mut events = self.world.events().into_iter().rev();
+            let event = events.find(|event| event.keyed.is_some());
+            let event = event.expect("something happened");
             let used = Used {
                 content: content.to_owned(),
                 answer: (event.position, event.time),
@@ -334,7 +336,12 @@ impl Run {
                 resume,
             } => {
                 let resume = resume.and_then(|(at, same_epoch)| {
-                    let room = self.world.tenant.rooms().nth(room)?;
+                    let room = self
+                        .world
+                        .tenant
+                        .rooms()
+                        .filter(|room| room.id().is_some())
+                        .nth(room)?;
                     let epoch = if same_epoch {
                         room.head().epoch
                     } else {
@@ -373,6 +380,7 @@ impl Run {
                         direction,
                         anchor: seq(anchor),
                         limit,
+                        thread: None,
                     },
                 )
             }
@@ -622,7 +630,7 @@ impl Run {
             ["create", room] => create_as_service(key, room.parse().unwrap()),
             ["send", room, text] => {
                 let room = RoomNumber(room.parse().unwrap());
-                let id = self.world.tenant.room(room).unwrap().id().clone();
+                let id = self.world.tenant.room(room).unwrap().id().unwrap().clone();
                 publish_as_service(key, id, text)
             }
             _ => unreachable!("no other content is made"),

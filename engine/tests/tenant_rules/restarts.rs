@@ -43,6 +43,7 @@ fn a_position_of_before_is_answered_with_a_reset_even_when_the_seq_is_reached_ag
         direction: Direction::After,
         anchor: seq(0),
         limit: 100,
+        thread: None,
     };
     match world.request(bob, history) {
         ServerFrame::Page { epoch, events, .. } => {
@@ -105,8 +106,8 @@ fn a_snapshot_from_after_a_restart_holds_the_same_as_a_replay() {
     world.restore(1);
     assert_eq!(
         world.tenant.take_dirty_sections().len(),
-        2,
-        "the room and the keys"
+        4,
+        "the room, the keys and two streams"
     );
     let saved = durable_state(&world.tenant);
     let from = LogPosition(world.log_len() as u64);

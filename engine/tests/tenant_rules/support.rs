@@ -20,7 +20,7 @@ use homeroom_engine::{
 };
 use homeroom_protocol::{
     ConnectionId, DeviceId, ErrorCode, IdempotencyKey, Position, Presence, Request, RequestId,
-    RoomId, RoomNumber, Seq, ServerFrame, TenantName, Timestamp, UserId,
+    RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, TenantName, Timestamp, UserId, UserPresence,
 };
 
 use crate::hub::Hub;
@@ -43,6 +43,8 @@ pub(crate) struct World {
     log: Vec<Bytes>,
     /// The log, read.
     entries: Vec<Entry>,
+    /// Where each commit ends: what one input led to is durable as a whole.
+    commits: Vec<usize>,
     durable: usize,
     held: VecDeque<(LogPosition, Vec<Delivery>)>,
     index: BTreeMap<Vec<u8>, (Vec<u8>, Option<Timestamp>)>,
@@ -83,6 +85,7 @@ impl World {
             hub: Hub::default(),
             log: Vec::new(),
             entries: Vec::new(),
+            commits: Vec::new(),
             durable: 0,
             held: VecDeque::new(),
             index: BTreeMap::new(),
@@ -146,9 +149,11 @@ impl World {
         self.sync_to(self.log.len());
     }
 
-    /// What happened up to here is on disk.
+    /// What happened up to here is on disk; of a commit that goes on behind it, nothing is.
     pub(crate) fn sync_to(&mut self, position: usize) {
-        self.durable = self.durable.max(position.min(self.log.len()));
+        let whole = self.commits.partition_point(|&end| end <= position);
+        let end = whole.checked_sub(1).map_or(0, |last| self.commits[last]);
+        self.durable = self.durable.max(end);
         self.index_durable();
         let durable = LogPosition(self.durable as u64);
         while self.held.front().is_some_and(|&(at, _)| at <= durable) {
@@ -170,11 +175,11 @@ impl World {
             time: self.now,
             salt: [salt; 16],
         };
-        self.log.truncate(self.durable);
-        self.entries.truncate(self.durable);
+        self.cut();
         self.log.push(Tenant::encode(&restarted.into()));
         self.entries.push(restarted.into());
         self.durable += 1;
+        self.commits.push(self.durable);
         self.index.clear();
         self.indexed = 0;
         self.index_durable();
@@ -187,8 +192,7 @@ impl World {
         snapshot: &BTreeMap<SectionId, Vec<u8>>,
         from: LogPosition,
     ) {
-        self.log.truncate(self.durable);
-        self.entries.truncate(self.durable);
+        self.cut();
         self.held.clear();
         self.hub = Hub::default();
         self.tenant = self.recovered(snapshot, from);
@@ -235,7 +239,7 @@ impl World {
     pub(crate) fn events(&self) -> Vec<&Event> {
         let events = self.entries.iter().filter_map(|entry| match entry {
             Entry::Event(event) => Some(event),
-            Entry::Restarted(_) => None,
+            Entry::Tenant(_) | Entry::Restarted(_) => None,
         });
         events.collect()
     }
@@ -243,6 +247,13 @@ impl World {
     /// Forgets the index rows of everything, as if the index had lost them.
     pub(crate) fn lose_index(&mut self, begins_with: &[u8]) {
         self.index.retain(|key, _| !key.starts_with(begins_with));
+    }
+
+    /// What was not durable is gone.
+    fn cut(&mut self) {
+        self.log.truncate(self.durable);
+        self.entries.truncate(self.durable);
+        self.commits.retain(|&end| end <= self.durable);
     }
 
     fn moment(&mut self) -> Moment {
@@ -270,6 +281,9 @@ impl World {
             assert_eq!(Tenant::decode(&stored).as_ref(), Ok(&event));
             self.log.push(stored);
             self.entries.push(event);
+        }
+        if self.commits.last().copied().unwrap_or_default() < self.log.len() {
+            self.commits.push(self.log.len());
         }
         self.deliver(out.now);
         if !out.held.is_empty() {
@@ -539,7 +553,8 @@ pub(crate) fn create(key_number: u64, room: &str) -> Request {
     Request::Create {
         key: key(key_number),
         room: RoomId::new(room).unwrap(),
-        title: None,
+        info: RoomInfo::default(),
+        members: Vec::new(),
     }
 }
 
@@ -554,12 +569,16 @@ pub(crate) fn send(key_number: u64, room: RoomNumber, text: &str) -> Request {
     Request::Send {
         key: key(key_number),
         room,
-        text: text.into(),
+        draft: text.into(),
     }
 }
 
 pub(crate) fn typing(room: RoomNumber, active: bool) -> Request {
-    Request::Typing { room, active }
+    Request::Typing {
+        room,
+        active,
+        thread: None,
+    }
 }
 
 pub(crate) fn watch(names: &[&str]) -> Request {
@@ -580,7 +599,8 @@ pub(crate) fn seqs(frames: &[ServerFrame]) -> Vec<u64> {
 /// All sections of a tenant: its durable state, byte for byte.
 pub(crate) fn durable_state(tenant: &Tenant) -> BTreeMap<SectionId, Vec<u8>> {
     let rooms = tenant.rooms().map(|room| SectionId(room.number().0.into()));
-    std::iter::once(SectionId(0))
+    [SectionId(0), SectionId(1 << 32)]
+        .into_iter()
         .chain(rooms)
         .map(|section| (section, tenant.save_section(section).unwrap()))
         .collect()
@@ -588,6 +608,12 @@ pub(crate) fn durable_state(tenant: &Tenant) -> BTreeMap<SectionId, Vec<u8>> {
 
 pub(crate) const fn seq(number: u64) -> Seq {
     Seq(number)
+}
+
+/// Users and their presence alone.
+pub(crate) fn shown(users: &[UserPresence]) -> Vec<(UserId, Presence)> {
+    let each = |it: &UserPresence| (it.user.clone(), it.presence);
+    users.iter().map(each).collect()
 }
 
 // Scenery.
@@ -629,7 +655,7 @@ impl World {
             ServerFrame::Presence { users } => Some(users),
             _ => None,
         });
-        states.flatten().map(|(_, state)| state).collect()
+        states.flatten().map(|user| user.presence).collect()
     }
 
     /// The typing lists a connection was told since last time.
