@@ -1,6 +1,9 @@
 //! Fields that are one of a few: small integers on the wire, enums here.
 
-use crate::{DeviceState, Direction, Presence, RemovedReason, ResetReason};
+use crate::{
+    Availability, Cause, DeviceState, Direction, Durability, Measure, NotificationLevel,
+    Permission, PlaceChange, Presence, RemovedReason, ResetReason, RoomKind, Standing, Stream,
+};
 
 /// An enum with a number for each variant, all in one dense range.
 pub(crate) trait Choice: Copy + 'static {
@@ -33,11 +36,35 @@ macro_rules! choice_table {
 }
 
 choice_table! {
-    Direction { 1 Before, 2 After }
+    Direction { 1 Before, 2 After, 3 Around }
     DeviceState { 1 Active, 2 Idle }
-    Presence { 0 Offline, 1 Active, 2 Idle }
-    ResetReason { 1 EpochChanged, 2 Trimmed, 3 Ahead, 4 Unreadable }
-    RemovedReason { 1 Left, 2 Removed }
+    Presence { 0 Offline, 1 Active, 2 Idle, 3 Away, 4 Busy }
+    Availability { 0 Automatic, 1 Away, 2 Busy, 3 Invisible }
+    ResetReason { 1 EpochChanged, 2 Trimmed, 3 Ahead, 4 Unreadable, 5 NotKept }
+    RemovedReason { 1 Left, 2 Removed, 3 Banned, 4 Hidden }
+    Stream { 1 Personal, 2 Reports }
+    RoomKind { 1 Open, 2 Private, 3 Direct, 4 Announcement, 5 Personal, 6 Moderation }
+    Durability { 1 Synced, 2 None }
+    Measure {
+        1 Invite, 2 Uninvite, 3 Add, 4 Remove, 5 Ban, 6 Unban, 7 Mute, 8 Unmute,
+    }
+    NotificationLevel { 1 All, 2 Mentions, 3 Nothing }
+    Standing { 1 Member, 2 Invited }
+    PlaceChange {
+        1 Joined, 2 Left, 3 Added, 4 Removed, 5 Invited, 6 Uninvited, 7 Banned, 8 Unbanned,
+    }
+    Cause {
+        1 Nothing, 2 Role, 3 EveryoneHere, 4 RoleHere, 5 UserHere, 6 Prohibited, 7 NoView,
+        8 NotMember, 9 Banned, 10 Muted, 11 Archived, 12 Kind, 13 Apart,
+    }
+}
+
+impl Choice for Permission {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn number(self) -> u64 {
+        Self::number(self).into()
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +86,17 @@ mod tests {
         check::<Direction>();
         check::<DeviceState>();
         check::<Presence>();
+        check::<Availability>();
         check::<ResetReason>();
         check::<RemovedReason>();
+        check::<Stream>();
+        check::<RoomKind>();
+        check::<Durability>();
+        check::<Measure>();
+        check::<NotificationLevel>();
+        check::<Standing>();
+        check::<PlaceChange>();
+        check::<Cause>();
+        check::<Permission>();
     }
 }

@@ -213,6 +213,42 @@ pub mod auth {
     pub const TOKEN: u64 = 2;
 }
 
+/// First elements of a retention: [`Retention`](crate::Retention).
+pub mod retention {
+    /// [`Retention::All`](crate::Retention::All).
+    pub const ALL: u64 = 1;
+    /// [`Retention::Days`](crate::Retention::Days).
+    pub const DAYS: u64 = 2;
+    /// [`Retention::Messages`](crate::Retention::Messages).
+    pub const MESSAGES: u64 = 3;
+}
+
+/// First elements of the target of an overwrite: [`OverwriteTarget`](crate::OverwriteTarget).
+pub mod target {
+    /// [`OverwriteTarget::Role`](crate::OverwriteTarget::Role).
+    pub const ROLE: u64 = 1;
+    /// [`OverwriteTarget::User`](crate::OverwriteTarget::User).
+    pub const USER: u64 = 2;
+}
+
+/// First elements of a change of a room: [`RoomChange`](crate::RoomChange).
+pub mod change {
+    /// [`RoomChange::Kind`](crate::RoomChange::Kind).
+    pub const KIND: u64 = 1;
+    /// [`RoomChange::Title`](crate::RoomChange::Title).
+    pub const TITLE: u64 = 2;
+    /// [`RoomChange::Topic`](crate::RoomChange::Topic).
+    pub const TOPIC: u64 = 3;
+    /// [`RoomChange::Metadata`](crate::RoomChange::Metadata).
+    pub const METADATA: u64 = 4;
+    /// [`RoomChange::Retention`](crate::RoomChange::Retention).
+    pub const RETENTION: u64 = 5;
+    /// [`RoomChange::SlowMode`](crate::RoomChange::SlowMode).
+    pub const SLOW_MODE: u64 = 6;
+    /// [`RoomChange::Archived`](crate::RoomChange::Archived).
+    pub const ARCHIVED: u64 = 7;
+}
+
 /// Whether the second element of a client's frame of this kind is a request id, known kind or not.
 pub(crate) const fn is_request(kind: u64) -> bool {
     kind >= 16 && kind <= 63

@@ -19,7 +19,7 @@
 //!     request: Request::Send {
 //!         key: IdempotencyKey([0xaa; 16]),
 //!         room: RoomNumber(7),
-//!         text: "hi".to_owned(),
+//!         draft: "hi".into(),
 //!     },
 //! };
 //! let mut message = Vec::new();
@@ -70,8 +70,10 @@ pub mod scan;
 mod token;
 pub mod websocket;
 
-pub use decode::{FrameError, decode_client_message, decode_server_message};
-pub use encode::{encode_client_frame, encode_server_frame};
+pub use decode::{
+    EventBodyError, FrameError, decode_client_message, decode_event_body, decode_server_message,
+};
+pub use encode::{encode_client_frame, encode_event_body, encode_server_frame};
 pub use error::{Advice, CloseCode, ErrorCode};
 pub use frame::{
     Auth, ClientFrame, DeviceState, Direction, EventBody, FollowedThread, Hello, Me,

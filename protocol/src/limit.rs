@@ -12,8 +12,11 @@ pub const FRAGMENTS_PER_MESSAGE_MAX: u16 = 256;
 pub const FRAMES_PER_MESSAGE_MAX: usize = 256;
 /// Deepest nesting of arrays and maps in one frame.
 pub const DEPTH_MAX: usize = 8;
-/// Most elements of all arrays and maps of one frame together, map keys and values counted apart.
+/// Most elements of all arrays and maps of one frame of a client together, map keys and values counted
+/// apart.
 pub const ELEMENTS_MAX: usize = 4 * 1024;
+/// The same for a frame of a server: a page of rooms, marks of thousands of rooms.
+pub const SERVER_ELEMENTS_MAX: usize = 64 * 1024;
 /// Largest integer on the wire: 2^53 - 1, so that JavaScript numbers hold every one.
 pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 

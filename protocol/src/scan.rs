@@ -51,14 +51,13 @@ pub enum ScanError {
         /// Where the container begins.
         at: usize,
     },
-    /// One frame has more than [`limit::ELEMENTS_MAX`] elements.
-    #[error(
-        "the container at byte {at} makes more than {} elements",
-        limit::ELEMENTS_MAX
-    )]
+    /// One frame has more than [`limit::ELEMENTS_MAX`] or [`limit::SERVER_ELEMENTS_MAX`] elements.
+    #[error("the container at byte {at} makes more than {max} elements")]
     TooManyElements {
         /// Where the container begins that goes over the limit.
         at: usize,
+        /// Most there may be.
+        max: usize,
     },
     /// An integer is farther from zero than [`limit::INTEGER_MAX`].
     #[error("the integer at byte {at} does not fit 53 bits")]
@@ -106,11 +105,29 @@ pub struct Scanned<'a> {
     frames: usize,
 }
 
+/// Whose bytes they are: a client may be hostile, and pays for what it makes a server walk over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// A client.
+    Client,
+    /// A server.
+    Server,
+}
+
+impl Sender {
+    const fn elements_max(self) -> usize {
+        match self {
+            Self::Client => limit::ELEMENTS_MAX,
+            Self::Server => limit::SERVER_ELEMENTS_MAX,
+        }
+    }
+}
+
 /// Checks a whole message of at most `bytes_max` bytes against the limits of [`limit`].
 ///
 /// # Errors
 /// [`ScanError`]: the first thing that is wrong, and where.
-pub fn scan(message: &[u8], bytes_max: usize) -> Result<Scanned<'_>, ScanError> {
+pub fn scan(message: &[u8], bytes_max: usize, sender: Sender) -> Result<Scanned<'_>, ScanError> {
     if message.len() > bytes_max {
         return Err(ScanError::MessageTooBig {
             actual: message.len(),
@@ -126,7 +143,7 @@ pub fn scan(message: &[u8], bytes_max: usize) -> Result<Scanned<'_>, ScanError> 
         if frames == limit::FRAMES_PER_MESSAGE_MAX {
             return Err(ScanError::TooManyFrames);
         }
-        scan_frame(&mut tokens)?;
+        scan_frame(&mut tokens, sender.elements_max())?;
         frames += 1;
     }
     Ok(Scanned {
@@ -163,8 +180,12 @@ impl<'a> Iterator for Scanned<'a> {
 impl ExactSizeIterator for Scanned<'_> {}
 
 /// Walks over one frame: an array and all that is in it.
-fn scan_frame(tokens: &mut Tokens<'_>) -> Result<(), ScanError> {
-    let mut open = OpenContainers::default();
+fn scan_frame(tokens: &mut Tokens<'_>, elements_max: usize) -> Result<(), ScanError> {
+    let mut open = OpenContainers {
+        left: [0; limit::DEPTH_MAX],
+        depth: 0,
+        elements_left: elements_max as u64,
+    };
     loop {
         let at = tokens.at();
         let token = tokens.next().map_err(|error| match error {
@@ -175,8 +196,8 @@ fn scan_frame(tokens: &mut Tokens<'_>) -> Result<(), ScanError> {
             return Err(ScanError::NotAnArray { at });
         }
         match token {
-            Token::Array(count) => open.push(u64::from(count), at)?,
-            Token::Map(pairs) => open.push(2 * u64::from(pairs), at)?,
+            Token::Array(count) => open.push(u64::from(count), at, elements_max)?,
+            Token::Map(pairs) => open.push(2 * u64::from(pairs), at, elements_max)?,
             Token::Unsigned(number) if number > limit::INTEGER_MAX => {
                 return Err(ScanError::IntegerTooLarge { at });
             }
@@ -202,22 +223,19 @@ fn scan_frame(tokens: &mut Tokens<'_>) -> Result<(), ScanError> {
 }
 
 /// How many elements are still to come in each container around the current value.
-#[derive(Default)]
 struct OpenContainers {
     left: [u64; limit::DEPTH_MAX],
     depth: usize,
-    elements: u64,
+    elements_left: u64,
 }
 
 impl OpenContainers {
-    fn push(&mut self, count: u64, at: usize) -> Result<(), ScanError> {
+    fn push(&mut self, count: u64, at: usize, max: usize) -> Result<(), ScanError> {
         if self.depth == limit::DEPTH_MAX {
             return Err(ScanError::TooDeep { at });
         }
-        self.elements += count;
-        if self.elements > limit::ELEMENTS_MAX as u64 {
-            return Err(ScanError::TooManyElements { at });
-        }
+        let too_many = ScanError::TooManyElements { at, max };
+        self.elements_left = self.elements_left.checked_sub(count).ok_or(too_many)?;
         self.left[self.depth] = count;
         self.depth += 1;
         Ok(())

@@ -2,9 +2,10 @@
 
 use super::error::{FieldError, FrameProblem};
 use crate::{
-    Epoch, IdempotencyKey, InvalidId, Position, Seq,
+    Epoch, IdempotencyKey, InvalidId, Position, Seq, Timestamp, UserId,
     choice::Choice,
     limit,
+    scan::Sender,
     token::{Token, Tokens},
 };
 
@@ -18,13 +19,15 @@ pub(super) struct Fields<'t, 'a> {
     index: u32,
     /// Inside another field all errors carry that field's position.
     is_nested: bool,
+    /// What a server says is taken as it is: a later one may have higher limits and more choices.
+    sender: Sender,
 }
 
 pub(super) type FieldResult<T> = Result<T, FrameProblem>;
 
 impl<'t, 'a> Fields<'t, 'a> {
     /// Opens the array that a whole frame is.
-    pub(super) fn of_frame(tokens: &'t mut Tokens<'a>) -> FieldResult<Self> {
+    pub(super) fn of_frame(tokens: &'t mut Tokens<'a>, sender: Sender) -> FieldResult<Self> {
         let Ok(Token::Array(left)) = tokens.next() else {
             return Err(FrameProblem::NoKind);
         };
@@ -33,11 +36,35 @@ impl<'t, 'a> Fields<'t, 'a> {
             left,
             index: 0,
             is_nested: false,
+            sender,
         })
     }
 
     pub(super) fn unsigned(&mut self, name: &'static str) -> FieldResult<u64> {
         self.unsigned_in(name, 0, limit::INTEGER_MAX)
+    }
+
+    /// A number whose range a later server may widen.
+    pub(super) fn bounded_32(
+        &mut self,
+        name: &'static str,
+        min: u32,
+        max: u32,
+    ) -> FieldResult<u32> {
+        let (min, max) = match self.sender {
+            Sender::Client => (min, max),
+            Sender::Server => (0, u32::MAX),
+        };
+        let number = self.unsigned_in(name, min.into(), max.into())?;
+        Ok(u32::try_from(number).expect("checked against a range within that of u32"))
+    }
+
+    /// The number of a form, 1 ..= `last`; from a server it may be one of a later version.
+    pub(super) fn form(&mut self, name: &'static str, last: u64) -> FieldResult<u64> {
+        match self.sender {
+            Sender::Client => self.unsigned_in(name, 1, last),
+            Sender::Server => self.unsigned(name),
+        }
     }
 
     pub(super) fn unsigned_in(
@@ -58,6 +85,14 @@ impl<'t, 'a> Fields<'t, 'a> {
         })
     }
 
+    /// A set of bits, of which a later server may know more than `known`.
+    pub(super) fn set(&mut self, name: &'static str, known: u64) -> FieldResult<u64> {
+        match self.sender {
+            Sender::Client => self.unsigned_in(name, 0, known),
+            Sender::Server => self.unsigned(name),
+        }
+    }
+
     pub(super) fn unsigned_32(&mut self, name: &'static str) -> FieldResult<u32> {
         let number = self.unsigned_in(name, 0, u64::from(u32::MAX))?;
         Ok(u32::try_from(number).expect("checked against the range of u32"))
@@ -75,8 +110,16 @@ impl<'t, 'a> Fields<'t, 'a> {
         })
     }
 
+    /// `false` where it is absent.
+    pub(super) fn flag(&mut self, name: &'static str) -> FieldResult<bool> {
+        Ok(self
+            .optional(|fields| fields.boolean(name))?
+            .unwrap_or(false))
+    }
+
     /// A text of at most `bytes_max` bytes.
     pub(super) fn text(&mut self, name: &'static str, bytes_max: usize) -> FieldResult<&'a str> {
+        let bytes_max = self.bound(bytes_max);
         self.read(name, |token| {
             let Token::Text(bytes) = token else {
                 return wrong_type("a text");
@@ -84,6 +127,43 @@ impl<'t, 'a> Fields<'t, 'a> {
             check_length(bytes.len(), bytes_max)?;
             std::str::from_utf8(bytes).or_else(|_| wrong_type("a text"))
         })
+    }
+
+    pub(super) fn optional_text(
+        &mut self,
+        name: &'static str,
+        bytes_max: usize,
+    ) -> FieldResult<Option<String>> {
+        self.optional(|fields| Ok(fields.text(name, bytes_max)?.to_owned()))
+    }
+
+    /// At most `bytes_max` opaque bytes.
+    pub(super) fn bytes(&mut self, name: &'static str, bytes_max: usize) -> FieldResult<Vec<u8>> {
+        let bytes_max = self.bound(bytes_max);
+        self.read(name, |token| {
+            let Token::Binary(bytes) = token else {
+                return wrong_type("bytes");
+            };
+            check_length(bytes.len(), bytes_max)?;
+            Ok(bytes.to_vec())
+        })
+    }
+
+    /// None where they are absent.
+    pub(super) fn bytes_or_none(
+        &mut self,
+        name: &'static str,
+        bytes_max: usize,
+    ) -> FieldResult<Vec<u8>> {
+        let bytes = self.optional(|fields| fields.bytes(name, bytes_max))?;
+        Ok(bytes.unwrap_or_default())
+    }
+
+    fn bound(&self, max: usize) -> usize {
+        match self.sender {
+            Sender::Client => max,
+            Sender::Server => usize::MAX,
+        }
     }
 
     /// An id that its own constructor checks.
@@ -97,20 +177,38 @@ impl<'t, 'a> Fields<'t, 'a> {
         new(text).map_err(|error| problem(name, index, error.into()))
     }
 
-    /// One of a few, where a number of a later version is an error.
+    /// One of a few that only a client says.
     pub(super) fn choice<C: Choice>(&mut self, name: &'static str) -> FieldResult<C> {
         let (first, last) = (C::ALL[0].number(), C::ALL[C::ALL.len() - 1].number());
         let number = self.unsigned_in(name, first, last)?;
         Ok(C::from_number(number).expect("the numbers of a choice are dense"))
     }
 
-    /// One of a few, where a number of a later version means `unknown`.
+    /// One of a few, where a server's number of a later version gives nothing.
+    pub(super) fn known_choice<C: Choice>(&mut self, name: &'static str) -> FieldResult<Option<C>> {
+        match self.sender {
+            Sender::Client => self.choice(name).map(Some),
+            Sender::Server => self.unsigned(name).map(C::from_number),
+        }
+    }
+
+    /// One of a few, where a server's number of a later version means `unknown`.
     pub(super) fn choice_or<C: Choice>(
         &mut self,
         name: &'static str,
         unknown: C,
     ) -> FieldResult<C> {
-        Ok(C::from_number(self.unsigned(name)?).unwrap_or(unknown))
+        Ok(self.known_choice(name)?.unwrap_or(unknown))
+    }
+
+    /// One of a few that may be absent.
+    pub(super) fn choice_or_default<C: Choice + Default>(
+        &mut self,
+        name: &'static str,
+        unknown: C,
+    ) -> FieldResult<C> {
+        let choice = self.optional(|fields| fields.choice_or(name, unknown))?;
+        Ok(choice.unwrap_or_default())
     }
 
     pub(super) fn key(&mut self, name: &'static str) -> FieldResult<IdempotencyKey> {
@@ -136,6 +234,31 @@ impl<'t, 'a> Fields<'t, 'a> {
                 seq: Seq(fields.unsigned(seq)?),
             })
         })
+    }
+
+    pub(super) fn seq(&mut self, name: &'static str) -> FieldResult<Seq> {
+        self.unsigned(name).map(Seq)
+    }
+
+    pub(super) fn optional_seq(&mut self, name: &'static str) -> FieldResult<Option<Seq>> {
+        self.optional(|fields| fields.seq(name))
+    }
+
+    pub(super) fn optional_time(&mut self, name: &'static str) -> FieldResult<Option<Timestamp>> {
+        self.optional(|fields| fields.unsigned(name).map(Timestamp))
+    }
+
+    pub(super) fn user(&mut self, name: &'static str) -> FieldResult<UserId> {
+        self.id(name, UserId::new)
+    }
+
+    /// An array of users; the names are those of the whole and of each.
+    pub(super) fn users(
+        &mut self,
+        [whole, each]: [&'static str; 2],
+        count_max: usize,
+    ) -> FieldResult<Vec<UserId>> {
+        self.list(whole, count_max, |users| users.user(each))
     }
 
     /// A field that may be nil, or missing with all that would follow it.
@@ -166,6 +289,7 @@ impl<'t, 'a> Fields<'t, 'a> {
             left,
             index,
             is_nested: true,
+            sender: self.sender,
         };
         let value = read(&mut fields)?;
         let unknown = fields.left;
@@ -173,6 +297,27 @@ impl<'t, 'a> Fields<'t, 'a> {
             .skip(unknown.into())
             .map_err(|_| problem(name, index, FieldError::Missing))?;
         Ok(value)
+    }
+
+    /// An array with fields of its own, each of which has a default, as it has itself.
+    pub(super) fn nested_or_default<T: Default>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Fields<'_, 'a>) -> FieldResult<T>,
+    ) -> FieldResult<T> {
+        let value = self.optional(|fields| fields.nested(name, read))?;
+        Ok(value.unwrap_or_default())
+    }
+
+    /// A list that may be absent, which is the same as empty.
+    pub(super) fn list_or_none<T>(
+        &mut self,
+        name: &'static str,
+        count_max: usize,
+        read: impl FnMut(&mut Fields<'_, 'a>) -> FieldResult<T>,
+    ) -> FieldResult<Vec<T>> {
+        let list = self.optional(|fields| fields.list(name, count_max, read))?;
+        Ok(list.unwrap_or_default())
     }
 
     /// An array of at most `count_max` elements that are all read alike.
@@ -183,6 +328,7 @@ impl<'t, 'a> Fields<'t, 'a> {
         mut read: impl FnMut(&mut Fields<'_, 'a>) -> FieldResult<T>,
     ) -> FieldResult<Vec<T>> {
         let index = self.index;
+        let count_max = self.bound(count_max);
         let count = self.array(name)?;
         check_length(count as usize, count_max).map_err(|error| problem(name, index, error))?;
         let mut fields = Fields {
@@ -190,6 +336,7 @@ impl<'t, 'a> Fields<'t, 'a> {
             left: count,
             index,
             is_nested: true,
+            sender: self.sender,
         };
         // Safe to believe: the scan saw this many elements.
         let mut list = Vec::with_capacity((count as usize).min(limit::ELEMENTS_MAX));

@@ -7,17 +7,22 @@
 
 mod client;
 mod error;
+mod event;
 mod fields;
+mod message;
+mod people;
+mod room;
 mod server;
 
 use std::marker::PhantomData;
 
 use crate::{
     ClientFrame, ServerFrame,
-    scan::{ScanError, Scanned, scan},
+    scan::{ScanError, Scanned, Sender, scan},
 };
 
 pub use error::{FieldError, FrameError, FrameProblem};
+pub use event::{EventBodyError, decode_event_body};
 
 /// The frames of one message, decoded one by one as they are asked for.
 #[derive(Debug, Clone)]
@@ -36,7 +41,7 @@ pub fn decode_client_message(
     message: &[u8],
     bytes_max: usize,
 ) -> Result<Frames<'_, ClientFrame>, ScanError> {
-    Frames::new(message, bytes_max)
+    Frames::new(message, bytes_max, Sender::Client)
 }
 
 /// Decodes what a server sent. `bytes_max` is
@@ -48,13 +53,13 @@ pub fn decode_server_message(
     message: &[u8],
     bytes_max: usize,
 ) -> Result<Frames<'_, ServerFrame>, ScanError> {
-    Frames::new(message, bytes_max)
+    Frames::new(message, bytes_max, Sender::Server)
 }
 
 impl<'a, F> Frames<'a, F> {
-    fn new(message: &'a [u8], bytes_max: usize) -> Result<Self, ScanError> {
+    fn new(message: &'a [u8], bytes_max: usize, sender: Sender) -> Result<Self, ScanError> {
         Ok(Self {
-            scanned: scan(message, bytes_max)?,
+            scanned: scan(message, bytes_max, sender)?,
             frame: PhantomData,
         })
     }

@@ -4,11 +4,14 @@
 
 use super::{
     error::{FrameError, FrameProblem},
+    event::event,
     fields::{FieldResult, Fields},
+    people, room,
 };
 use crate::{
-    ConnectionId, EventBody, Presence, RemovedReason, RequestId, ResetReason, RoomNumber, Seq,
-    ServerFrame, TenantName, TimelineEvent, Timestamp, UserId, Welcome, kind, token::Tokens,
+    ConnectionId, OccupancyChange, Permissions, RemovedReason, RequestId, ResetReason, RoomNumber,
+    ServerFrame, Signal, SignalName, TenantName, Timestamp, UserId, Welcome, kind, scan::Sender,
+    token::Tokens,
 };
 
 /// The scan bounds what a server may make a client hold; see `SPEC.md`.
@@ -23,7 +26,7 @@ pub(super) fn decode(frame: &[u8]) -> Result<ServerFrame, FrameError> {
 /// Leaves the request id in `id` as soon as it is known, so that the request can be given up.
 fn decode_with(frame: &[u8], id: &mut Option<RequestId>) -> FieldResult<ServerFrame> {
     let mut tokens = Tokens::new(frame);
-    let mut fields = Fields::of_frame(&mut tokens)?;
+    let mut fields = Fields::of_frame(&mut tokens, Sender::Server)?;
     let kind = fields.unsigned("kind").map_err(|_| FrameProblem::NoKind)?;
     if kind == kind::ERROR {
         *id = fields
@@ -119,12 +122,13 @@ fn reply(
                 events: fields.list("events", UNLIMITED, |events| {
                     events.nested("events.event", event)
                 })?,
+                more_above: fields.flag("more_above")?,
             })
         },
         kind::WATCHING => |id, fields| {
             Ok(ServerFrame::Watching {
                 id,
-                users: presences(fields)?,
+                users: people::presences(fields)?,
             })
         },
         kind::MEMBERS => |id, fields| {
@@ -133,6 +137,57 @@ fn reply(
                 room: room(fields)?,
                 more: fields.boolean("more")?,
                 users: users(fields)?,
+            })
+        },
+        kind::MARKED => |id, fields| {
+            Ok(ServerFrame::Marked {
+                id,
+                mark: room::mark(fields)?,
+            })
+        },
+        kind::READERS => |id, fields| {
+            Ok(ServerFrame::Readers {
+                id,
+                users: users(fields)?,
+                more: fields.boolean("more")?,
+                after: fields.optional(|fields| fields.user("after"))?,
+            })
+        },
+        kind::ROOMS => |id, fields| {
+            Ok(ServerFrame::Rooms {
+                id,
+                rooms: fields.list("rooms", UNLIMITED, |rooms| {
+                    rooms.nested("rooms.entry", room::entry)
+                })?,
+                more: fields.boolean("more")?,
+            })
+        },
+        kind::OVERWRITES => |id, fields| {
+            Ok(ServerFrame::Overwrites {
+                id,
+                room: room(fields)?,
+                overwrites: people::overwrites(fields)?,
+            })
+        },
+        kind::ME => |id, fields| {
+            Ok(ServerFrame::Me {
+                id,
+                me: Box::new(people::me(fields)?),
+            })
+        },
+        kind::ROLES => |id, fields| {
+            Ok(ServerFrame::Roles {
+                id,
+                roles: fields.list("roles", UNLIMITED, |roles| {
+                    roles.nested("roles.entry", people::role)
+                })?,
+            })
+        },
+        kind::EXPLAINED => |id, fields| {
+            Ok(ServerFrame::Explained {
+                id,
+                allowed: fields.boolean("allowed")?,
+                reasons: people::reasons(fields)?,
             })
         },
         kind => return Err(FrameProblem::UnknownKind { kind }),
@@ -151,9 +206,10 @@ fn push(kind: u64, fields: &mut Fields<'_, '_>) -> FieldResult<ServerFrame> {
             room: room(fields)?,
             count: fields.unsigned_32("count")?,
             users: users(fields)?,
+            thread: fields.optional_seq("thread")?,
         }),
         kind::PRESENCE => Ok(ServerFrame::Presence {
-            users: presences(fields)?,
+            users: people::presences(fields)?,
         }),
         kind::RESET => Ok(ServerFrame::Reset {
             room: room(fields)?,
@@ -167,6 +223,24 @@ fn push(kind: u64, fields: &mut Fields<'_, '_>) -> FieldResult<ServerFrame> {
         kind::DROPPED => Ok(ServerFrame::Dropped {
             signals: fields.unsigned("signals")?,
         }),
+        kind::PASSED => Ok(ServerFrame::Passed {
+            room: room(fields)?,
+            epoch: fields.epoch("epoch")?,
+            from: fields.seq("from")?,
+            to: fields.seq("to")?,
+            members: fields.unsigned_32("members")?,
+        }),
+        kind::SIGNALS => Ok(ServerFrame::Signals {
+            room: room(fields)?,
+            signals: fields.list("signals", UNLIMITED, |signals| {
+                signals.nested("signals.entry", signal)
+            })?,
+        }),
+        kind::OCCUPANCY => Ok(ServerFrame::Occupancy {
+            room: room(fields)?,
+            count: fields.unsigned_32("count")?,
+            change: fields.optional(|fields| fields.nested("change", occupancy_change))?,
+        }),
         kind => Err(FrameProblem::UnknownKind { kind }),
     }
 }
@@ -176,46 +250,36 @@ fn joined(id: RequestId, fields: &mut Fields<'_, '_>) -> FieldResult<ServerFrame
         id,
         room: room(fields)?,
         position: fields.position(POSITION)?,
-        head: Seq(fields.unsigned("head")?),
+        head: fields.seq("head")?,
         members: fields.unsigned_32("members")?,
         reset: fields.optional(|fields| reset_reason(fields, "reset"))?,
+        info: fields.nested_or_default("info", room::info)?,
+        permissions: fields
+            .optional(|fields| fields.unsigned("permissions").map(Permissions))?
+            .unwrap_or_default(),
     })
 }
 
-fn event(fields: &mut Fields<'_, '_>) -> FieldResult<TimelineEvent> {
-    Ok(TimelineEvent {
-        seq: Seq(fields.unsigned("event.seq")?),
-        time: Timestamp(fields.unsigned("event.time")?),
-        author: fields.id("event.author", UserId::new)?,
-        body: fields.nested("event.body", body)?,
+fn signal(fields: &mut Fields<'_, '_>) -> FieldResult<Signal> {
+    Ok(Signal {
+        user: fields.user("signals.user")?,
+        name: fields.id("signals.name", SignalName::new)?,
+        body: fields.bytes("signals.body", UNLIMITED)?,
     })
 }
 
-fn body(fields: &mut Fields<'_, '_>) -> FieldResult<EventBody> {
-    Ok(match fields.unsigned_32("event.body.kind")? {
-        kind::body::ROOM_CREATED => EventBody::RoomCreated {
-            title: fields
-                .optional(|fields| Ok(fields.text("event.body.title", UNLIMITED)?.to_owned()))?,
-        },
-        kind::body::MEMBER_JOINED => EventBody::MemberJoined,
-        kind::body::MEMBER_LEFT => EventBody::MemberLeft,
-        kind::body::MEMBER_ADDED => EventBody::MemberAdded {
-            member: fields.id("event.body.member", UserId::new)?,
-        },
-        kind::body::MEMBER_REMOVED => EventBody::MemberRemoved {
-            member: fields.id("event.body.member", UserId::new)?,
-        },
-        kind::body::MESSAGE => EventBody::Message {
-            text: fields.text("event.body.text", UNLIMITED)?.to_owned(),
-        },
-        kind => EventBody::Unknown { kind },
+fn occupancy_change(fields: &mut Fields<'_, '_>) -> FieldResult<OccupancyChange> {
+    Ok(OccupancyChange {
+        all: fields.boolean("change.all")?,
+        came: fields.users(["change.came", "change.user"], UNLIMITED)?,
+        went: fields.users(["change.went", "change.user"], UNLIMITED)?,
     })
 }
 
 const POSITION: [&str; 3] = ["position", "position.epoch", "position.seq"];
 
 fn room(fields: &mut Fields<'_, '_>) -> FieldResult<RoomNumber> {
-    fields.unsigned_32("room").map(RoomNumber)
+    room::number(fields, "room")
 }
 
 fn time(fields: &mut Fields<'_, '_>) -> FieldResult<Timestamp> {
@@ -233,17 +297,5 @@ fn explanation(fields: &mut Fields<'_, '_>) -> FieldResult<String> {
 }
 
 fn users(fields: &mut Fields<'_, '_>) -> FieldResult<Vec<UserId>> {
-    fields.list("users", UNLIMITED, |users| {
-        users.id("users.user", UserId::new)
-    })
-}
-
-fn presences(fields: &mut Fields<'_, '_>) -> FieldResult<Vec<(UserId, Presence)>> {
-    fields.list("users", UNLIMITED, |users| {
-        users.nested("users.entry", |entry| {
-            let user = entry.id("users.user", UserId::new)?;
-            // Whatever a later state means, only offline means that no device is there.
-            Ok((user, entry.choice_or("users.presence", Presence::Idle)?))
-        })
-    })
+    fields.users(["users", "users.user"], UNLIMITED)
 }

@@ -1,14 +1,19 @@
-//! From frames to bytes. One form for each frame: every field is written, nil for what is not there,
-//! integers and lengths in their shortest form, so equal frames are equal bytes.
+//! From frames to bytes. One form for each frame: fields at the end of an array that a later addition made
+//! optional are left out where they hold their default, all others are written, nil for what is not
+//! there; integers and lengths in their shortest form. So equal frames are equal bytes.
 //!
 //! A value outside its limits (an id above 2^53, a text too long) is written as it is, and refused by
 //! whoever reads it: limits are checked where bytes come in.
 
 mod client;
+mod event;
+mod message;
+mod people;
+mod room;
 mod server;
 mod writer;
 
-use crate::{ClientFrame, ServerFrame};
+use crate::{ClientFrame, EventBody, ServerFrame};
 use writer::Writer;
 
 /// Adds the bytes of a frame to `out`. Several frames in one buffer make one message.
@@ -21,6 +26,16 @@ pub fn encode_client_frame(frame: &ClientFrame, out: &mut Vec<u8>) {
 /// An [`EventBody::Unknown`](crate::EventBody::Unknown) keeps its kind and nothing else.
 pub fn encode_server_frame(frame: &ServerFrame, out: &mut Vec<u8>) {
     server::encode(frame, &mut Writer::new(out));
+}
+
+/// The bytes of an event's body, as they are in an event on the wire: what a store keeps.
+///
+/// An [`EventBody::Unknown`] keeps its kind and nothing else.
+#[must_use]
+pub fn encode_event_body(body: &EventBody) -> Vec<u8> {
+    let mut out = Vec::new();
+    Writer::new(&mut out).record(|fields| event::body(body, fields));
+    out
 }
 
 #[cfg(test)]
@@ -78,7 +93,7 @@ mod tests {
             let send = Request::Send {
                 key,
                 room: RoomNumber(1),
-                text: "a".repeat(length),
+                draft: "a".repeat(length).into(),
             };
             let bytes = request(send);
             assert_eq!(&bytes[22..bytes.len() - length], expected);

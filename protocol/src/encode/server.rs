@@ -1,52 +1,50 @@
 //! What a server writes.
 
-use super::writer::Writer;
-use crate::{
-    EventBody, Position, Presence, RequestId, RoomNumber, ServerFrame, TimelineEvent, Timestamp,
-    UserId, Welcome, kind,
+use super::{
+    event, people, room,
+    writer::{Record, Writer},
 };
+use crate::{OccupancyChange, ServerFrame, UserId, Welcome, kind};
 
+/// What is written behind the last `keep` of an arm is left out where it holds its default.
 #[expect(clippy::too_many_lines, reason = "one table, an arm for each frame")]
 pub(super) fn encode(frame: &ServerFrame, out: &mut Writer<'_>) {
-    match frame {
-        ServerFrame::Welcome(welcome) => encode_welcome(welcome, out),
+    out.record(|fields| match frame {
+        ServerFrame::Welcome(welcome) => encode_welcome(welcome, fields),
         ServerFrame::Pong { nonce, time } => {
-            begin(3, kind::PONG, *nonce, out);
-            out.unsigned(time.0);
+            begin(kind::PONG, *nonce, fields).unsigned(time.0).keep();
         }
         ServerFrame::Bye {
             code,
             reconnect_after_ms,
             explanation,
-        } => {
-            begin(4, kind::BYE, *code, out);
-            out.optional_unsigned(*reconnect_after_ms);
-            out.text(explanation);
-        }
-        ServerFrame::Done { id } => begin_reply(2, kind::DONE, *id, out),
+        } => begin(kind::BYE, *code, fields)
+            .optional_unsigned(*reconnect_after_ms)
+            .text(explanation)
+            .keep(),
+        ServerFrame::Done { id } => begin(kind::DONE, id.0, fields).keep(),
         ServerFrame::Error {
             id,
             code,
             retry_after_ms,
             explanation,
-        } => {
-            out.array(5);
-            out.unsigned(kind::ERROR);
-            out.optional_unsigned(id.map(|id| id.0));
-            out.unsigned(*code);
-            out.optional_unsigned(*retry_after_ms);
-            out.text(explanation);
-        }
+        } => fields
+            .unsigned(kind::ERROR)
+            .optional_unsigned(id.map(|id| id.0))
+            .unsigned(*code)
+            .optional_unsigned(*retry_after_ms)
+            .text(explanation)
+            .keep(),
         ServerFrame::Created {
             id,
             room,
             position,
             time,
-        } => {
-            begin_reply(5, kind::CREATED, *id, out);
-            out.unsigned(room.0);
-            place(*position, *time, out);
-        }
+        } => begin(kind::CREATED, id.0, fields)
+            .unsigned(room.0)
+            .position(*position)
+            .unsigned(time.0)
+            .keep(),
         ServerFrame::Joined {
             id,
             room,
@@ -54,161 +52,196 @@ pub(super) fn encode(frame: &ServerFrame, out: &mut Writer<'_>) {
             head,
             reset,
             members,
+            info,
+            permissions,
         } => {
-            begin_reply(7, kind::JOINED, *id, out);
-            out.unsigned(room.0);
-            out.position(*position);
-            out.unsigned(head.0);
-            out.unsigned(*members);
-            match reset {
-                Some(reason) => out.choice(*reason),
-                None => out.nil(),
-            }
+            begin(kind::JOINED, id.0, fields)
+                .unsigned(room.0)
+                .position(*position)
+                .unsigned(head.0)
+                .unsigned(*members)
+                .optional_choice(*reset)
+                .keep();
+            room::optional_info(info, fields);
+            fields.unsigned(permissions.0);
         }
-        ServerFrame::Sent { id, position, time } => {
-            begin_reply(4, kind::SENT, *id, out);
-            place(*position, *time, out);
-        }
+        ServerFrame::Sent { id, position, time } => begin(kind::SENT, id.0, fields)
+            .position(*position)
+            .unsigned(time.0)
+            .keep(),
         ServerFrame::Page {
             id,
             room,
             epoch,
             events,
             more,
+            more_above,
         } => {
-            begin_reply(6, kind::PAGE, *id, out);
-            out.unsigned(room.0);
-            out.unsigned(epoch.get());
-            out.boolean(*more);
-            out.array(events.len());
-            events.iter().for_each(|event| encode_event(event, out));
+            begin(kind::PAGE, id.0, fields)
+                .unsigned(room.0)
+                .unsigned(epoch.get())
+                .boolean(*more)
+                .list(events, |item, out| {
+                    out.record(|fields| event::event(item, fields));
+                })
+                .keep();
+            fields.boolean(*more_above);
         }
         ServerFrame::Watching { id, users } => {
-            begin_reply(3, kind::WATCHING, *id, out);
-            presences(users, out);
+            people::presences(users, begin(kind::WATCHING, id.0, fields));
         }
         ServerFrame::Members {
             id,
             room,
             users,
             more,
+        } => begin(kind::MEMBERS, id.0, fields)
+            .unsigned(room.0)
+            .boolean(*more)
+            .texts(users.iter().map(UserId::as_str))
+            .keep(),
+        ServerFrame::Marked { id, mark } => begin(kind::MARKED, id.0, fields)
+            .unsigned(mark.generation)
+            .unsigned(mark.seq.0)
+            .keep(),
+        ServerFrame::Readers {
+            id,
+            users,
+            more,
+            after,
         } => {
-            begin_reply(5, kind::MEMBERS, *id, out);
-            out.unsigned(room.0);
-            out.boolean(*more);
-            out.texts(users.iter().map(UserId::as_str));
+            begin(kind::READERS, id.0, fields)
+                .texts(users.iter().map(UserId::as_str))
+                .boolean(*more)
+                .keep();
+            fields.optional_text(after.as_ref().map(UserId::as_str));
         }
-        ServerFrame::Event { room, epoch, event } => {
-            begin_push(4, kind::EVENT, *room, out);
-            out.unsigned(epoch.get());
-            encode_event(event, out);
-        }
-        ServerFrame::Typing { room, users, count } => {
-            begin_push(4, kind::TYPING, *room, out);
-            out.unsigned(*count);
-            out.texts(users.iter().map(UserId::as_str));
+        ServerFrame::Rooms { id, rooms, more } => begin(kind::ROOMS, id.0, fields)
+            .list(rooms, |entry, out| {
+                out.record(|fields| room::entry(entry, fields));
+            })
+            .boolean(*more)
+            .keep(),
+        ServerFrame::Overwrites {
+            id,
+            room,
+            overwrites,
+        } => begin(kind::OVERWRITES, id.0, fields)
+            .unsigned(room.0)
+            .list(overwrites, |(target, overwrite), out| {
+                out.record(|fields| people::overwrite(target, *overwrite, fields));
+            })
+            .keep(),
+        ServerFrame::Me { id, me } => people::me(me, begin(kind::ME, id.0, fields)),
+        ServerFrame::Roles { id, roles } => begin(kind::ROLES, id.0, fields)
+            .list(roles, |role, out| {
+                out.record(|fields| people::role(role, fields));
+            })
+            .keep(),
+        ServerFrame::Explained {
+            id,
+            allowed,
+            reasons,
+        } => begin(kind::EXPLAINED, id.0, fields)
+            .boolean(*allowed)
+            .list(reasons, |reason, out| {
+                out.record(|fields| people::reason(reason, fields));
+            })
+            .keep(),
+        ServerFrame::Event { room, epoch, event } => begin(kind::EVENT, room.0, fields)
+            .unsigned(epoch.get())
+            .record(|fields| event::event(event, fields))
+            .keep(),
+        ServerFrame::Typing {
+            room,
+            users,
+            count,
+            thread,
+        } => {
+            begin(kind::TYPING, room.0, fields)
+                .unsigned(*count)
+                .texts(users.iter().map(UserId::as_str))
+                .keep();
+            fields.optional_unsigned(thread.map(|root| root.0));
         }
         ServerFrame::Presence { users } => {
-            out.array(2);
-            out.unsigned(kind::PRESENCE);
-            presences(users, out);
+            people::presences(users, fields.unsigned(kind::PRESENCE));
         }
         ServerFrame::Reset {
             room,
             position,
             reason,
-        } => {
-            begin_push(4, kind::RESET, *room, out);
-            out.position(*position);
-            out.choice(*reason);
-        }
+        } => begin(kind::RESET, room.0, fields)
+            .position(*position)
+            .choice(*reason)
+            .keep(),
         ServerFrame::Removed { room, reason } => {
-            begin_push(3, kind::REMOVED, *room, out);
-            out.choice(*reason);
+            begin(kind::REMOVED, room.0, fields).choice(*reason).keep();
         }
-        ServerFrame::Dropped { signals } => begin(2, kind::DROPPED, *signals, out),
-    }
+        ServerFrame::Dropped { signals } => begin(kind::DROPPED, *signals, fields).keep(),
+        ServerFrame::Passed {
+            room,
+            epoch,
+            from,
+            to,
+            members,
+        } => begin(kind::PASSED, room.0, fields)
+            .unsigned(epoch.get())
+            .unsigned(from.0)
+            .unsigned(to.0)
+            .unsigned(*members)
+            .keep(),
+        ServerFrame::Signals { room, signals } => begin(kind::SIGNALS, room.0, fields)
+            .list(signals, |signal, out| {
+                out.record(|fields| {
+                    fields
+                        .text(signal.user.as_str())
+                        .text(signal.name.as_str())
+                        .bytes(&signal.body)
+                        .keep();
+                });
+            })
+            .keep(),
+        ServerFrame::Occupancy {
+            room,
+            count,
+            change,
+        } => {
+            begin(kind::OCCUPANCY, room.0, fields)
+                .unsigned(*count)
+                .keep();
+            fields.optional_record(change.as_ref(), encode_occupancy_change);
+        }
+    });
 }
 
-/// The array of a frame whose first field after the kind is a number.
-fn begin(count: usize, kind: u64, first: impl Into<u64>, out: &mut Writer<'_>) {
-    out.array(count);
-    out.unsigned(kind);
-    out.unsigned(first);
+/// The kind of a frame and its first field, where that is a number.
+fn begin<'r, 'w, 'o>(
+    kind: u64,
+    first: impl Into<u64>,
+    fields: &'r mut Record<'w, 'o>,
+) -> &'r mut Record<'w, 'o> {
+    fields.unsigned(kind).unsigned(first)
 }
 
-fn begin_reply(count: usize, kind: u64, id: RequestId, out: &mut Writer<'_>) {
-    begin(count, kind, id.0, out);
+fn encode_welcome(welcome: &Welcome, fields: &mut Record<'_, '_>) {
+    begin(kind::WELCOME, welcome.version, fields)
+        .text(welcome.tenant.as_str())
+        .text(welcome.user.as_str())
+        .unsigned(welcome.connection.0)
+        .unsigned(welcome.time.0)
+        .unsigned(welcome.heartbeat_ms)
+        .unsigned(welcome.message_bytes_max)
+        .unsigned(welcome.requests_in_flight_max)
+        .texts(welcome.capabilities.iter().map(String::as_str))
+        .optional_unsigned(welcome.expires.map(|expires| expires.0))
+        .keep();
 }
 
-fn begin_push(count: usize, kind: u64, room: RoomNumber, out: &mut Writer<'_>) {
-    begin(count, kind, room.0, out);
-}
-
-fn place(position: Position, time: Timestamp, out: &mut Writer<'_>) {
-    out.position(position);
-    out.unsigned(time.0);
-}
-
-fn encode_welcome(welcome: &Welcome, out: &mut Writer<'_>) {
-    begin(11, kind::WELCOME, welcome.version, out);
-    out.text(welcome.tenant.as_str());
-    out.text(welcome.user.as_str());
-    out.unsigned(welcome.connection.0);
-    out.unsigned(welcome.time.0);
-    out.unsigned(welcome.heartbeat_ms);
-    out.unsigned(welcome.message_bytes_max);
-    out.unsigned(welcome.requests_in_flight_max);
-    out.texts(welcome.capabilities.iter().map(String::as_str));
-    out.optional_unsigned(welcome.expires.map(|expires| expires.0));
-}
-
-fn encode_event(event: &TimelineEvent, out: &mut Writer<'_>) {
-    out.array(4);
-    out.unsigned(event.seq.0);
-    out.unsigned(event.time.0);
-    out.text(event.author.as_str());
-    match &event.body {
-        EventBody::RoomCreated { title } => {
-            out.array(2);
-            out.unsigned(kind::body::ROOM_CREATED);
-            out.optional_text(title.as_deref());
-        }
-        EventBody::MemberJoined => {
-            out.array(1);
-            out.unsigned(kind::body::MEMBER_JOINED);
-        }
-        EventBody::MemberLeft => {
-            out.array(1);
-            out.unsigned(kind::body::MEMBER_LEFT);
-        }
-        EventBody::MemberAdded { member } => {
-            out.array(2);
-            out.unsigned(kind::body::MEMBER_ADDED);
-            out.text(member.as_str());
-        }
-        EventBody::MemberRemoved { member } => {
-            out.array(2);
-            out.unsigned(kind::body::MEMBER_REMOVED);
-            out.text(member.as_str());
-        }
-        EventBody::Message { text } => {
-            out.array(2);
-            out.unsigned(kind::body::MESSAGE);
-            out.text(text);
-        }
-        EventBody::Unknown { kind } => {
-            out.array(1);
-            out.unsigned(*kind);
-        }
-    }
-}
-
-fn presences(users: &[(UserId, Presence)], out: &mut Writer<'_>) {
-    out.array(users.len());
-    for (user, presence) in users {
-        out.array(2);
-        out.text(user.as_str());
-        out.choice(*presence);
-    }
+fn encode_occupancy_change(change: &OccupancyChange, fields: &mut Record<'_, '_>) {
+    fields
+        .boolean(change.all)
+        .texts(change.came.iter().map(UserId::as_str))
+        .texts(change.went.iter().map(UserId::as_str))
+        .keep();
 }
