@@ -10,6 +10,7 @@ use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, UserId,
 
 mod bounds;
 mod connection;
+mod content;
 mod gauge;
 mod joined;
 mod outbox;
@@ -29,6 +30,7 @@ pub use bounds::{
     JOINED_EVENTS_MAX, LISTENERS_PER_CALL, OUTBOX_BYTES_MAX, PAGES_PER_CONNECTION_MAX,
     REPLY_LANE_BYTES, RETURN_SPREAD_MS, STALL_MS, TAIL_EVENTS_MAX,
 };
+pub(crate) use content::body_bytes;
 pub use gauge::Gauge;
 pub use push::Push;
 pub use shard::{Shard, Turn};

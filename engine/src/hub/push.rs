@@ -4,14 +4,14 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use homeroom_protocol::{
-    ErrorCode, EventBody, RequestId, RoomNumber, ServerFrame, TimelineEvent, UserId, limit,
+    ErrorCode, RequestId, RoomNumber, ServerFrame,
     websocket::{WireMessage, wire_message},
 };
 
+use super::content::frame_bytes;
+
 /// What any push weighs: the frame's fixed part and its ids, in both forms, and what refers to it.
 const WEIGHT_MIN: usize = 512;
-/// What one user in a list weighs.
-const USER_WEIGHT: usize = size_of::<UserId>() + limit::USER_ID_BYTES_MAX;
 
 /// A frame, and its bytes as soon as the first socket needs them.
 #[derive(Debug)]
@@ -53,7 +53,14 @@ impl Push {
             | ServerFrame::Sent { id, .. }
             | ServerFrame::Page { id, .. }
             | ServerFrame::Watching { id, .. }
-            | ServerFrame::Members { id, .. } => Some(*id),
+            | ServerFrame::Members { id, .. }
+            | ServerFrame::Marked { id, .. }
+            | ServerFrame::Readers { id, .. }
+            | ServerFrame::Rooms { id, .. }
+            | ServerFrame::Overwrites { id, .. }
+            | ServerFrame::Me { id, .. }
+            | ServerFrame::Roles { id, .. }
+            | ServerFrame::Explained { id, .. } => Some(*id),
             ServerFrame::Welcome(_)
             | ServerFrame::Pong { .. }
             | ServerFrame::Event { .. }
@@ -62,6 +69,9 @@ impl Push {
             | ServerFrame::Reset { .. }
             | ServerFrame::Removed { .. }
             | ServerFrame::Dropped { .. }
+            | ServerFrame::Passed { .. }
+            | ServerFrame::Signals { .. }
+            | ServerFrame::Occupancy { .. }
             | ServerFrame::Bye { .. } => None,
         }
     }
@@ -69,9 +79,9 @@ impl Push {
     /// The request and the room of a reply that shows what is in the room.
     pub(super) const fn shows(&self) -> Option<(RequestId, RoomNumber)> {
         match &self.frame {
-            ServerFrame::Page { id, room, .. } | ServerFrame::Members { id, room, .. } => {
-                Some((*id, *room))
-            }
+            ServerFrame::Page { id, room, .. }
+            | ServerFrame::Members { id, room, .. }
+            | ServerFrame::Overwrites { id, room, .. } => Some((*id, *room)),
             ServerFrame::Welcome(_)
             | ServerFrame::Pong { .. }
             | ServerFrame::Done { .. }
@@ -80,12 +90,21 @@ impl Push {
             | ServerFrame::Joined { .. }
             | ServerFrame::Sent { .. }
             | ServerFrame::Watching { .. }
+            | ServerFrame::Marked { .. }
+            | ServerFrame::Readers { .. }
+            | ServerFrame::Rooms { .. }
+            | ServerFrame::Me { .. }
+            | ServerFrame::Roles { .. }
+            | ServerFrame::Explained { .. }
             | ServerFrame::Event { .. }
             | ServerFrame::Typing { .. }
             | ServerFrame::Presence { .. }
             | ServerFrame::Reset { .. }
             | ServerFrame::Removed { .. }
             | ServerFrame::Dropped { .. }
+            | ServerFrame::Passed { .. }
+            | ServerFrame::Signals { .. }
+            | ServerFrame::Occupancy { .. }
             | ServerFrame::Bye { .. } => None,
         }
     }
@@ -104,7 +123,7 @@ impl Push {
     /// About how many bytes of memory it takes, both forms together; for bounds, so rather too many.
     #[must_use]
     pub fn weight(&self) -> usize {
-        WEIGHT_MIN + 2 * content_bytes(&self.frame)
+        WEIGHT_MIN + 2 * frame_bytes(&self.frame)
     }
 
     /// The complete WebSocket frame, header and payload. Encoded by the first call.
@@ -121,45 +140,5 @@ impl Push {
 
     fn encoded(&self) -> &WireMessage {
         self.wire.get_or_init(|| wire_message(&self.frame))
-    }
-}
-
-/// The bytes of what has no fixed size.
-fn content_bytes(frame: &ServerFrame) -> usize {
-    match frame {
-        ServerFrame::Event { event, .. } => event_bytes(event),
-        ServerFrame::Page { events, .. } => {
-            let each = |event| size_of::<TimelineEvent>() + USER_WEIGHT + event_bytes(event);
-            events.iter().map(each).sum()
-        }
-        ServerFrame::Watching { users, .. } | ServerFrame::Presence { users } => {
-            users.len() * USER_WEIGHT
-        }
-        ServerFrame::Members { users, .. } | ServerFrame::Typing { users, .. } => {
-            users.len() * USER_WEIGHT
-        }
-        ServerFrame::Error { explanation, .. } | ServerFrame::Bye { explanation, .. } => {
-            explanation.len()
-        }
-        ServerFrame::Welcome(_)
-        | ServerFrame::Pong { .. }
-        | ServerFrame::Done { .. }
-        | ServerFrame::Created { .. }
-        | ServerFrame::Joined { .. }
-        | ServerFrame::Sent { .. }
-        | ServerFrame::Reset { .. }
-        | ServerFrame::Removed { .. }
-        | ServerFrame::Dropped { .. } => 0,
-    }
-}
-
-fn event_bytes(event: &TimelineEvent) -> usize {
-    match &event.body {
-        EventBody::RoomCreated { title } => title.as_ref().map_or(0, String::len),
-        EventBody::Message { text } => text.len(),
-        EventBody::MemberAdded { member } | EventBody::MemberRemoved { member } => {
-            member.as_str().len()
-        }
-        EventBody::MemberJoined | EventBody::MemberLeft | EventBody::Unknown { .. } => 0,
     }
 }

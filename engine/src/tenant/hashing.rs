@@ -5,10 +5,13 @@
 
 use std::{fmt, hash::Hasher};
 
-use homeroom_protocol::{IdempotencyKey, RoomId, RoomNumber, UserId};
+use homeroom_protocol::{
+    ClientFrame, Draft, Durability, EventBody, IdempotencyKey, Message, Request, RequestId,
+    Retention, RoomId, RoomInfo, RoomKind, RoomNumber, UserId, encode_client_frame,
+};
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-use super::event::{Body, Event};
+use super::event::{Event, KeyedBy};
 
 /// The name of a user's key in memory and index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,8 +43,80 @@ impl Hashing {
         Lookup(self.hash(b'k', &[&key.0, user.as_str().as_bytes()]))
     }
 
-    /// What a create asks for.
-    pub(super) fn create(&self, room: &RoomId, title: Option<&str>) -> Digest {
+    /// The key of a request and what it asks for; `None` for what needs no key.
+    ///
+    /// A room with a title alone, and a message of a text alone, are hashed by themselves, as they were
+    /// before there was more to say: retries from before go on to count.
+    pub(super) fn of_request(&self, request: &Request) -> Option<(IdempotencyKey, Digest)> {
+        let (key, digest) = match request {
+            Request::Create {
+                key,
+                room,
+                info,
+                members,
+            } if members.is_empty() && is_plain_room(info) => {
+                (key, self.create(room, info.title.as_deref()))
+            }
+            Request::Send { key, room, draft } if is_plain_draft(draft) => {
+                (key, self.send(*room, &draft.text))
+            }
+            Request::Create { key, .. }
+            | Request::Send { key, .. }
+            | Request::Edit { key, .. }
+            | Request::Delete { key, .. }
+            | Request::React { key, .. }
+            | Request::Pin { key, .. }
+            | Request::ChangeRoom { key, .. }
+            | Request::Moderate { key, .. }
+            | Request::Overwrite { key, .. }
+            | Request::Report { key, .. } => (key, self.frame(request)),
+            Request::Join { .. }
+            | Request::Leave { .. }
+            | Request::History { .. }
+            | Request::Typing { .. }
+            | Request::Presence { .. }
+            | Request::Watch { .. }
+            | Request::Members { .. }
+            | Request::Versions { .. }
+            | Request::Mark(_)
+            | Request::MarkAll { .. }
+            | Request::Readers { .. }
+            | Request::Follow { .. }
+            | Request::Rooms { .. }
+            | Request::Overwrites { .. }
+            | Request::Level { .. }
+            | Request::Stream { .. }
+            | Request::Me
+            | Request::Status(_)
+            | Request::Block { .. }
+            | Request::SetRole(_)
+            | Request::RemoveRole { .. }
+            | Request::GiveRoles { .. }
+            | Request::Roles
+            | Request::Policy { .. }
+            | Request::Explain { .. }
+            | Request::View { .. } => return None,
+        };
+        Some((*key, digest))
+    }
+
+    /// The key of an event and what it was asked with; `None` for events without a key.
+    pub(super) fn of_event(&self, event: &Event) -> Option<(IdempotencyKey, Digest)> {
+        let KeyedBy { key, digest } = event.keyed?;
+        let digest = match (digest, &event.body) {
+            (Some(digest), _) => digest,
+            (None, EventBody::RoomCreated { id: Some(id), info, .. }) => {
+                self.create(id, info.title.as_deref())
+            }
+            (None, EventBody::Message(Message { text, .. })) => self.send(event.room, text),
+            // Nothing else was ever stored with a key and without a digest.
+            (None, _) => return None,
+        };
+        Some((key, digest))
+    }
+
+    /// A room with a title alone.
+    fn create(&self, room: &RoomId, title: Option<&str>) -> Digest {
         let room = room.as_str().as_bytes();
         Digest(match title {
             Some(title) => self.hash(b'c', &[room, title.as_bytes()]),
@@ -49,21 +124,20 @@ impl Hashing {
         })
     }
 
-    /// What a send asks for.
-    pub(super) fn send(&self, room: RoomNumber, text: &str) -> Digest {
+    /// A message of a text alone.
+    fn send(&self, room: RoomNumber, text: &str) -> Digest {
         Digest(self.hash(b's', &[&room.0.to_be_bytes(), text.as_bytes()]))
     }
 
-    /// The key of an event and what it was asked with; `None` for events without a key.
-    pub(super) fn of_event(&self, event: &Event) -> Option<(IdempotencyKey, Digest)> {
-        match &event.body {
-            Body::RoomCreated { id, title, key } => Some((*key, self.create(id, title.as_deref()))),
-            Body::MessageSent { text, key } => Some((*key, self.send(event.room, text))),
-            Body::MemberJoined
-            | Body::MemberLeft
-            | Body::MemberAdded { .. }
-            | Body::MemberRemoved { .. } => None,
-        }
+    /// All of a request as it goes over the wire.
+    fn frame(&self, request: &Request) -> Digest {
+        let frame = ClientFrame::Request {
+            id: RequestId(0),
+            request: request.clone(),
+        };
+        let mut bytes = Vec::new();
+        encode_client_frame(&frame, &mut bytes);
+        Digest(self.hash(b'f', &[&bytes]))
     }
 
     /// Every part carries its length, so that no two lists of parts hash alike.
@@ -76,6 +150,46 @@ impl Hashing {
         }
         hasher.finish128().as_bytes()
     }
+}
+
+/// Whether a room has nothing but a title.
+fn is_plain_room(info: &RoomInfo) -> bool {
+    let RoomInfo {
+        kind,
+        title: _,
+        topic,
+        metadata,
+        retention,
+        durability,
+        slow_mode_ms,
+        archived,
+    } = info;
+    *kind == RoomKind::default()
+        && topic.is_none()
+        && metadata.is_empty()
+        && *retention == Retention::default()
+        && *durability == Durability::default()
+        && *slow_mode_ms == 0
+        && !archived
+}
+
+/// Whether a draft is nothing but a text.
+const fn is_plain_draft(draft: &Draft) -> bool {
+    let Draft {
+        text: _,
+        thread,
+        reply_to,
+        allowed_mentions,
+        custom,
+        attachments,
+        quiet,
+    } = draft;
+    thread.is_none()
+        && reply_to.is_none()
+        && allowed_mentions.is_none()
+        && custom.is_none()
+        && attachments.is_empty()
+        && !*quiet
 }
 
 #[cfg(test)]

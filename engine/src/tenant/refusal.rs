@@ -1,12 +1,30 @@
 //! Why a request was refused: an ordinary reply, never logged as an error, never remembered.
 
-use homeroom_protocol::ErrorCode;
+use homeroom_protocol::{ErrorCode, Permission};
 
 /// What the asker is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The connection lacks the scope to read or to write.
     Forbidden { scope: &'static str },
+    /// No role and no overwrite gives this permission, or one takes it.
+    Lacks { permission: Permission },
+    /// The room is such that this cannot be done in it.
+    NotHere,
+    /// No such message, or it was deleted.
+    MessageNotFound,
+    /// No such role.
+    RoleNotFound,
+    /// The asker is banned from the room.
+    Banned,
+    /// The asker is muted in the room.
+    Muted,
+    /// The room can only be read.
+    Archived,
+    /// The asker and somebody else are kept apart.
+    Apart,
+    /// Too soon after the last time.
+    TooFast { retry_after_ms: u64 },
     /// Not a member of the room with this number, or there is no such room: which of the two is not
     /// told, or numbers could be tried out.
     NotMember,
@@ -38,7 +56,15 @@ impl Refusal {
     /// Its number.
     pub(super) const fn code(self) -> ErrorCode {
         match self {
-            Self::Forbidden { .. } => ErrorCode::Forbidden,
+            Self::Forbidden { .. } | Self::Lacks { .. } => ErrorCode::Forbidden,
+            Self::NotHere => ErrorCode::NotHere,
+            Self::MessageNotFound => ErrorCode::MessageNotFound,
+            Self::RoleNotFound => ErrorCode::RoleNotFound,
+            Self::Banned => ErrorCode::Banned,
+            Self::Muted => ErrorCode::Muted,
+            Self::Archived => ErrorCode::Archived,
+            Self::Apart => ErrorCode::Apart,
+            Self::TooFast { .. } => ErrorCode::TooFast,
             Self::NotMember => ErrorCode::NotMember,
             Self::RoomNotFound => ErrorCode::RoomNotFound,
             Self::RoomExists => ErrorCode::RoomExists,
@@ -58,8 +84,17 @@ impl Refusal {
             Self::StorageFull { retry_after_ms }
             | Self::Unreadable { retry_after_ms }
             | Self::Damaged { retry_after_ms }
-            | Self::Overtaken { retry_after_ms } => Some(retry_after_ms),
+            | Self::Overtaken { retry_after_ms }
+            | Self::TooFast { retry_after_ms } => Some(retry_after_ms),
             Self::Forbidden { .. }
+            | Self::Lacks { .. }
+            | Self::NotHere
+            | Self::MessageNotFound
+            | Self::RoleNotFound
+            | Self::Banned
+            | Self::Muted
+            | Self::Archived
+            | Self::Apart
             | Self::NotMember
             | Self::RoomNotFound
             | Self::RoomExists
@@ -75,6 +110,7 @@ impl Refusal {
     pub(super) fn explanation(self) -> String {
         match self {
             Self::Forbidden { scope } => format!("this needs the scope to {scope}"),
+            Self::Lacks { permission } => format!("this needs the permission {permission:?}"),
             Self::NotListening => "join the room on this connection first".into(),
             Self::NoPerson => "an id of a service stands where that of a person is needed".into(),
             Self::InvalidField { field, max } => {
@@ -83,6 +119,14 @@ impl Refusal {
             Self::Damaged { .. } => "this part of the past cannot be read until an operator restores or repairs the tenant".into(),
             Self::TooMany { what, max } => format!("{what}: the limit is {max}"),
             Self::NotMember
+            | Self::NotHere
+            | Self::MessageNotFound
+            | Self::RoleNotFound
+            | Self::Banned
+            | Self::Muted
+            | Self::Archived
+            | Self::Apart
+            | Self::TooFast { .. }
             | Self::RoomNotFound
             | Self::RoomExists
             | Self::KeyConflict

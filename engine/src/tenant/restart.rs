@@ -8,13 +8,15 @@ use std::hash::Hasher;
 use homeroom_protocol::{Epoch, Timestamp};
 use siphasher::sip::SipHasher24;
 
-use super::event::Event;
+use super::event::{Event, TenantEvent};
 
 /// One record of a tenant's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     /// Something happened in a room.
     Event(Event),
+    /// Something happened in the tenant as a whole.
+    Tenant(TenantEvent),
     /// What stands before was copied from elsewhere, and may have ended differently there.
     Restarted(Restarted),
 }
@@ -47,6 +49,12 @@ impl Restarted {
 impl From<Event> for Entry {
     fn from(event: Event) -> Self {
         Self::Event(event)
+    }
+}
+
+impl From<TenantEvent> for Entry {
+    fn from(event: TenantEvent) -> Self {
+        Self::Tenant(event)
     }
 }
 

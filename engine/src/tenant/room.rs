@@ -1,27 +1,55 @@
-//! One room: who is a member, and how far its timeline has come.
+//! One room: who is a member, what it is like, and how far its timeline has come.
+//!
+//! What a room knows besides that is kept by concern, each a noun of its own: what counts as unread, who is
+//! kept in and out, what may be done by whom, what is pinned. An event is told to each of them, here and
+//! nowhere else.
 
 use std::collections::BTreeMap;
 
-use homeroom_protocol::{Epoch, Position, ResetReason, RoomId, RoomNumber, Seq, Timestamp, UserId};
+use homeroom_protocol::{
+    Durability, Epoch, EventBody, Position, ResetReason, RoomChange, RoomId, RoomInfo, RoomKind,
+    RoomNumber, Seq, Timestamp, UserId,
+};
 
 use super::{
-    event::{Body, Event},
-    restart::Restarted,
+    counting::Counting, event::Event, gate::Gate, overwrites::Overwrites, personal::Personal,
+    pins::Pins, restart::Restarted,
 };
 use crate::log::LogPosition;
 
 /// A room as its events have made it. Written only by `apply`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Room {
     pub(super) number: RoomNumber,
-    pub(super) id: RoomId,
+    /// `None`: it is found by what it is, not by an id.
+    pub(super) id: Option<RoomId>,
+    pub(super) info: RoomInfo,
+    /// Who made it; in a user stream, whose it is.
+    pub(super) maker: UserId,
     pub(super) epoch: Epoch,
     pub(super) head: Seq,
     pub(super) time: Timestamp,
-    /// Each with the log position of its joining: a membership counts for others once that is durable.
-    pub(super) members: BTreeMap<UserId, LogPosition>,
+    pub(super) members: BTreeMap<UserId, Membership>,
     /// The log position of the newest event taken in.
     pub(super) applied: LogPosition,
+
+    pub(super) counting: Counting,
+    pub(super) gate: Gate,
+    pub(super) overwrites: Overwrites,
+    pub(super) pins: Pins,
+    /// What concerns one person, in the room that is their stream.
+    pub(super) personal: Option<Box<Personal>>,
+}
+
+/// Somebody's being in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Membership {
+    /// The log position of the joining: it counts for others once that is durable.
+    pub(super) since: LogPosition,
+    /// Its place in the timeline.
+    pub(super) joined: Seq,
+    /// Their newest message outside of threads, and where that stands in the log.
+    pub(super) last_sent: Option<(Seq, LogPosition)>,
 }
 
 impl Room {
@@ -31,10 +59,16 @@ impl Room {
         self.number
     }
 
-    /// The app's id for it.
+    /// The app's id for it; `None` for streams, which have none.
     #[must_use]
-    pub const fn id(&self) -> &RoomId {
-        &self.id
+    pub const fn id(&self) -> Option<&RoomId> {
+        self.id.as_ref()
+    }
+
+    /// What it is like.
+    #[must_use]
+    pub const fn info(&self) -> &RoomInfo {
+        &self.info
     }
 
     /// The newest event, durable or about to be.
@@ -63,6 +97,22 @@ impl Room {
         self.members.len()
     }
 
+    /// Whether it is a stream: a timeline without an id, which nobody joins or sends to.
+    pub(super) const fn is_stream(&self) -> bool {
+        match self.info.kind {
+            RoomKind::Personal | RoomKind::Moderation => true,
+            RoomKind::Open | RoomKind::Private | RoomKind::Direct | RoomKind::Announcement => false,
+        }
+    }
+
+    /// Whether what is said in it is stored.
+    pub(super) const fn keeps_messages(&self) -> bool {
+        match self.info.durability {
+            Durability::Synced => true,
+            Durability::None => false,
+        }
+    }
+
     /// Members behind `after`, at most `limit`, and whether there are more.
     pub(super) fn members_page(&self, after: Option<UserId>, limit: usize) -> (Vec<UserId>, bool) {
         use std::ops::Bound::{Excluded, Unbounded};
@@ -83,7 +133,7 @@ impl Room {
     pub(super) fn has_durably(&self, user: &UserId, durable: LogPosition) -> bool {
         self.members
             .get(user)
-            .is_some_and(|&since| since <= durable)
+            .is_some_and(|member| member.since <= durable)
     }
 
     /// The place the next event takes.
@@ -105,20 +155,85 @@ impl Room {
         }
     }
 
-    pub(super) fn created(at: LogPosition, event: &Event, id: &RoomId) -> Self {
-        Self {
+    /// The room that an event makes; `None` when it makes none.
+    pub(super) fn made_by(at: LogPosition, event: &Event) -> Option<Self> {
+        let (id, info, members) = match &event.body {
+            EventBody::RoomCreated { id, info, members } => {
+                let members = match info.kind {
+                    // Whoever may moderate reads it; nobody is in it.
+                    RoomKind::Moderation => Vec::new(),
+                    RoomKind::Open
+                    | RoomKind::Private
+                    | RoomKind::Direct
+                    | RoomKind::Announcement
+                    | RoomKind::Personal => event.first_members(members).cloned().collect(),
+                };
+                (id.clone(), info.clone(), members)
+            }
+            EventBody::StreamOpened => {
+                let info = RoomInfo {
+                    kind: RoomKind::Personal,
+                    ..RoomInfo::default()
+                };
+                (None, info, vec![event.author.clone()])
+            }
+            EventBody::MemberJoined
+            | EventBody::MemberLeft
+            | EventBody::MemberAdded { .. }
+            | EventBody::MemberRemoved { .. }
+            | EventBody::RoomChanged { .. }
+            | EventBody::MemberInvited { .. }
+            | EventBody::MemberUninvited { .. }
+            | EventBody::MemberBanned { .. }
+            | EventBody::MemberUnbanned { .. }
+            | EventBody::MemberMuted { .. }
+            | EventBody::MemberUnmuted { .. }
+            | EventBody::OverwriteSet { .. }
+            | EventBody::Message(_)
+            | EventBody::MessageEdited { .. }
+            | EventBody::MessageDeleted { .. }
+            | EventBody::ReactionSet { .. }
+            | EventBody::PinSet { .. }
+            | EventBody::Tombstone { .. }
+            | EventBody::Reported(_)
+            | EventBody::PlaceChanged { .. }
+            | EventBody::Marked { .. }
+            | EventBody::StatusSet { .. }
+            | EventBody::LevelSet { .. }
+            | EventBody::BlockSet { .. }
+            | EventBody::RolesGiven { .. }
+            | EventBody::ThreadFollowed { .. }
+            | EventBody::Unknown { .. } => return None,
+        };
+        let membership = Membership {
+            since: at,
+            joined: event.position.seq,
+            last_sent: None,
+        };
+        let personal = match info.kind {
+            RoomKind::Personal => Some(Box::default()),
+            RoomKind::Open
+            | RoomKind::Private
+            | RoomKind::Direct
+            | RoomKind::Announcement
+            | RoomKind::Moderation => None,
+        };
+        Some(Self {
             number: event.room,
-            id: id.clone(),
+            id,
+            info,
+            maker: event.author.clone(),
             epoch: event.position.epoch,
             head: event.position.seq,
             time: event.time,
-            members: event
-                .first_member()
-                .map(|user| (user.clone(), at))
-                .into_iter()
-                .collect(),
+            members: members.into_iter().map(|user| (user, membership)).collect(),
             applied: at,
-        }
+            counting: Counting::default(),
+            gate: Gate::default(),
+            overwrites: Overwrites::default(),
+            pins: Pins::default(),
+            personal,
+        })
     }
 
     /// Its timeline goes on in a new life: what it holds stays, under another epoch.
@@ -127,24 +242,86 @@ impl Room {
         self.epoch = restarted.epoch_after(self.epoch);
     }
 
+    /// Takes in an event that comes after those it holds.
     pub(super) fn apply(&mut self, at: LogPosition, event: &Event) {
         self.applied = at;
         self.head = event.position.seq;
         self.time = event.time;
+        self.apply_here(at, event);
+        self.counting.apply(at, event);
+        self.gate.apply(at, event);
+        self.pins.apply(at, event);
+        if let Some(personal) = &mut self.personal {
+            personal.apply(at, event);
+        }
+    }
+
+    fn apply_here(&mut self, at: LogPosition, event: &Event) {
         match &event.body {
-            Body::MemberJoined => {
-                self.members.insert(event.author.clone(), at);
-            }
-            Body::MemberAdded { member } => {
-                self.members.insert(member.clone(), at);
-            }
-            Body::MemberLeft => {
+            EventBody::MemberJoined => self.enter(event.author.clone(), at),
+            EventBody::MemberAdded { member } => self.enter(member.clone(), at),
+            EventBody::MemberLeft => {
                 self.members.remove(&event.author);
             }
-            Body::MemberRemoved { member } => {
+            EventBody::MemberRemoved { member } | EventBody::MemberBanned { user: member, .. } => {
                 self.members.remove(member);
             }
-            Body::RoomCreated { .. } | Body::MessageSent { .. } => {}
+            EventBody::RoomChanged { changes } => {
+                for change in changes {
+                    self.change(change);
+                }
+            }
+            EventBody::OverwriteSet { target, overwrite } => {
+                self.overwrites.set(target, *overwrite);
+            }
+            EventBody::Message(message) if message.thread.is_none() => {
+                if let Some(member) = self.members.get_mut(&event.author) {
+                    member.last_sent = Some((event.position.seq, at));
+                }
+            }
+            EventBody::Message(_)
+            | EventBody::RoomCreated { .. }
+            | EventBody::MemberInvited { .. }
+            | EventBody::MemberUninvited { .. }
+            | EventBody::MemberUnbanned { .. }
+            | EventBody::MemberMuted { .. }
+            | EventBody::MemberUnmuted { .. }
+            | EventBody::MessageEdited { .. }
+            | EventBody::MessageDeleted { .. }
+            | EventBody::ReactionSet { .. }
+            | EventBody::PinSet { .. }
+            | EventBody::Tombstone { .. }
+            | EventBody::Reported(_)
+            | EventBody::StreamOpened
+            | EventBody::PlaceChanged { .. }
+            | EventBody::Marked { .. }
+            | EventBody::StatusSet { .. }
+            | EventBody::LevelSet { .. }
+            | EventBody::BlockSet { .. }
+            | EventBody::RolesGiven { .. }
+            | EventBody::ThreadFollowed { .. }
+            | EventBody::Unknown { .. } => {}
+        }
+    }
+
+    fn enter(&mut self, user: UserId, at: LogPosition) {
+        let membership = Membership {
+            since: at,
+            joined: self.head,
+            last_sent: None,
+        };
+        self.members.insert(user, membership);
+    }
+
+    fn change(&mut self, change: &RoomChange) {
+        match change.clone() {
+            RoomChange::Kind(kind) => self.info.kind = kind,
+            RoomChange::Title(title) => self.info.title = title,
+            RoomChange::Topic(topic) => self.info.topic = topic,
+            RoomChange::Metadata(metadata) => self.info.metadata = metadata,
+            RoomChange::Retention(retention) => self.info.retention = retention,
+            RoomChange::SlowMode(ms) => self.info.slow_mode_ms = ms,
+            RoomChange::Archived(archived) => self.info.archived = archived,
         }
     }
 }

@@ -1,14 +1,10 @@
-//! All rooms of a tenant, by number, by id and by member.
+//! All rooms of a tenant, by number, by id and by member; and the streams among them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use homeroom_protocol::{RoomId, RoomNumber, Timestamp, UserId};
+use homeroom_protocol::{EventBody, RoomId, RoomKind, RoomNumber, Timestamp, UserId};
 
-use super::{
-    event::{Body, Event},
-    restart::Restarted,
-    room::Room,
-};
+use super::{event::Event, restart::Restarted, room::Room};
 use crate::log::LogPosition;
 
 /// The durable state of all rooms, and what is derived from it. Written only by `apply`.
@@ -16,7 +12,11 @@ use crate::log::LogPosition;
 pub(super) struct Rooms {
     by_number: BTreeMap<RoomNumber, Room>,
     by_id: BTreeMap<RoomId, RoomNumber>,
+    /// Streams are not in here.
     by_user: BTreeMap<UserId, BTreeSet<RoomNumber>>,
+    streams: BTreeMap<UserId, RoomNumber>,
+    /// Where what is reported goes.
+    reports: Option<RoomNumber>,
     last_time: Timestamp,
 }
 
@@ -29,12 +29,24 @@ impl Rooms {
         self.get(*self.by_id.get(id)?)
     }
 
+    /// What concerns a user across rooms; `None` as long as nothing did.
+    pub(super) fn stream_of(&self, user: &UserId) -> Option<&Room> {
+        self.get(*self.streams.get(user)?)
+    }
+
+    /// Where what is reported goes; `None` as long as nothing was.
+    pub(super) fn reports(&self) -> Option<&Room> {
+        self.get(self.reports?)
+    }
+
+    /// All of them, streams too.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Room> {
         self.by_number.values()
     }
 
+    /// How many there are, besides streams.
     pub(super) fn count(&self) -> usize {
-        self.by_number.len()
+        self.by_number.len() - self.streams.len() - usize::from(self.reports.is_some())
     }
 
     /// The time of the newest event of all rooms.
@@ -49,6 +61,11 @@ impl Rooms {
             Some((highest, _)) => highest.0.checked_add(1).map(RoomNumber),
             None => Some(RoomNumber(1)),
         }
+    }
+
+    /// The rooms a user is a member of, by number, without streams.
+    pub(super) fn of(&self, user: &UserId) -> impl Iterator<Item = RoomNumber> + '_ {
+        self.by_user.get(user).into_iter().flatten().copied()
     }
 
     pub(super) fn count_of(&self, user: &UserId) -> usize {
@@ -67,38 +84,58 @@ impl Rooms {
         }
     }
 
+    /// The time of a fact that is in no room.
+    pub(super) fn pass_time(&mut self, time: Timestamp) {
+        self.last_time = self.last_time.max(time);
+    }
+
     /// Takes in a fact; whether it was new to its room. An event of a room that was never created
     /// cannot be in a log that is whole, and changes nothing.
     pub(super) fn apply(&mut self, at: LogPosition, event: &Event) -> bool {
-        self.last_time = self.last_time.max(event.time);
-        match (self.by_number.get_mut(&event.room), &event.body) {
-            (Some(room), _) if at <= room.applied => return false,
-            (Some(room), _) => room.apply(at, event),
-            (None, Body::RoomCreated { id, .. }) => {
-                self.by_id.insert(id.clone(), event.room);
-                self.by_number
-                    .insert(event.room, Room::created(at, event, id));
-            }
-            (
-                None,
-                Body::MemberJoined
-                | Body::MemberLeft
-                | Body::MemberAdded { .. }
-                | Body::MemberRemoved { .. }
-                | Body::MessageSent { .. },
-            ) => return false,
+        self.pass_time(event.time);
+        match self.by_number.get_mut(&event.room) {
+            Some(room) if at <= room.applied => return false,
+            Some(room) => room.apply(at, event),
+            None => match Room::made_by(at, event) {
+                Some(room) => {
+                    self.register(&room);
+                    self.by_number.insert(event.room, room);
+                    return true;
+                }
+                None => return false,
+            },
         }
         match &event.body {
-            Body::RoomCreated { .. } => {
-                if let Some(user) = event.first_member() {
-                    self.add_membership(user, event.room);
-                }
+            EventBody::MemberJoined => self.add_membership(&event.author, event.room),
+            EventBody::MemberAdded { member } => self.add_membership(member, event.room),
+            EventBody::MemberLeft => self.drop_membership(&event.author, event.room),
+            EventBody::MemberRemoved { member } | EventBody::MemberBanned { user: member, .. } => {
+                self.drop_membership(member, event.room);
             }
-            Body::MemberJoined => self.add_membership(&event.author, event.room),
-            Body::MemberAdded { member } => self.add_membership(member, event.room),
-            Body::MemberLeft => self.drop_membership(&event.author, event.room),
-            Body::MemberRemoved { member } => self.drop_membership(member, event.room),
-            Body::MessageSent { .. } => {}
+            EventBody::RoomCreated { .. }
+            | EventBody::RoomChanged { .. }
+            | EventBody::MemberInvited { .. }
+            | EventBody::MemberUninvited { .. }
+            | EventBody::MemberUnbanned { .. }
+            | EventBody::MemberMuted { .. }
+            | EventBody::MemberUnmuted { .. }
+            | EventBody::OverwriteSet { .. }
+            | EventBody::Message(_)
+            | EventBody::MessageEdited { .. }
+            | EventBody::MessageDeleted { .. }
+            | EventBody::ReactionSet { .. }
+            | EventBody::PinSet { .. }
+            | EventBody::Tombstone { .. }
+            | EventBody::Reported(_)
+            | EventBody::StreamOpened
+            | EventBody::PlaceChanged { .. }
+            | EventBody::Marked { .. }
+            | EventBody::StatusSet { .. }
+            | EventBody::LevelSet { .. }
+            | EventBody::BlockSet { .. }
+            | EventBody::RolesGiven { .. }
+            | EventBody::ThreadFollowed { .. }
+            | EventBody::Unknown { .. } => {}
         }
         true
     }
@@ -116,20 +153,35 @@ impl Rooms {
 
     /// Takes in a room as it was saved.
     pub(super) fn restore(&mut self, mut room: Room) {
-        self.last_time = self.last_time.max(room.time);
-        self.by_id.insert(room.id.clone(), room.number);
+        self.pass_time(room.time);
         let members = std::mem::take(&mut room.members).into_iter();
         room.members = members
-            .map(|(user, since)| {
+            .map(|(user, membership)| {
                 // One copy of a user's id for all their rooms.
                 let known = self.by_user.get_key_value(&user);
-                let user = known.map_or(user, |(known, _)| known.clone());
-                let rooms = self.by_user.entry(user.clone()).or_default();
-                rooms.insert(room.number);
-                (user, since)
+                (known.map_or(user, |(known, _)| known.clone()), membership)
             })
             .collect();
+        self.register(&room);
         self.by_number.insert(room.number, room);
+    }
+
+    /// Makes a room findable that is not in yet.
+    fn register(&mut self, room: &Room) {
+        if let Some(id) = &room.id {
+            self.by_id.insert(id.clone(), room.number);
+        }
+        match room.info.kind {
+            RoomKind::Personal => {
+                self.streams.insert(room.maker.clone(), room.number);
+            }
+            RoomKind::Moderation => self.reports = Some(room.number),
+            RoomKind::Open | RoomKind::Private | RoomKind::Direct | RoomKind::Announcement => {
+                for user in room.members.keys() {
+                    self.add_membership(user, room.number);
+                }
+            }
+        }
     }
 
     fn add_membership(&mut self, user: &UserId, room: RoomNumber) {

@@ -1,4 +1,5 @@
-//! Snapshots: one section per room, and one for the keys, each with the log position it holds.
+//! Snapshots: one section per room, one for the keys and one for the roles, each with the log position it
+//! holds.
 //!
 //! Sections of one snapshot may have been saved at different moments: events that one already holds
 //! are skipped by `apply`, for that section alone. A section starts with a byte for its version.
@@ -6,14 +7,21 @@
 use std::collections::BTreeMap;
 
 use homeroom_protocol::{
-    Epoch, Position, RoomId, RoomNumber, Seq, Timestamp, UserId, limit::INTEGER_MAX,
+    Epoch, EventBody, Position, RoomNumber, Seq, Timestamp, UserId, decode_event_body,
+    encode_event_body, limit::INTEGER_MAX,
 };
 
 use super::{
+    counting::{Counting, SavedCounting},
+    gate::{Gate, SavedGate},
     hashing::{Digest, Lookup},
     keys::{Forgotten, Kept, KeyBounds, KeyRecord, KeyWindow},
-    room::Room,
-    stored::{self, Blob},
+    overwrites::{Overwrites, SavedOverwrites},
+    personal::{Personal, SavedPersonal},
+    pins::{Pins, SavedPins},
+    roles::Roles,
+    room::{Membership, Room},
+    stored::{self, Bin, Blob},
 };
 use crate::{
     domain::{DecodeError, SectionId},
@@ -22,14 +30,20 @@ use crate::{
 
 /// The section of the keys; those of rooms have the room's number, which is never 0.
 pub(super) const KEYS: SectionId = SectionId(0);
+/// The section of the roles: above all rooms.
+pub(super) const ROLES: SectionId = SectionId(1 << 32);
 
+/// The version of the sections of keys and roles.
 const VERSION: u8 = 1;
+/// The version of a room's section. Version 1, of release 0.1, did not hold what counts as unread, and
+/// that cannot be made up: a snapshot of that kind is passed over, and the log replayed from its start.
+const ROOM_VERSION: u8 = 2;
 
 pub(super) const fn section_of(room: RoomNumber) -> SectionId {
     SectionId(room.0 as u64)
 }
 
-/// The room of a section; `None` for the keys and for what is no section.
+/// The room of a section; `None` for the others and for what is no section.
 pub(super) fn room_of(section: SectionId) -> Option<RoomNumber> {
     match u32::try_from(section.0) {
         Ok(0) | Err(_) => None,
@@ -37,28 +51,64 @@ pub(super) fn room_of(section: SectionId) -> Option<RoomNumber> {
     }
 }
 
-/// Applied, number, id, epoch, head, time, members with the position of their joining.
-type SavedRoom = (u64, u32, String, u64, u64, u64, Vec<(String, u64)>);
+/// Applied, number, epoch, head, time; id and what it is like, as in the event that would make it; its
+/// maker; the members; then its parts.
+type SavedRoom = (
+    u64,
+    u32,
+    u64,
+    u64,
+    u64,
+    Bin,
+    String,
+    Vec<SavedMember>,
+    SavedParts,
+);
+
+/// User, log position and seq of their joining, seq and log position of their newest message.
+type SavedMember = (String, u64, u64, Option<(u64, u64)>);
+
+type SavedParts = (
+    SavedCounting,
+    SavedGate,
+    SavedOverwrites,
+    SavedPins,
+    Option<SavedPersonal>,
+);
 
 pub(super) fn save_room(room: &Room) -> Vec<u8> {
-    let members: Vec<_> = room
-        .members
-        .iter()
-        .map(|(user, since)| (user.as_str(), since.0))
-        .collect();
-    save(&(
+    let members = room.members.iter().map(|(user, member)| -> SavedMember {
+        let last_sent = member.last_sent.map(|(seq, at)| (seq.0, at.0));
+        let user = user.as_str().to_owned();
+        (user, member.since.0, member.joined.0, last_sent)
+    });
+    let like = EventBody::RoomCreated {
+        id: room.id.clone(),
+        info: room.info.clone(),
+        members: Vec::new(),
+    };
+    let saved: SavedRoom = (
         room.applied.0,
         room.number.0,
-        room.id.as_str(),
         room.epoch.get(),
         room.head.0,
         room.time.0,
-        members,
-    ))
+        Bin(encode_event_body(&like)),
+        room.maker.as_str().to_owned(),
+        members.collect(),
+        (
+            room.counting.save(),
+            room.gate.save(),
+            room.overwrites.save(),
+            room.pins.save(),
+            room.personal.as_ref().map(|personal| personal.save()),
+        ),
+    );
+    save(ROOM_VERSION, &saved)
 }
 
 pub(super) fn load_room(number: RoomNumber, bytes: &[u8]) -> Result<Room, DecodeError> {
-    let saved: SavedRoom = load(bytes, "room section")?;
+    let saved: SavedRoom = load(ROOM_VERSION, bytes, "room section")?;
     let malformed = DecodeError::Malformed {
         what: "room section",
     };
@@ -67,23 +117,52 @@ pub(super) fn load_room(number: RoomNumber, bytes: &[u8]) -> Result<Room, Decode
         .ok_or(malformed)
 }
 
-fn restore_room((applied, number, id, epoch, head, time, members): SavedRoom) -> Option<Room> {
-    let members = members
-        .into_iter()
-        .map(|(user, since)| Some((UserId::new(user).ok()?, LogPosition(since))));
+fn restore_room(saved: SavedRoom) -> Option<Room> {
+    let (applied, number, epoch, head, time, Bin(like), maker, members, parts) = saved;
+    let member = |(user, since, joined, last_sent): SavedMember| {
+        let membership = Membership {
+            since: LogPosition(since),
+            joined: Seq(joined),
+            last_sent: last_sent.map(|(seq, at)| (Seq(seq), LogPosition(at))),
+        };
+        Some((UserId::new(user).ok()?, membership))
+    };
     // Above this the next one could not be counted.
     if applied > INTEGER_MAX || head > INTEGER_MAX {
         return None;
     }
+    let EventBody::RoomCreated { id, info, .. } = decode_event_body(&like).ok()? else {
+        return None;
+    };
+    let (counting, gate, overwrites, pins, personal) = parts;
     Some(Room {
         number: RoomNumber(number),
-        id: RoomId::new(id).ok()?,
+        id,
+        info,
+        maker: UserId::new(maker).ok()?,
         epoch: Epoch::new(epoch).ok()?,
         head: Seq(head),
         time: Timestamp(time),
-        members: members.collect::<Option<BTreeMap<_, _>>>()?,
+        members: (members.into_iter().map(member)).collect::<Option<BTreeMap<_, _>>>()?,
         applied: LogPosition(applied),
+        counting: Counting::restore(counting)?,
+        gate: Gate::restore(gate)?,
+        overwrites: Overwrites::restore(overwrites)?,
+        pins: Pins::restore(pins)?,
+        personal: match personal {
+            Some(saved) => Some(Box::new(Personal::restore(saved)?)),
+            None => None,
+        },
     })
+}
+
+pub(super) fn save_roles(roles: &Roles) -> Vec<u8> {
+    save(VERSION, &roles.save())
+}
+
+pub(super) fn load_roles(bytes: &[u8]) -> Result<Roles, DecodeError> {
+    let what = "roles section";
+    Roles::restore(load(VERSION, bytes, what)?).ok_or(DecodeError::Malformed { what })
 }
 
 /// Lookup, digest, log position, room, epoch, seq, time.
@@ -108,11 +187,11 @@ pub(super) fn save_keys(keys: &KeyWindow) -> Vec<u8> {
             )
         });
     let saved: SavedKeys = (keys.applied().0, forgotten, kept.collect());
-    save(&saved)
+    save(VERSION, &saved)
 }
 
 pub(super) fn load_keys(bytes: &[u8], bounds: KeyBounds) -> Result<KeyWindow, DecodeError> {
-    let (applied, forgotten, kept): SavedKeys = load(bytes, "keys section")?;
+    let (applied, forgotten, kept): SavedKeys = load(VERSION, bytes, "keys section")?;
     let forgotten = forgotten.map(|(at, time)| Forgotten {
         at: LogPosition(at),
         time: Timestamp(time),
@@ -145,19 +224,20 @@ fn restore_key((lookup, digest, at, room, epoch, seq, time): SavedKey) -> Option
     Some((Lookup(lookup.0), Kept { at, record }))
 }
 
-fn save(fields: &impl serde::Serialize) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
+fn save(version: u8, fields: &impl serde::Serialize) -> Vec<u8> {
+    let mut bytes = vec![version];
     bytes.append(&mut stored::write(fields));
     bytes
 }
 
 fn load<T: serde::de::DeserializeOwned>(
+    known: u8,
     bytes: &[u8],
     what: &'static str,
 ) -> Result<T, DecodeError> {
     match bytes.split_first() {
-        Some((&VERSION, fields)) => stored::read(fields, what),
-        Some((&version, _)) if version > VERSION => Err(DecodeError::Later {
+        Some((&version, fields)) if version == known => stored::read(fields, what),
+        Some((&version, _)) if version > known => Err(DecodeError::Later {
             kind: 0,
             version: version.into(),
         }),

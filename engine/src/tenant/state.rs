@@ -1,21 +1,26 @@
 //! The tenant itself: its state, and how it meets the runtime.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, hash::Hasher};
 
 use bytes::Bytes;
-use homeroom_protocol::{Presence, RoomNumber, TenantName, Timestamp, UserId, limit::INTEGER_MAX};
+use homeroom_protocol::{
+    Epoch, EventBody, Position, Presence, RoomNumber, Seq, TenantName, Timestamp, UserId,
+    limit::INTEGER_MAX,
+};
+use siphasher::sip::SipHasher24;
 
 use super::{
     deadline::{Deadlines, Due},
     decide::{Ground, Standing},
     effects,
-    event::Event,
+    event::{Event, TenantChange, TenantEvent},
     hashing::Hashing,
     history::{self, Fact, Question},
     input::Input,
     keys::{self, KeyBounds, KeyWindow},
     people::{Grace, People},
     restart::{Entry, Restarted},
+    roles::Roles,
     room::Room,
     rooms::Rooms,
     sections,
@@ -47,6 +52,7 @@ pub struct Tenant {
 
     pub(super) rooms: Rooms,
     pub(super) keys: KeyWindow,
+    pub(super) roles: Roles,
     /// The newest event taken in. Log positions are dense and nobody else writes, so the next event
     /// stands right after it.
     pub(super) applied: LogPosition,
@@ -61,7 +67,7 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// All rooms, by number.
+    /// All rooms, by number; user streams and what was reported are among them.
     pub fn rooms(&self) -> impl Iterator<Item = &Room> {
         self.rooms.iter()
     }
@@ -84,11 +90,81 @@ impl Tenant {
         self.sessions.count()
     }
 
-    /// Makes a decision true: applies it and hands it to the log.
+    /// Makes a decision true: applies it and hands it to the log. What one input commits shares one commit
+    /// of the log: all of it is kept, or nothing.
     pub(super) fn commit(&mut self, event: Event, out: &mut Outcome<Self>) {
         self.take_in(self.applied.next(), &event);
         out.held.push(effects::event(&event));
         out.events.push(event.into());
+    }
+
+    /// The same for what concerns the tenant as a whole. Nobody hears of it by itself.
+    pub(super) fn commit_change(
+        &mut self,
+        moment: Moment,
+        author: Option<&UserId>,
+        change: TenantChange,
+        out: &mut Outcome<Self>,
+    ) {
+        let event = TenantEvent {
+            time: self.log_time(moment.now),
+            author: author.cloned(),
+            change,
+        };
+        self.take_in_change(self.applied.next(), &event);
+        out.events.push(event.into());
+    }
+
+    /// The same for what concerns one person: it is said on their stream, which begins with it if need be.
+    /// Nothing happens when there is no number left for a stream.
+    pub(super) fn commit_personal(
+        &mut self,
+        moment: Moment,
+        user: &UserId,
+        body: EventBody,
+        out: &mut Outcome<Self>,
+    ) {
+        let Some(room) = self.open_stream(moment, user, out) else {
+            return;
+        };
+        let Some(position) = self.rooms.get(room).map(Room::next) else {
+            return;
+        };
+        let event = Event {
+            room,
+            position,
+            time: self.log_time(moment.now),
+            author: user.clone(),
+            body,
+            keyed: None,
+        };
+        self.commit(event, out);
+    }
+
+    /// The stream of a user, made if there is none; `None` when there is no number left for it.
+    pub(super) fn open_stream(
+        &mut self,
+        moment: Moment,
+        user: &UserId,
+        out: &mut Outcome<Self>,
+    ) -> Option<RoomNumber> {
+        if let Some(room) = self.rooms.stream_of(user) {
+            return Some(room.number);
+        }
+        let room = self.rooms.free_number()?;
+        let event = Event {
+            room,
+            position: Position {
+                epoch: fresh_epoch(moment, room),
+                seq: Seq(1),
+            },
+            time: self.log_time(moment.now),
+            author: user.clone(),
+            body: EventBody::StreamOpened,
+            keyed: None,
+        };
+        self.commit(event, out);
+        Some(room)
     }
 
     /// The time of an event made now: never lower than that of the event before it, and never more
@@ -100,6 +176,7 @@ impl Tenant {
     pub(super) fn ground<'a>(&'a self, asker: &'a Identity, moment: Moment) -> Ground<'a> {
         Ground {
             rooms: &self.rooms,
+            roles: &self.roles,
             settings: &self.settings,
             asker,
             standing: Standing::Member,
@@ -134,6 +211,15 @@ impl Tenant {
         }
     }
 
+    fn take_in_change(&mut self, at: LogPosition, event: &TenantEvent) {
+        self.applied = self.applied.max(at);
+        self.rooms.pass_time(event.time);
+        if self.roles.pass(at) {
+            self.roles.apply(&event.change);
+            self.dirty.insert(sections::ROLES);
+        }
+    }
+
     fn restart(&mut self, at: LogPosition, restarted: &Restarted) {
         let rooms = self.rooms.restart(at, restarted);
         self.dirty
@@ -159,7 +245,7 @@ impl Domain for Tenant {
     type Question = Question;
     type Fact = Fact;
 
-    const ROWS_VERSION: u32 = 1;
+    const ROWS_VERSION: u32 = 2;
 
     fn new(seed: Seed) -> Self {
         Self {
@@ -168,6 +254,7 @@ impl Domain for Tenant {
             hashing: Hashing::new(seed.hash_key),
             rooms: Rooms::default(),
             keys: KeyWindow::default(),
+            roles: Roles::default(),
             applied: LogPosition::START,
             dirty: BTreeSet::new(),
             durable: LogPosition::START,
@@ -279,6 +366,7 @@ impl Domain for Tenant {
     fn apply(&mut self, at: LogPosition, entry: &Entry) {
         match entry {
             Entry::Event(event) => self.take_in(at, event),
+            Entry::Tenant(event) => self.take_in_change(at, event),
             Entry::Restarted(restarted) => self.restart(at, restarted),
         }
         self.recovered_to(at);
@@ -307,6 +395,7 @@ impl Domain for Tenant {
     fn time(entry: &Entry) -> Timestamp {
         match entry {
             Entry::Event(event) => event.time,
+            Entry::Tenant(event) => event.time,
             Entry::Restarted(restarted) => restarted.time,
         }
     }
@@ -324,7 +413,8 @@ impl Domain for Tenant {
             .rooms
             .iter()
             .map(|room| sections::section_of(room.number()));
-        std::iter::once(sections::KEYS).chain(rooms).collect()
+        let others = [sections::KEYS, sections::ROLES];
+        others.into_iter().chain(rooms).collect()
     }
 
     fn take_dirty_sections(&mut self) -> Vec<SectionId> {
@@ -334,6 +424,9 @@ impl Domain for Tenant {
     fn save_section(&self, section: SectionId) -> Option<Vec<u8>> {
         if section == sections::KEYS {
             return Some(sections::save_keys(&self.keys));
+        }
+        if section == sections::ROLES {
+            return Some(sections::save_roles(&self.roles));
         }
         let room = self.rooms.get(sections::room_of(section)?)?;
         Some(sections::save_room(room))
@@ -345,6 +438,11 @@ impl Domain for Tenant {
             self.recovered_to(self.keys.applied());
             return Ok(());
         }
+        if section == sections::ROLES {
+            self.roles = sections::load_roles(bytes)?;
+            self.recovered_to(self.roles.applied());
+            return Ok(());
+        }
         let number = sections::room_of(section).ok_or(DecodeError::Malformed {
             what: "section of a tenant",
         })?;
@@ -353,4 +451,11 @@ impl Domain for Tenant {
         self.rooms.restore(room);
         Ok(())
     }
+}
+
+/// The epoch of a room that is made now: one input may make several, and each has its own.
+pub(super) fn fresh_epoch(moment: Moment, room: RoomNumber) -> Epoch {
+    let mut hasher = SipHasher24::new_with_key(&moment.entropy.to_be_bytes());
+    hasher.write(&room.0.to_be_bytes());
+    Epoch::from_random(hasher.finish())
 }

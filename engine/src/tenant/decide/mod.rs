@@ -1,0 +1,263 @@
+//! The rules: each function looks at the state, and returns what is to happen or why not. None of
+//! them changes anything.
+//!
+//! Here is the ground they stand on; each concern has its rules in a file of its own.
+
+pub(super) mod messages;
+pub(super) mod rooms;
+
+use homeroom_protocol::{
+    Cause, EventBody, IdempotencyKey, Permission, Permissions, Position, RoomId, RoomNumber,
+    Timestamp, UserId,
+};
+
+use super::{
+    event::{Event, KeyedBy},
+    hashing::Digest,
+    keys::KeyRecord,
+    permit::{Bearing, Place},
+    refusal::Refusal,
+    roles::Roles,
+    room::Room,
+    rooms::Rooms,
+    settings::Settings,
+};
+use crate::{
+    domain::Storage,
+    identity::{Identity, Scopes},
+};
+
+/// What the rules look at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ground<'a> {
+    pub(super) rooms: &'a Rooms,
+    pub(super) roles: &'a Roles,
+    pub(super) settings: &'a Settings,
+    pub(super) asker: &'a Identity,
+    pub(super) standing: Standing,
+    pub(super) storage: Storage,
+    /// The time of an event made now.
+    pub(super) time: Timestamp,
+}
+
+/// What lets somebody do something in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Being a member of it.
+    Member,
+    /// Being a service, which needs no membership.
+    Service,
+}
+
+/// A write that is safe to retry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keyed {
+    pub(super) key: IdempotencyKey,
+    pub(super) digest: Digest,
+    /// What the key was used for, if that still counts.
+    pub(super) used: Option<KeyRecord>,
+}
+
+/// What a keyed write leads to.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// This.
+    Happened(Event),
+    /// Nothing: it is a retry of this.
+    Already(KeyRecord),
+}
+
+/// Refuses a number or length above its limit.
+pub(super) const fn check_field(
+    field: &'static str,
+    actual: usize,
+    max: usize,
+) -> Result<(), Refusal> {
+    if actual > max {
+        return Err(Refusal::InvalidField { field, max });
+    }
+    Ok(())
+}
+
+/// Refuses a page of none or too many.
+pub(super) fn check_limit(limit: u32, max: usize) -> Result<usize, Refusal> {
+    let limit = limit as usize;
+    if limit == 0 {
+        return Err(Refusal::InvalidField {
+            field: "limit",
+            max,
+        });
+    }
+    check_field("limit", limit, max)?;
+    Ok(limit)
+}
+
+pub(super) const fn check_count(what: &'static str, count: usize, max: usize) -> Result<(), Refusal> {
+    if count >= max {
+        return Err(Refusal::TooMany { what, max });
+    }
+    Ok(())
+}
+
+impl Keyed {
+    /// What the event of this write carries.
+    pub(super) const fn by(&self) -> KeyedBy {
+        KeyedBy {
+            key: self.key,
+            digest: Some(self.digest),
+        }
+    }
+
+    /// The earlier write, when this is a retry of it.
+    pub(super) fn already(&self) -> Result<Option<KeyRecord>, Refusal> {
+        match self.used {
+            Some(record) if record.digest == self.digest => Ok(Some(record)),
+            Some(_) => Err(Refusal::KeyConflict),
+            None => Ok(None),
+        }
+    }
+}
+
+impl<'a> Ground<'a> {
+    pub(super) const fn user(&self) -> &'a UserId {
+        &self.asker.user
+    }
+
+    pub(super) const fn may_read(&self) -> Result<(), Refusal> {
+        if self.asker.scopes.contain(Scopes::READ) {
+            return Ok(());
+        }
+        Err(Refusal::Forbidden { scope: "read" })
+    }
+
+    pub(super) const fn may_write(&self) -> Result<(), Refusal> {
+        if self.asker.scopes.contain(Scopes::WRITE) {
+            return Ok(());
+        }
+        Err(Refusal::Forbidden { scope: "write" })
+    }
+
+    /// The same, asked by a service for itself.
+    pub(super) fn of_service(self) -> Self {
+        Self {
+            standing: Standing::Service,
+            ..self
+        }
+    }
+
+    /// The room with this number, if the asker may do something in it.
+    pub(super) fn joined(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
+        let room = self.rooms.get(room).ok_or(Refusal::NotMember)?;
+        let may = match self.standing {
+            Standing::Member => room.has(self.user()),
+            Standing::Service => true,
+        };
+        if may {
+            Ok(room)
+        } else {
+            Err(Refusal::NotMember)
+        }
+    }
+
+    /// The same by the app's id. That there is such a room is no secret.
+    pub(super) fn joined_by_id(&self, id: &RoomId) -> Result<&'a Room, Refusal> {
+        let room = self.rooms.by_id(id).ok_or(Refusal::RoomNotFound)?;
+        self.joined(room.number)
+    }
+
+    /// All that the asker may do in a room.
+    pub(super) fn permissions(&self, room: &Room) -> Permissions {
+        self.bearing(self.user(), room).allowed()
+    }
+
+    /// Whether the asker may do this in a room.
+    pub(super) fn may(&self, room: &Room, permission: Permission) -> Result<(), Refusal> {
+        match self.bearing(self.user(), room).obstacle(permission) {
+            None => Ok(()),
+            Some(cause) => Err(refusal_for(cause, permission)),
+        }
+    }
+
+    /// How somebody stands to a room.
+    fn bearing(&self, user: &'a UserId, room: &'a Room) -> Bearing<'a> {
+        Bearing {
+            roles: self.roles,
+            user,
+            is_service: self.standing == Standing::Service && user == self.user(),
+            place: Some(Place {
+                kind: room.info.kind,
+                archived: room.info.archived,
+                overwrites: &room.overwrites,
+                made_it: room.maker == *user,
+                is_member: room.has(user),
+                is_invited: room.gate.is_invited(user),
+                is_banned: room.gate.is_banned(user, self.time),
+                is_muted: room.gate.is_muted(user, self.time),
+                is_apart: false,
+            }),
+        }
+    }
+
+    pub(super) fn may_enter_one_more(&self) -> Result<(), Refusal> {
+        self.may_enter(self.user())
+    }
+
+    pub(super) fn may_enter(&self, user: &UserId) -> Result<(), Refusal> {
+        check_count(
+            "rooms this user is a member of",
+            self.rooms.count_of(user),
+            self.settings.rooms_per_user_max,
+        )
+    }
+
+    pub(super) const fn can_store(&self) -> Result<(), Refusal> {
+        match self.storage {
+            Storage::Open => Ok(()),
+            Storage::Full => Err(Refusal::StorageFull {
+                retry_after_ms: self.settings.storage_full_retry_after_ms,
+            }),
+        }
+    }
+
+    /// What the asker did, at the next place of a room.
+    pub(super) fn event(&self, room: &Room, body: EventBody, keyed: Option<KeyedBy>) -> Event {
+        self.event_at(room.number, room.next(), body, keyed)
+    }
+
+    /// The same at a place that is named, as of a room that is yet to be made.
+    pub(super) fn event_at(
+        &self,
+        room: RoomNumber,
+        position: Position,
+        body: EventBody,
+        keyed: Option<KeyedBy>,
+    ) -> Event {
+        Event {
+            room,
+            position,
+            time: self.time,
+            author: self.user().clone(),
+            body,
+            keyed,
+        }
+    }
+}
+
+/// What somebody is told whom this kept from doing something.
+const fn refusal_for(cause: Cause, permission: Permission) -> Refusal {
+    match cause {
+        Cause::Nothing
+        | Cause::Role
+        | Cause::EveryoneHere
+        | Cause::RoleHere
+        | Cause::UserHere
+        | Cause::Prohibited
+        | Cause::NoView => Refusal::Lacks { permission },
+        Cause::NotMember => Refusal::NotMember,
+        Cause::Banned => Refusal::Banned,
+        Cause::Muted => Refusal::Muted,
+        Cause::Archived => Refusal::Archived,
+        Cause::Kind => Refusal::NotHere,
+        Cause::Apart => Refusal::Apart,
+    }
+}
