@@ -8,7 +8,15 @@ use std::collections::BTreeMap;
 
 use homeroom_protocol::{Request, Timestamp, UserId};
 
-use super::settings::Settings;
+use super::{
+    effects,
+    input::Input,
+    refusal::Refusal,
+    service::ServiceRequest,
+    settings::Settings,
+    state::Tenant,
+};
+use crate::domain::Outcome;
 
 /// A bucket of units, kept as the time at which it will be full again: the generic cell rate algorithm
 /// (ITU-T I.371), exact and in one number.
@@ -61,6 +69,9 @@ impl Rate {
 }
 
 impl Bucket {
+    /// From which nothing was taken.
+    pub(super) const FULL: Self = Self { full_at_us: 0 };
+
     /// Whether something can be taken out.
     ///
     /// # Errors
@@ -174,6 +185,88 @@ impl Budgets {
         }
         self.users.insert(user.clone(), fresh);
         Ok(())
+    }
+}
+
+impl Tenant {
+    /// Takes what an input costs; when there is not enough, whoever asked is told, at once: a refusal
+    /// depends on nothing that could be lost.
+    pub(super) fn is_affordable(&mut self, input: &Input, out: &mut Outcome<Self>) -> bool {
+        match input {
+            Input::Request {
+                connection,
+                id,
+                request,
+            } => {
+                let charge = self.settings.cost_of(request);
+                let Some(session) = self.sessions.get_mut(*connection) else {
+                    return true;
+                };
+                let (bucket, user) = (&mut session.budget, &session.identity.user);
+                let charged = self
+                    .budgets
+                    .charge(bucket, user, charge, self.clock, &self.settings);
+                if let Err(too_fast) = charged {
+                    out.now
+                        .push(effects::refused(*connection, *id, too_fast.into()));
+                }
+                charged.is_ok()
+            }
+            Input::Signal { connection, .. } => {
+                let charge = self.settings.cost_of_signal();
+                let Some(session) = self.sessions.get_mut(*connection) else {
+                    return true;
+                };
+                let (bucket, user) = (&mut session.budget, &session.identity.user);
+                let charged = self
+                    .budgets
+                    .charge(bucket, user, charge, self.clock, &self.settings);
+                let Err(too_fast) = charged else {
+                    return true;
+                };
+                // Told once: the next ones of a flood are dropped in silence.
+                if session.hushed_until <= self.clock {
+                    session.hushed_until = self.clock.plus_ms(too_fast.retry_after_ms);
+                    out.now
+                        .push(effects::objected(*connection, too_fast.into()));
+                }
+                false
+            }
+            Input::Service(call) => {
+                let messages = cost_of_service(&call.request);
+                let charged = self
+                    .budgets
+                    .charge_tenant(messages, self.clock, &self.settings);
+                if let Err(too_fast) = charged {
+                    out.now.push(call.refused(too_fast.into()));
+                }
+                charged.is_ok()
+            }
+            Input::Connect { .. }
+            | Input::Disconnect { .. }
+            | Input::Renew { .. }
+            | Input::Revoke { .. }
+            | Input::Page { .. } => true,
+        }
+    }
+}
+
+impl From<TooFast> for Refusal {
+    fn from(TooFast { retry_after_ms }: TooFast) -> Self {
+        Self::TooFast { retry_after_ms }
+    }
+}
+
+/// Messages that a request of a service is charged as; nothing else of it is: services are the app's own.
+const fn cost_of_service(request: &ServiceRequest) -> u32 {
+    match request {
+        ServiceRequest::Publish { .. } | ServiceRequest::CreateRoom { .. } => 1,
+        ServiceRequest::AddMember { .. }
+        | ServiceRequest::RemoveMember { .. }
+        | ServiceRequest::History { .. }
+        | ServiceRequest::Members { .. }
+        | ServiceRequest::Presence { .. }
+        | ServiceRequest::Room { .. } => 0,
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Due {
     Seen,
     /// What was signalled in a room is told.
     Signals(RoomNumber),
+    /// Viewers whose membership was not on disk are looked at again.
+    Arrivals,
     /// Who came to and went from a room is told.
     Occupancy(RoomNumber),
     /// Somebody whose connection vanished is in a room no more.

@@ -57,6 +57,7 @@ impl Tenant {
             next,
             head,
         } = start;
+        let is_new = self.listening_since(connection, room).is_none();
         let generation = self.sessions.listen(connection, room);
         out.held.push(Delivery::Listen {
             connection,
@@ -66,6 +67,9 @@ impl Tenant {
             head,
             generation,
         });
+        if is_new {
+            self.begin_to_hear(connection, room, out);
+        }
     }
 
     /// Makes the end of a membership true: at once for all the user's connections, in the timeline for
@@ -81,7 +85,6 @@ impl Tenant {
         // Before the event: whose membership ends does not hear of it.
         self.unlisten(user, room, reason, out);
         self.commit(event, out);
-        self.stop_typing(room, user, out);
         self.unwatch_strangers(user, out);
     }
 
@@ -94,6 +97,7 @@ impl Tenant {
         reason: RemovedReason,
         out: &mut Outcome<Self>,
     ) {
+        self.withdraw(user, room, out);
         for connection in self.people.connections(user, None) {
             let session = self.sessions.get_mut(connection);
             let listening = session.and_then(|session| session.listening.remove(&room));
@@ -121,6 +125,9 @@ impl Tenant {
                 .hears(*connection, *room, *generation)
                 .then_some(delivery),
             Delivery::Direct { connection, push } => match push.frame() {
+                frame @ (ServerFrame::Typing { .. } | ServerFrame::Occupancy { .. }) => {
+                    self.viewer_told(*connection, frame)
+                }
                 ServerFrame::Page { id, room, .. } | ServerFrame::Members { id, room, .. }
                     if !self.is_inside(*connection, *room) =>
                 {
@@ -133,6 +140,7 @@ impl Tenant {
             | Delivery::Signal { .. }
             | Delivery::Unlisten { .. }
             | Delivery::Watch { .. }
+            | Delivery::View { .. }
             | Delivery::Page { .. }
             | Delivery::Answer(_)
             | Delivery::Close { .. }
@@ -162,16 +170,17 @@ impl Tenant {
                 continue;
             };
             let watcher = &session.identity.user;
-            let kept: BTreeSet<UserId> = session
-                .watching
-                .iter()
-                // Only pairs with the leaver can have changed.
-                .filter(|watched| {
-                    (watcher != user && *watched != user) || self.may_watch(watcher, watched)
-                })
-                .cloned()
-                .collect();
+            // Only pairs with the leaver can have changed.
+            let is_kept = |watched: &&UserId| {
+                (watcher != user && *watched != user) || self.may_watch(watcher, watched)
+            };
+            let kept: BTreeSet<UserId> =
+                session.watching.iter().filter(is_kept).cloned().collect();
+            let unseen = session.unseen.iter().filter(is_kept).cloned().collect();
             if kept.len() == session.watching.len() {
+                if let Some(session) = self.sessions.get_mut(connection) {
+                    session.unseen = unseen;
+                }
                 continue;
             }
             let watch = Delivery::Watch {
@@ -185,6 +194,7 @@ impl Tenant {
             out.now.push(watch);
             if let Some(session) = self.sessions.get_mut(connection) {
                 session.watching = kept;
+                session.unseen = unseen;
             }
         }
     }
@@ -258,10 +268,13 @@ impl Tenant {
         self.listen(connection, start, out);
     }
 
+    fn listening_since(&self, connection: ConnectionId, room: RoomNumber) -> Option<Generation> {
+        let listening = self.sessions.get(connection)?.listening.get(&room)?;
+        Some(listening.generation)
+    }
+
     fn hears(&self, connection: ConnectionId, room: RoomNumber, generation: Generation) -> bool {
-        let session = self.sessions.get(connection);
-        let listening = session.and_then(|session| session.listening.get(&room));
-        listening.is_some_and(|listening| listening.generation == generation)
+        self.listening_since(connection, room) == Some(generation)
     }
 }
 

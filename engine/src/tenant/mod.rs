@@ -14,6 +14,7 @@
 //! | `people`, `typing`, `session`, `deadline` | what lives as long as connections do |
 //! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
 
+mod budget;
 mod connections;
 mod deadline;
 mod decide;
@@ -24,6 +25,7 @@ mod history;
 mod input;
 mod keys;
 mod listening;
+mod occupancy;
 mod people;
 mod refusal;
 mod requests;
@@ -32,11 +34,15 @@ mod room;
 mod rooms;
 mod sections;
 mod service;
+mod seen;
 mod session;
+mod shown;
+mod signals;
 mod settings;
 mod state;
 mod stored;
 mod typing;
+mod viewing;
 
 pub use event::{Body, Event};
 pub use hashing::{Digest, Lookup};

@@ -351,9 +351,6 @@ impl Tenant {
         let digest = self.hashing.send(number, &text);
         let keyed = self.keyed(served.by(), (key, digest), answer)?;
         let verdict = decide::send(served.ground(self), keyed, number, text)?;
-        if let Verdict::Happened(_) = verdict {
-            self.stop_typing(number, &served.asker.user, out);
-        }
         Ok(ServiceAnswer::Placed(self.settle_placed(verdict, out)))
     }
 
@@ -429,7 +426,7 @@ impl Tenant {
             Actor::User(watcher) => self.may_watch(watcher, user),
         };
         let states = users.into_iter().filter(may_see).map(|user| {
-            let state = self.people.presence(&user);
+            let state = self.presence_of(&user).presence;
             (user, state)
         });
         Ok(ServiceAnswer::Presence(states.collect()))

@@ -6,7 +6,7 @@ use super::{Answer, Asked, Reply, said};
 use crate::{
     domain::Outcome,
     tenant::{
-        decide::{self, Verdict},
+        decide,
         refusal::Refusal,
         state::Tenant,
     },
@@ -24,9 +24,6 @@ impl Tenant {
         ground.may_write()?;
         let keyed = self.keyed_by(asked, &answer)?;
         let verdict = decide::messages::send(ground, keyed, room, draft)?;
-        if let Verdict::Happened(_) = verdict {
-            self.stop_typing(room, asked.user(), out);
-        }
         let (_, position, time) = self.settle(verdict, out);
         let id = asked.id;
         said(ServerFrame::Sent { id, position, time })

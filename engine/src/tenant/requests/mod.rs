@@ -10,7 +10,7 @@ mod report;
 mod roles;
 mod rooms;
 mod streams;
-mod typing;
+pub(super) mod typing;
 
 use homeroom_protocol::{
     ConnectionId, IdempotencyKey, Position, Request, RequestId, RoomNumber, ServerFrame, Timestamp,
