@@ -24,7 +24,7 @@
 //! while let Some(event) = events.next().await {
 //!     if let Event::Timeline { event, .. } = event {
 //!         assert_eq!(event.author.as_str(), "service:timetable");
-//!         assert_eq!(event.body, EventBody::Message { text: "The lesson begins".into() });
+//!         assert_eq!(event.body, EventBody::Message("The lesson begins".into()));
 //!         break;
 //!     }
 //! }
@@ -34,7 +34,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use homeroom_protocol::{Direction, IdempotencyKey, Presence, RoomId, Seq, UserId};
+use homeroom_protocol::{Direction, IdempotencyKey, RoomId, Seq, UserId, UserPresence};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -187,10 +187,7 @@ impl Backend {
     ///
     /// # Errors
     /// [`BackendError`].
-    pub async fn presence(
-        &self,
-        users: Vec<UserId>,
-    ) -> Result<Vec<(UserId, Presence)>, BackendError> {
+    pub async fn presence(&self, users: Vec<UserId>) -> Result<Vec<UserPresence>, BackendError> {
         match self.ask(ServiceRequest::Presence { users }).await? {
             ServiceAnswer::Presence(users) => Ok(users),
             other => unreachable!("{OTHER}: {other:?}"),

@@ -34,12 +34,14 @@ pub(super) fn frame_bytes(frame: &ServerFrame) -> usize {
             let status = me.status.text.as_ref().map_or(0, String::len);
             status + me.roles.len() * 8 + me.blocked.len() * USER_BYTES + me.threads.len() * 40
         }
-        ServerFrame::Roles { roles, .. } => {
-            roles.iter().map(|role| size_of_val(role) + role.name.len()).sum()
-        }
+        ServerFrame::Roles { roles, .. } => roles
+            .iter()
+            .map(|role| size_of_val(role) + role.name.len())
+            .sum(),
         ServerFrame::Explained { reasons, .. } => reasons.len() * 16,
         ServerFrame::Signals { signals, .. } => {
-            let each = |it: &homeroom_protocol::Signal| size_of_val(it) + USER_BYTES + it.body.len();
+            let each =
+                |it: &homeroom_protocol::Signal| size_of_val(it) + USER_BYTES + it.body.len();
             signals.iter().map(each).sum()
         }
         ServerFrame::Occupancy { change, .. } => change.as_ref().map_or(0, |change| {

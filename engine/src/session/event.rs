@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use homeroom_protocol::{
-    CloseCode, Position, Presence, RemovedReason, ResetReason, ServerFrame, TimelineEvent, UserId,
+    CloseCode, OccupancyChange, Position, RemovedReason, ResetReason, Seq, ServerFrame, Signal,
+    TimelineEvent, UserId, UserPresence,
 };
 
 use super::{Room, queue::Entry, sink::Pending};
@@ -29,11 +30,39 @@ pub enum Event {
         users: Vec<UserId>,
         /// How many type, named or not.
         count: u32,
+        /// In which thread; `None`: in the room itself.
+        thread: Option<Seq>,
     },
     /// Watched users changed.
     Presence {
-        /// User and new state.
-        users: Vec<(UserId, Presence)>,
+        /// How they are now.
+        users: Vec<UserPresence>,
+    },
+    /// Changes of membership in a large room, which are not told one by one: they took the places up to
+    /// this one.
+    Passed {
+        /// The room.
+        room: Room,
+        /// The last of them: the next event has the seq after this one.
+        position: Position,
+        /// How many members the room has now.
+        members: u32,
+    },
+    /// What was signalled in a room since the last time: the newest of each sender and name.
+    Signals {
+        /// The room.
+        room: Room,
+        /// What.
+        signals: Vec<Signal>,
+    },
+    /// Who is there in a room, of those who show it.
+    Occupancy {
+        /// The room.
+        room: Room,
+        /// How many users are there.
+        count: u32,
+        /// What changed; `None` in rooms where too many are to name them.
+        change: Option<OccupancyChange>,
     },
     /// A room's stream broke off: drop what you have of it, and go on after `position`.
     Reset {
@@ -91,10 +120,43 @@ fn of_frame(push: &Arc<Push>, pending: &Pending) -> Option<Event> {
             },
             event: event.clone(),
         }),
-        ServerFrame::Typing { room, users, count } => Some(Event::Typing {
+        ServerFrame::Typing {
+            room,
+            users,
+            count,
+            thread,
+        } => Some(Event::Typing {
             room: pending.room(*room)?,
             users: users.clone(),
             count: *count,
+            thread: *thread,
+        }),
+        ServerFrame::Passed {
+            room,
+            epoch,
+            to,
+            members,
+            ..
+        } => Some(Event::Passed {
+            room: pending.room(*room)?,
+            position: Position {
+                epoch: *epoch,
+                seq: *to,
+            },
+            members: *members,
+        }),
+        ServerFrame::Signals { room, signals } => Some(Event::Signals {
+            room: pending.room(*room)?,
+            signals: signals.clone(),
+        }),
+        ServerFrame::Occupancy {
+            room,
+            count,
+            change,
+        } => Some(Event::Occupancy {
+            room: pending.room(*room)?,
+            count: *count,
+            change: change.clone(),
         }),
         ServerFrame::Presence { users } => Some(Event::Presence {
             users: users.clone(),
@@ -121,6 +183,13 @@ fn of_frame(push: &Arc<Push>, pending: &Pending) -> Option<Event> {
         | ServerFrame::Page { .. }
         | ServerFrame::Watching { .. }
         | ServerFrame::Members { .. }
+        | ServerFrame::Marked { .. }
+        | ServerFrame::Readers { .. }
+        | ServerFrame::Rooms { .. }
+        | ServerFrame::Overwrites { .. }
+        | ServerFrame::Me { .. }
+        | ServerFrame::Roles { .. }
+        | ServerFrame::Explained { .. }
         | ServerFrame::Bye { .. } => None,
     }
 }

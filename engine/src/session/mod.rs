@@ -17,8 +17,9 @@ use std::{
 };
 
 use homeroom_protocol::{
-    ConnectionId, Direction, ErrorCode, IdempotencyKey, Position, Presence, Request, RequestId,
-    RoomId, RoomNumber, Seq, ServerFrame, TimelineEvent, Timestamp, UserId, frame::DeviceState,
+    ConnectionId, Direction, Draft, ErrorCode, IdempotencyKey, Permissions, Position, Request,
+    RequestId, RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, TimelineEvent, Timestamp, UserId,
+    UserPresence, frame::DeviceState,
 };
 use tokio::sync::{Semaphore, oneshot};
 
@@ -98,6 +99,10 @@ pub struct Joined {
     pub members: u32,
     /// Present when the position asked for could not be resumed from.
     pub reset: Option<homeroom_protocol::ResetReason>,
+    /// What the room is like.
+    pub info: RoomInfo,
+    /// What this user may do there.
+    pub permissions: Permissions,
 }
 
 /// A message is on disk (or, in an engine without a folder, in memory).
@@ -233,7 +238,11 @@ impl Session {
         let request = Request::Create {
             key,
             room: id.clone(),
-            title: title.map(str::to_owned),
+            info: RoomInfo {
+                title: title.map(str::to_owned),
+                ..RoomInfo::default()
+            },
+            members: Vec::new(),
         };
         match self.ask(request).await? {
             ServerFrame::Created { room, .. } => Ok(named(id, room)),
@@ -263,6 +272,8 @@ impl Session {
                 head,
                 reset,
                 members,
+                info,
+                permissions,
                 ..
             } => Ok(Joined {
                 room: named(id, room),
@@ -270,6 +281,8 @@ impl Session {
                 head,
                 members,
                 reset,
+                info,
+                permissions,
             }),
             other => Err(unexpected(&other)),
         }
@@ -317,8 +330,8 @@ impl Session {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn send(&self, room: &Room, text: impl Into<String>) -> Result<Sent, RequestError> {
-        self.send_with_key(room, text, clock::fresh_key()).await
+    pub async fn send(&self, room: &Room, draft: impl Into<Draft>) -> Result<Sent, RequestError> {
+        self.send_with_key(room, draft, clock::fresh_key()).await
     }
 
     /// Says something under a key of one's own: the same key and text again give the same answer, not a
@@ -329,13 +342,13 @@ impl Session {
     pub async fn send_with_key(
         &self,
         room: &Room,
-        text: impl Into<String>,
+        draft: impl Into<Draft>,
         key: IdempotencyKey,
     ) -> Result<Sent, RequestError> {
         let request = Request::Send {
             key,
             room: room.number,
-            text: text.into(),
+            draft: draft.into(),
         };
         match self.ask(request).await? {
             ServerFrame::Sent { position, time, .. } => Ok(Sent { position, time }),
@@ -359,6 +372,7 @@ impl Session {
             direction,
             anchor,
             limit,
+            thread: None,
         };
         match self.ask(request).await? {
             ServerFrame::Page { events, more, .. } => Ok(Page { events, more }),
@@ -374,6 +388,7 @@ impl Session {
         self.ask(Request::Typing {
             room: room.number,
             active,
+            thread: None,
         })
         .await
         .map(drop)
@@ -391,7 +406,7 @@ impl Session {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn watch(&self, users: Vec<UserId>) -> Result<Vec<(UserId, Presence)>, RequestError> {
+    pub async fn watch(&self, users: Vec<UserId>) -> Result<Vec<UserPresence>, RequestError> {
         match self.ask(Request::Watch { users }).await? {
             ServerFrame::Watching { users, .. } => Ok(users),
             other => Err(unexpected(&other)),

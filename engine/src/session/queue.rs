@@ -49,6 +49,9 @@ impl Entry {
                 ServerFrame::Event { room: number, .. }
                 | ServerFrame::Typing { room: number, .. }
                 | ServerFrame::Reset { room: number, .. }
+                | ServerFrame::Passed { room: number, .. }
+                | ServerFrame::Signals { room: number, .. }
+                | ServerFrame::Occupancy { room: number, .. }
                 | ServerFrame::Removed { room: number, .. } => *number == room,
                 ServerFrame::Welcome(_)
                 | ServerFrame::Pong { .. }
@@ -60,6 +63,13 @@ impl Entry {
                 | ServerFrame::Page { .. }
                 | ServerFrame::Watching { .. }
                 | ServerFrame::Members { .. }
+                | ServerFrame::Marked { .. }
+                | ServerFrame::Readers { .. }
+                | ServerFrame::Rooms { .. }
+                | ServerFrame::Overwrites { .. }
+                | ServerFrame::Me { .. }
+                | ServerFrame::Roles { .. }
+                | ServerFrame::Explained { .. }
                 | ServerFrame::Presence { .. }
                 | ServerFrame::Dropped { .. }
                 | ServerFrame::Bye { .. } => false,

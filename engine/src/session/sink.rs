@@ -96,7 +96,14 @@ impl Pending {
             | ServerFrame::Sent { id, .. }
             | ServerFrame::Page { id, .. }
             | ServerFrame::Watching { id, .. }
-            | ServerFrame::Members { id, .. } => *id,
+            | ServerFrame::Members { id, .. }
+            | ServerFrame::Marked { id, .. }
+            | ServerFrame::Readers { id, .. }
+            | ServerFrame::Rooms { id, .. }
+            | ServerFrame::Overwrites { id, .. }
+            | ServerFrame::Me { id, .. }
+            | ServerFrame::Roles { id, .. }
+            | ServerFrame::Explained { id, .. } => *id,
             ServerFrame::Error { id: None, .. }
             | ServerFrame::Pong { .. }
             | ServerFrame::Event { .. }
@@ -105,6 +112,9 @@ impl Pending {
             | ServerFrame::Reset { .. }
             | ServerFrame::Removed { .. }
             | ServerFrame::Dropped { .. }
+            | ServerFrame::Passed { .. }
+            | ServerFrame::Signals { .. }
+            | ServerFrame::Occupancy { .. }
             | ServerFrame::Bye { .. } => return false,
         };
         let Some(Asked { answer, room, .. }) = waiting.requests.remove(&id) else {
@@ -178,7 +188,10 @@ impl SessionSink for QueueSink {
             },
             ServerFrame::Event { .. }
             | ServerFrame::Typing { .. }
-            | ServerFrame::Presence { .. } => Entry::Shared(Arc::clone(push)),
+            | ServerFrame::Presence { .. }
+            | ServerFrame::Passed { .. }
+            | ServerFrame::Signals { .. }
+            | ServerFrame::Occupancy { .. } => Entry::Shared(Arc::clone(push)),
             ServerFrame::Welcome(_)
             | ServerFrame::Pong { .. }
             | ServerFrame::Done { .. }
@@ -189,6 +202,13 @@ impl SessionSink for QueueSink {
             | ServerFrame::Page { .. }
             | ServerFrame::Watching { .. }
             | ServerFrame::Members { .. }
+            | ServerFrame::Marked { .. }
+            | ServerFrame::Readers { .. }
+            | ServerFrame::Rooms { .. }
+            | ServerFrame::Overwrites { .. }
+            | ServerFrame::Me { .. }
+            | ServerFrame::Roles { .. }
+            | ServerFrame::Explained { .. }
             | ServerFrame::Reset { .. }
             | ServerFrame::Dropped { .. } => Entry::Direct(Arc::clone(push)),
         };
@@ -218,7 +238,7 @@ impl Drop for QueueSink {
 
 #[cfg(test)]
 mod tests {
-    use homeroom_protocol::{Epoch, Position, RemovedReason, Seq};
+    use homeroom_protocol::{Epoch, Permissions, Position, RemovedReason, RoomInfo, Seq};
     use tokio::sync::Semaphore;
 
     use super::{super::queue::queue, *};
@@ -245,6 +265,8 @@ mod tests {
                 head: Seq(0),
                 reset: None,
                 members: 1,
+                info: RoomInfo::default(),
+                permissions: Permissions::NONE,
             };
             sink.try_push(&Arc::new(Push::new(joined))).unwrap();
             assert_eq!(pending.room(number).unwrap().number, number);

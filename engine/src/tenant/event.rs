@@ -78,7 +78,10 @@ pub enum TenantChange {
 
 impl Event {
     /// Whom the making of a room makes members: its author, if that is a person, and who was named.
-    pub(super) fn first_members<'a>(&'a self, named: &'a [UserId]) -> impl Iterator<Item = &'a UserId> {
+    pub(super) fn first_members<'a>(
+        &'a self,
+        named: &'a [UserId],
+    ) -> impl Iterator<Item = &'a UserId> {
         let author = (!self.author.is_service()).then_some(&self.author);
         author.into_iter().chain(named)
     }

@@ -105,9 +105,12 @@ impl Hashing {
         let KeyedBy { key, digest } = event.keyed?;
         let digest = match (digest, &event.body) {
             (Some(digest), _) => digest,
-            (None, EventBody::RoomCreated { id: Some(id), info, .. }) => {
-                self.create(id, info.title.as_deref())
-            }
+            (
+                None,
+                EventBody::RoomCreated {
+                    id: Some(id), info, ..
+                },
+            ) => self.create(id, info.title.as_deref()),
             (None, EventBody::Message(Message { text, .. })) => self.send(event.room, text),
             // Nothing else was ever stored with a key and without a digest.
             (None, _) => return None,

@@ -8,12 +8,13 @@
 //! All numbers are big-endian. The rows are made from events alone and can be made again.
 
 use homeroom_protocol::{
-    Direction, Epoch, Position, RoomNumber, Seq, TimelineEvent, Timestamp,
+    Direction, Epoch, EventBody, Message, Position, RoomNumber, Seq, TimelineEvent, Timestamp,
+    UserId,
     limit::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX},
 };
 
 use super::{
-    event,
+    event::Event,
     hashing::{Digest, Hashing, Lookup},
     keys::{self, KeyRecord},
     restart::Entry,
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     domain::{History, HistoryError},
+    hub::body_bytes,
     index::{Order, Row},
     log::LogPosition,
 };
@@ -29,10 +31,12 @@ use crate::{
 /// What a tenant must look up before it can decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// What a key was used for.
-    Key {
+    /// What a key was used for, and a message.
+    Look {
         /// The key.
-        lookup: Lookup,
+        key: Option<Lookup>,
+        /// The message.
+        target: Option<Target>,
         /// Every event up to here was durable when this was asked, so the answer knows of it.
         complete_to: LogPosition,
     },
@@ -53,10 +57,12 @@ pub enum Question {
 /// The answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
-    /// What a key was used for.
-    Key {
-        /// `None`: nothing that is still known.
+    /// What a key was used for, and a message.
+    Looked {
+        /// `None`: the key was used for nothing that is still known, or none was asked for.
         record: Option<KeyRecord>,
+        /// `None`: there is no such message, or none was asked for.
+        message: Option<Box<LookedMessage>>,
         /// As in the question.
         complete_to: LogPosition,
     },
@@ -70,12 +76,32 @@ pub enum Fact {
     },
 }
 
+/// A message to look up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its room.
+    pub room: RoomNumber,
+    /// Its place.
+    pub seq: Seq,
+}
+
+/// A message as the history knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedMessage {
+    /// Who said it.
+    pub author: UserId,
+    /// When.
+    pub time: Timestamp,
+    /// What, in its newest version.
+    pub message: Message,
+}
+
 /// The rows that make an event findable.
 pub(super) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
     let event = match entry {
         Entry::Event(event) => event,
         // Nobody looks for it, and no page shows it.
-        Entry::Restarted(_) => return,
+        Entry::Tenant(_) | Entry::Restarted(_) => return,
     };
     rows.push(Row {
         key: timeline_key(event.room, event.position.seq),
@@ -93,26 +119,63 @@ pub(super) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<R
 
 /// Answers a question.
 pub(super) fn answer(question: &Question, history: &dyn History) -> Result<Fact, HistoryError> {
-    match *question {
-        Question::Key {
-            lookup,
+    match question {
+        Question::Look {
+            key,
+            target,
             complete_to,
-        } => {
-            let record = match history.get(&lookup_key(lookup))? {
-                Some(value) => Some(read_record(&value).ok_or(HistoryError::Unreadable)?),
+        } => Ok(Fact::Looked {
+            record: match key {
+                Some(key) => used_for(history, *key)?,
                 None => None,
-            };
-            Ok(Fact::Key {
-                record,
-                complete_to,
-            })
-        }
+            },
+            message: match target {
+                Some(target) => look(history, target)?,
+                None => None,
+            },
+            complete_to: *complete_to,
+        }),
         Question::Timeline {
             room,
             direction,
             anchor,
             limit,
-        } => page(history, room, direction, anchor, limit),
+        } => page(history, *room, *direction, *anchor, *limit),
+    }
+}
+
+fn used_for(history: &dyn History, key: Lookup) -> Result<Option<KeyRecord>, HistoryError> {
+    match history.get(&lookup_key(key))? {
+        Some(value) => Ok(Some(read_record(&value).ok_or(HistoryError::Unreadable)?)),
+        None => Ok(None),
+    }
+}
+
+fn look(
+    history: &dyn History,
+    target: &Target,
+) -> Result<Option<Box<LookedMessage>>, HistoryError> {
+    let Some(value) = history.get(&timeline_key(target.room, target.seq))? else {
+        return Ok(None);
+    };
+    let event = event_at(history, &value)?;
+    Ok(match event.body {
+        EventBody::Message(message) => Some(Box::new(LookedMessage {
+            author: event.author,
+            time: event.time,
+            message,
+        })),
+        _ => None,
+    })
+}
+
+/// The event that a row of a timeline points at.
+fn event_at(history: &dyn History, value: &[u8]) -> Result<Event, HistoryError> {
+    let at: [u8; 8] = value.try_into().map_err(|_| HistoryError::Unreadable)?;
+    let stored = history.event(LogPosition(u64::from_be_bytes(at)))?;
+    match stored::decode(&stored) {
+        Ok(Entry::Event(event)) => Ok(event),
+        Ok(Entry::Tenant(_) | Entry::Restarted(_)) | Err(_) => Err(HistoryError::Unreadable),
     }
 }
 
@@ -125,7 +188,7 @@ fn page(
 ) -> Result<Fact, HistoryError> {
     let limit = (limit as usize).min(PAGE_EVENTS_MAX);
     let (from, to, order) = match direction {
-        Direction::Before => (Seq(0), anchor, Order::Descending),
+        Direction::Around | Direction::Before => (Seq(0), anchor, Order::Descending),
         Direction::After => (
             Seq(anchor.0.saturating_add(1)),
             Seq(u64::MAX),
@@ -138,13 +201,8 @@ fn page(
     let mut events = Vec::new();
     let mut bytes = 0;
     for (_, value) in found.iter().take(limit) {
-        let at: [u8; 8] = value[..].try_into().map_err(|_| HistoryError::Unreadable)?;
-        let stored = history.event(LogPosition(u64::from_be_bytes(at)))?;
-        let Ok(Entry::Event(event)) = stored::decode(&stored) else {
-            return Err(HistoryError::Unreadable);
-        };
-        let event = event.to_timeline();
-        bytes += event::body_bytes(&event);
+        let event = event_at(history, value)?.into_timeline();
+        bytes += body_bytes(&event.body);
         if bytes > PAGE_BYTES_MAX && !events.is_empty() {
             break;
         }
@@ -152,7 +210,7 @@ fn page(
     }
     let more = found.len() > events.len();
     match direction {
-        Direction::Before => events.reverse(),
+        Direction::Around | Direction::Before => events.reverse(),
         Direction::After => {}
     }
     Ok(Fact::Timeline { events, more })

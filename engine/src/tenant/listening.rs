@@ -128,7 +128,9 @@ impl Tenant {
                 frame @ (ServerFrame::Typing { .. } | ServerFrame::Occupancy { .. }) => {
                     self.viewer_told(*connection, frame)
                 }
-                ServerFrame::Page { id, room, .. } | ServerFrame::Members { id, room, .. }
+                ServerFrame::Page { id, room, .. }
+                | ServerFrame::Members { id, room, .. }
+                | ServerFrame::Overwrites { id, room, .. }
                     if !self.is_inside(*connection, *room) =>
                 {
                     let refusal = Refusal::NotMember;
@@ -235,7 +237,7 @@ impl Tenant {
         };
         let page = match answer {
             Ok(Fact::Timeline { events, .. }) => without_gap(events, from),
-            Ok(Fact::Key { .. }) | Err(HistoryError::Unreadable | HistoryError::Damaged) => {
+            Ok(Fact::Looked { .. }) | Err(HistoryError::Unreadable | HistoryError::Damaged) => {
                 Some(Vec::new())
             }
             Err(HistoryError::Trimmed) => None,

@@ -8,31 +8,44 @@
 //! | file | holds |
 //! |---|---|
 //! | `state` | the tenant and how it meets the runtime |
-//! | `decide` | the rules: state in, event or refusal out |
+//! | `decide` | the rules, by concern: state in, event or refusal out |
 //! | `requests`, `service`, `connections`, `listening` | one input each: look up, decide, apply, answer |
-//! | `rooms`, `room`, `keys` | durable state, written by `apply` alone |
+//! | `rooms`, `room`, `keys`, `roles` | durable state, written by `apply` alone |
+//! | `counting`, `gate`, `overwrites`, `pins`, `pace`, `retention`, `personal` | what a room knows, by concern |
+//! | `permit`, `marks` | what follows from it |
 //! | `people`, `typing`, `session`, `deadline` | what lives as long as connections do |
 //! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
 
 mod budget;
 mod connections;
+mod counting;
 mod deadline;
 mod decide;
 mod effects;
 mod event;
+mod gate;
 mod hashing;
 mod history;
 mod input;
 mod keys;
 mod listening;
+mod marks;
 mod occupancy;
+mod overwrites;
+mod pace;
 mod people;
+mod permit;
+mod personal;
+mod pins;
 mod refusal;
 mod requests;
 mod restart;
+mod retention;
+mod roles;
 mod room;
 mod rooms;
 mod sections;
+mod seqs;
 mod service;
 mod seen;
 mod session;
@@ -44,9 +57,9 @@ mod stored;
 mod typing;
 mod viewing;
 
-pub use event::{Body, Event};
+pub use event::{Event, KeyedBy, TenantChange, TenantEvent};
 pub use hashing::{Digest, Lookup};
-pub use history::{Fact, Question};
+pub use history::{Fact, LookedMessage, Question, Target};
 pub use input::{Disconnection, Input, Whom};
 pub use keys::KeyRecord;
 pub use restart::{Entry, Restarted};

@@ -43,7 +43,10 @@ impl Pins {
     }
 
     /// `None`: it was not saved like this.
-    #[expect(clippy::unnecessary_wraps, reason = "all parts of a room are restored alike")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "all parts of a room are restored alike"
+    )]
     pub(super) fn restore(saved: SavedPins) -> Option<Self> {
         Some(Self(saved.into_iter().map(Seq).collect()))
     }

@@ -12,8 +12,8 @@ use homeroom_protocol::{
 };
 
 use super::{
-    counting::Counting, event::Event, gate::Gate, overwrites::Overwrites, personal::Personal,
-    pins::Pins, restart::Restarted,
+    counting::Counting, event::Event, gate::Gate, overwrites::Overwrites, pace::Pace,
+    personal::Personal, pins::Pins, restart::Restarted, retention::Kept,
 };
 use crate::log::LogPosition;
 
@@ -37,6 +37,8 @@ pub struct Room {
     pub(super) gate: Gate,
     pub(super) overwrites: Overwrites,
     pub(super) pins: Pins,
+    pub(super) pace: Pace,
+    pub(super) kept: Kept,
     /// What concerns one person, in the room that is their stream.
     pub(super) personal: Option<Box<Personal>>,
 }
@@ -232,6 +234,8 @@ impl Room {
             gate: Gate::default(),
             overwrites: Overwrites::default(),
             pins: Pins::default(),
+            pace: Pace::default(),
+            kept: Kept::default(),
             personal,
         })
     }
@@ -247,10 +251,18 @@ impl Room {
         self.applied = at;
         self.head = event.position.seq;
         self.time = event.time;
+        let retention = self.info.retention;
         self.apply_here(at, event);
-        self.counting.apply(at, event);
         self.gate.apply(at, event);
         self.pins.apply(at, event);
+        self.pace.apply(event, &self.info);
+        self.counting.apply(at, event);
+        let retentions = (retention, self.info.retention);
+        if self.kept.apply(event, retentions, &self.counting) {
+            let floor = self.kept.floor(self.info.retention, event.time);
+            self.counting.cut(floor);
+            self.pins.cut(floor);
+        }
         if let Some(personal) = &mut self.personal {
             personal.apply(at, event);
         }

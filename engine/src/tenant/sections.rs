@@ -17,8 +17,10 @@ use super::{
     hashing::{Digest, Lookup},
     keys::{Forgotten, Kept, KeyBounds, KeyRecord, KeyWindow},
     overwrites::{Overwrites, SavedOverwrites},
+    pace::{Pace, SavedPace},
     personal::{Personal, SavedPersonal},
     pins::{Pins, SavedPins},
+    retention::{self, SavedKept},
     roles::Roles,
     room::{Membership, Room},
     seen::Seen,
@@ -76,6 +78,8 @@ type SavedParts = (
     SavedGate,
     SavedOverwrites,
     SavedPins,
+    SavedPace,
+    SavedKept,
     Option<SavedPersonal>,
 );
 
@@ -104,6 +108,8 @@ pub(super) fn save_room(room: &Room) -> Vec<u8> {
             room.gate.save(),
             room.overwrites.save(),
             room.pins.save(),
+            room.pace.save(),
+            room.kept.save(),
             room.personal.as_ref().map(|personal| personal.save()),
         ),
     );
@@ -137,7 +143,7 @@ fn restore_room(saved: SavedRoom) -> Option<Room> {
     let EventBody::RoomCreated { id, info, .. } = decode_event_body(&like).ok()? else {
         return None;
     };
-    let (counting, gate, overwrites, pins, personal) = parts;
+    let (counting, gate, overwrites, pins, pace, kept, personal) = parts;
     Some(Room {
         number: RoomNumber(number),
         id,
@@ -152,6 +158,8 @@ fn restore_room(saved: SavedRoom) -> Option<Room> {
         gate: Gate::restore(gate)?,
         overwrites: Overwrites::restore(overwrites)?,
         pins: Pins::restore(pins)?,
+        pace: Pace::restore(pace)?,
+        kept: retention::Kept::restore(kept),
         personal: match personal {
             Some(saved) => Some(Box::new(Personal::restore(saved)?)),
             None => None,

@@ -7,13 +7,13 @@
 use std::{fmt, sync::Arc};
 
 use homeroom_protocol::{
-    DeviceId, Direction, Epoch, ErrorCode, IdempotencyKey, Position, Presence, RemovedReason,
-    RoomId, Seq, TimelineEvent, Timestamp, UserId,
+    DeviceId, Direction, Draft, Epoch, ErrorCode, IdempotencyKey, Position, RemovedReason, Request,
+    RoomId, RoomInfo, Seq, TimelineEvent, Timestamp, UserId, UserPresence,
     limit::{INTEGER_MAX, MEMBERS_PAGE_MAX, PAGE_EVENTS_MAX, WATCHED_USERS_MAX},
 };
 
 use super::{
-    decide::{self, Ground, Verdict},
+    decide::{self, Ground, Keyed, Verdict},
     history::Question,
     refusal::Refusal,
     requests::Answer,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     domain::{Moment, Outcome},
-    hub::{Deferred, Delivery},
+    hub::{Deferred, Delivery, body_bytes},
     identity::{Actor, Identity},
 };
 
@@ -118,7 +118,7 @@ pub enum ServiceAnswer {
     /// To [`ServiceRequest::Members`].
     Members(MembersPage),
     /// To [`ServiceRequest::Presence`].
-    Presence(Vec<(UserId, Presence)>),
+    Presence(Vec<UserPresence>),
     /// To [`ServiceRequest::Room`].
     Room(RoomSummary),
 }
@@ -206,10 +206,12 @@ impl Deferred for Reply {
             Ok(ServiceAnswer::Page(page)) => page
                 .events
                 .iter()
-                .map(|event| size_of::<TimelineEvent>() + USER + super::event::body_bytes(event))
+                .map(|event| size_of::<TimelineEvent>() + USER + body_bytes(&event.body))
                 .sum(),
             Ok(ServiceAnswer::Members(page)) => page.users.len() * USER,
-            Ok(ServiceAnswer::Presence(users)) => users.len() * USER,
+            Ok(ServiceAnswer::Presence(users)) => {
+                users.len() * (USER + 32 + homeroom_protocol::limit::STATUS_BYTES_MAX)
+            }
             Ok(
                 ServiceAnswer::Placed(_) | ServiceAnswer::Membership(_) | ServiceAnswer::Room(_),
             ) => 0,
@@ -238,7 +240,7 @@ impl Tenant {
                     Actor::User(user) => room.has(user),
                 };
                 let end = match direction {
-                    Direction::Before => Seq(INTEGER_MAX),
+                    Direction::Before | Direction::Around => Seq(INTEGER_MAX),
                     Direction::After => Seq(0),
                 };
                 may_read.then_some(Question::Timeline {
@@ -325,15 +327,22 @@ impl Tenant {
         (key, room, title): (IdempotencyKey, RoomId, Option<String>),
         (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Result<ServiceAnswer, Refusal> {
-        let digest = self.hashing.create(&room, title.as_deref());
-        let keyed = self.keyed(served.by(), (key, digest), answer)?;
-        let verdict = decide::create(
-            served.ground(self),
-            keyed,
-            &room,
+        let info = RoomInfo {
             title,
-            served.moment.entropy_64(),
+            ..RoomInfo::default()
+        };
+        let keyed = self.keyed_as(
+            served,
+            &answer,
+            &Request::Create {
+                key,
+                room: room.clone(),
+                info: info.clone(),
+                members: Vec::new(),
+            },
         )?;
+        let ground = served.ground(self);
+        let verdict = decide::rooms::create(ground, keyed, &room, info, served.moment)?;
         Ok(ServiceAnswer::Placed(self.settle_placed(verdict, out)))
     }
 
@@ -348,10 +357,30 @@ impl Tenant {
             .by_id(&room)
             .ok_or(Refusal::RoomNotFound)?
             .number();
-        let digest = self.hashing.send(number, &text);
-        let keyed = self.keyed(served.by(), (key, digest), answer)?;
-        let verdict = decide::send(served.ground(self), keyed, number, text)?;
+        let draft = Draft::from(text);
+        let keyed = self.keyed_as(
+            served,
+            &answer,
+            &Request::Send {
+                key,
+                room: number,
+                draft: draft.clone(),
+            },
+        )?;
+        let verdict = decide::messages::send(served.ground(self), keyed, number, draft)?;
         Ok(ServiceAnswer::Placed(self.settle_placed(verdict, out)))
+    }
+
+    /// What a key was used for, of what a client would ask for in this way.
+    fn keyed_as(
+        &self,
+        served: &Serving,
+        answer: &Answer,
+        request: &Request,
+    ) -> Result<Keyed, Refusal> {
+        let write = self.hashing.of_request(request);
+        let write = write.expect("only asked of requests that have a key");
+        self.keyed(served.by(), write, answer)
     }
 
     fn serve_add(
@@ -361,7 +390,7 @@ impl Tenant {
         member: &UserId,
         out: &mut Outcome<Self>,
     ) -> Result<ServiceAnswer, Refusal> {
-        let event = decide::add(served.ground(self), room, member)?;
+        let event = decide::rooms::add(served.ground(self), room, member)?;
         let placed = event.map(|event| self.settle_placed(Verdict::Happened(event), out));
         Ok(ServiceAnswer::Membership(placed))
     }
@@ -373,7 +402,7 @@ impl Tenant {
         member: &UserId,
         out: &mut Outcome<Self>,
     ) -> Result<ServiceAnswer, Refusal> {
-        let Some(event) = decide::remove(served.ground(self), room, member)? else {
+        let Some(event) = decide::rooms::remove(served.ground(self), room, member)? else {
             return Ok(ServiceAnswer::Membership(None));
         };
         let placed = Placed {
@@ -425,10 +454,8 @@ impl Tenant {
             Actor::Service(_) => true,
             Actor::User(watcher) => self.may_watch(watcher, user),
         };
-        let states = users.into_iter().filter(may_see).map(|user| {
-            let state = self.presence_of(&user).presence;
-            (user, state)
-        });
+        let users = users.into_iter().filter(may_see);
+        let states = users.map(|user| self.presence_of(&user));
         Ok(ServiceAnswer::Presence(states.collect()))
     }
 

@@ -90,7 +90,10 @@ fn encode_event(event: &Event) -> Vec<u8> {
         event.time.0,
         event.author.as_str(),
         event.keyed.map(|keyed| Blob(keyed.key.0)),
-        event.keyed.and_then(|keyed| keyed.digest).map(|it| Blob(it.0)),
+        event
+            .keyed
+            .and_then(|keyed| keyed.digest)
+            .map(|it| Blob(it.0)),
         Bin(encode_event_body(&event.body)),
     ))
 }
@@ -123,7 +126,10 @@ fn encode_tenant_event(event: &TenantEvent) -> Vec<u8> {
             write(&(kind, version, time, author, POLICY_SET, (pairs,)))
         }
         TenantChange::Seen { users } => {
-            let users: Vec<_> = users.iter().map(|(user, at)| (user.as_str(), at.0)).collect();
+            let users: Vec<_> = users
+                .iter()
+                .map(|(user, at)| (user.as_str(), at.0))
+                .collect();
             write(&(kind, version, time, author, SEEN, (users,)))
         }
     }
@@ -299,12 +305,16 @@ fn tenant_event<'de, A: SeqAccess<'de>>(fields: &mut A) -> Result<Stored, A::Err
             let (pairs,): (Vec<(u32, u32)>,) = field(fields)?;
             let apart = pairs.into_iter();
             TenantChange::PolicySet {
-                apart: apart.map(|(one, other)| (RoleId(one), RoleId(other))).collect(),
+                apart: apart
+                    .map(|(one, other)| (RoleId(one), RoleId(other)))
+                    .collect(),
             }
         }
         SEEN => {
             let (users,): (Vec<(String, u64)>,) = field(fields)?;
-            let users = users.into_iter().map(|(id, at)| Ok((user(id)?, Timestamp(at))));
+            let users = users
+                .into_iter()
+                .map(|(id, at)| Ok((user(id)?, Timestamp(at))));
             TenantChange::Seen {
                 users: users.collect::<Result<_, A::Error>>()?,
             }
@@ -312,7 +322,10 @@ fn tenant_event<'de, A: SeqAccess<'de>>(fields: &mut A) -> Result<Stored, A::Err
         later => {
             while fields.next_element::<IgnoredAny>()?.is_some() {}
             let version = VERSION + 1;
-            return Ok(Stored::Later { kind: later, version });
+            return Ok(Stored::Later {
+                kind: later,
+                version,
+            });
         }
     };
     let event = TenantEvent {

@@ -4,20 +4,24 @@
 //! | line | fields |
 //! |---|---|
 //! | first | `homeroom_export` (the version of this format, 1), `release`, `tenant`, `position`: the export ends there |
-//! | event | `position`, `room`, `seq`, `epoch`, `time_ms`, `author`, `kind`, and what the kind has: `title`, `text`, `member` |
+//! | event | `position`, `room` (`null` for streams), `seq`, `epoch`, `time_ms`, `author`, `kind`, and what the kind has: `title`, `text`, `member` … |
+//! | change of the tenant | `position`, `time_ms`, `author` or `null`, `kind`, and what the kind has |
 //! | restart | `position`, `time_ms`, `kind`: every room has another epoch from here on |
 //! | last | `end`: true, `events`: the number of lines between first and last |
 //!
 //! The epoch is the one under which the event was written: 14 hex digits, as in the back-end API. It is a
 //! name, and as a JSON number many a reader would round it.
 
+mod body;
+
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use homeroom_protocol::{RoomId, RoomNumber, TenantName};
+use homeroom_protocol::{EventBody, RoomId, RoomNumber, TenantName, UserId};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use self::body::Fields;
 use super::{
     Progress, UpkeepError, Watch,
     job::{Job, STEP_BYTES},
@@ -27,7 +31,7 @@ use crate::{
     domain::Domain,
     engine::Engine,
     log::{LogPosition, Record},
-    tenant::{Body, Entry, Event, Tenant},
+    tenant::{Entry, Event, Tenant},
 };
 
 /// Version of the lines.
@@ -113,6 +117,16 @@ impl Writing {
         let entry = Tenant::decode(&record.bytes);
         let line = match entry.map_err(|cause| UpkeepError::Event { at, cause })? {
             Entry::Event(event) => self.event(at, &event),
+            Entry::Tenant(event) => {
+                let (kind, what) = body::of_change(&event.change);
+                line(&Change {
+                    position: at.0,
+                    time_ms: event.time.0,
+                    author: event.author.as_ref().map(UserId::as_str),
+                    kind,
+                    what,
+                })
+            }
             Entry::Restarted(restarted) => line(&Restart {
                 position: at.0,
                 time_ms: restarted.time.0,
@@ -125,17 +139,10 @@ impl Writing {
     }
 
     fn event(&mut self, at: LogPosition, event: &Event) -> Vec<u8> {
-        if let Body::RoomCreated { id, .. } = &event.body {
+        if let EventBody::RoomCreated { id: Some(id), .. } = &event.body {
             self.ids.insert(event.room, id.clone());
         }
-        let (kind, title, text, member) = match &event.body {
-            Body::RoomCreated { title, .. } => ("room_created", title.as_deref(), None, None),
-            Body::MemberJoined => ("member_joined", None, None, None),
-            Body::MemberLeft => ("member_left", None, None, None),
-            Body::MemberAdded { member } => ("member_added", None, None, Some(member.as_str())),
-            Body::MemberRemoved { member } => ("member_removed", None, None, Some(member.as_str())),
-            Body::MessageSent { text, .. } => ("message_sent", None, Some(text.as_str()), None),
-        };
+        let (kind, what) = body::of(&event.body);
         line(&Line {
             position: at.0,
             room: self.ids.get(&event.room).map(RoomId::as_str),
@@ -144,9 +151,7 @@ impl Writing {
             time_ms: event.time.0,
             author: event.author.as_str(),
             kind,
-            title,
-            text,
-            member,
+            what,
         })
     }
 }
@@ -181,12 +186,19 @@ struct Line<'a> {
     time_ms: u64,
     author: &'a str,
     kind: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    member: Option<&'a str>,
+    #[serde(flatten)]
+    what: Fields,
+}
+
+/// A record that is in no room.
+#[derive(Serialize)]
+struct Change<'a> {
+    position: u64,
+    time_ms: u64,
+    author: Option<&'a str>,
+    kind: &'a str,
+    #[serde(flatten)]
+    what: Fields,
 }
 
 #[derive(Serialize)]

@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-use homeroom_protocol::{CloseCode, RoomId, RoomNumber, TenantName, Timestamp};
+use homeroom_protocol::{CloseCode, EventBody, RoomId, RoomNumber, TenantName, Timestamp};
 
 use super::{
     UpkeepError, WORK_RETRY_MS, Watch,
@@ -26,7 +26,7 @@ use crate::{
     engine::{Engine, TenantError},
     log::{LogCopy, LogPosition, Record, Salvage, Salvaged, Unreadable},
     runtime::aside::InPlaceOf,
-    tenant::{Body, Entry, Event, Tenant},
+    tenant::{Entry, Event, Tenant},
 };
 
 /// Rooms named one by one among what is lost; further ones are counted.
@@ -247,7 +247,7 @@ impl Sorting {
         self.records += 1;
         let entry = Tenant::decode(&record.bytes).ok();
         if let Some(Entry::Event(event)) = &entry
-            && let Body::RoomCreated { id, .. } = &event.body
+            && let EventBody::RoomCreated { id: Some(id), .. } = &event.body
         {
             self.ids.entry(event.room).or_insert_with(|| id.clone());
         }
@@ -264,7 +264,7 @@ impl Sorting {
         }
         match entry {
             Some(Entry::Event(event)) => self.lose(&event),
-            Some(Entry::Restarted(_)) => {}
+            Some(Entry::Restarted(_) | Entry::Tenant(_)) => {}
             None => self.lost.unknown_records += 1,
         }
         Ok(())

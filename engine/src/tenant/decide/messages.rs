@@ -1,8 +1,6 @@
 //! What is said in rooms, and what becomes of it.
 
-use homeroom_protocol::{
-    Draft, EventBody, Message, RoomNumber, limit::MESSAGE_TEXT_BYTES_MAX,
-};
+use homeroom_protocol::{Draft, EventBody, Message, RoomNumber, limit::MESSAGE_TEXT_BYTES_MAX};
 
 use super::{Ground, Keyed, Verdict, check_field};
 use crate::tenant::refusal::Refusal;
@@ -26,5 +24,9 @@ pub(in crate::tenant) fn send(
     }
     ground.can_store()?;
     let body = EventBody::Message(Message::from(draft.text));
-    Ok(Verdict::Happened(ground.event(room, body, Some(keyed.by()))))
+    Ok(Verdict::Happened(ground.event(
+        room,
+        body,
+        Some(keyed.by()),
+    )))
 }

@@ -92,7 +92,11 @@ pub(super) fn check_limit(limit: u32, max: usize) -> Result<usize, Refusal> {
     Ok(limit)
 }
 
-pub(super) const fn check_count(what: &'static str, count: usize, max: usize) -> Result<(), Refusal> {
+pub(super) const fn check_count(
+    what: &'static str,
+    count: usize,
+    max: usize,
+) -> Result<(), Refusal> {
     if count >= max {
         return Err(Refusal::TooMany { what, max });
     }

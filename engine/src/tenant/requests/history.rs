@@ -57,7 +57,10 @@ impl Tenant {
     }
 
     /// The page of a timeline that was looked up.
-    pub(in crate::tenant) fn timeline(&self, answer: Answer) -> Result<(Vec<TimelineEvent>, bool), Refusal> {
+    pub(in crate::tenant) fn timeline(
+        &self,
+        answer: Answer,
+    ) -> Result<(Vec<TimelineEvent>, bool), Refusal> {
         match answer {
             Some(Ok(Fact::Timeline { events, more })) => Ok((events, more)),
             // What is no longer kept is no longer there to be read.

@@ -9,7 +9,13 @@ use crate::{
 };
 
 impl Tenant {
-    pub(super) fn members(&self, asked: &Asked, room: RoomNumber, after: Option<UserId>, limit: u32) -> Reply {
+    pub(super) fn members(
+        &self,
+        asked: &Asked,
+        room: RoomNumber,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Reply {
         let ground = self.ground_of(asked);
         ground.may_read()?;
         let members = ground.joined(room)?;
@@ -24,8 +30,12 @@ impl Tenant {
         })
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn moderate(&mut self, _asked: &Asked, _request: Request, _answer_out: (Answer, &mut Outcome<Self>)) -> Reply {
+    pub(super) fn moderate(
+        &mut self,
+        _asked: &Asked,
+        _request: Request,
+        _answer_out: (Answer, &mut Outcome<Self>),
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 }

@@ -29,28 +29,51 @@ impl Tenant {
         said(ServerFrame::Sent { id, position, time })
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn edit(&mut self, _asked: &Asked, _target: (RoomNumber, Seq), _draft: Draft, _answer_out: (Answer, &mut Outcome<Self>)) -> Reply {
+    pub(super) fn edit(
+        &mut self,
+        _asked: &Asked,
+        _target: (RoomNumber, Seq),
+        _draft: Draft,
+        _answer_out: (Answer, &mut Outcome<Self>),
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn delete(&mut self, _asked: &Asked, _target: (RoomNumber, Seq), _answer_out: (Answer, &mut Outcome<Self>)) -> Reply {
+    pub(super) fn delete(
+        &mut self,
+        _asked: &Asked,
+        _target: (RoomNumber, Seq),
+        _answer_out: (Answer, &mut Outcome<Self>),
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn react(&mut self, _asked: &Asked, _target: (RoomNumber, Seq), _with: (Emoji, bool), _answer_out: (Answer, &mut Outcome<Self>)) -> Reply {
+    pub(super) fn react(
+        &mut self,
+        _asked: &Asked,
+        _target: (RoomNumber, Seq),
+        _with: (Emoji, bool),
+        _answer_out: (Answer, &mut Outcome<Self>),
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn pin(&mut self, _asked: &Asked, _target: (RoomNumber, Seq), _on: bool, _answer_out: (Answer, &mut Outcome<Self>)) -> Reply {
+    pub(super) fn pin(
+        &mut self,
+        _asked: &Asked,
+        _target: (RoomNumber, Seq),
+        _on: bool,
+        _answer_out: (Answer, &mut Outcome<Self>),
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn versions(&self, _asked: &Asked, _target: (RoomNumber, Seq), _answer: Answer) -> Reply {
+    pub(super) fn versions(
+        &self,
+        _asked: &Asked,
+        _target: (RoomNumber, Seq),
+        _answer: Answer,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 }

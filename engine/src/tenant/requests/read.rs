@@ -9,33 +9,60 @@ use crate::{
 };
 
 impl Tenant {
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn mark(&mut self, _asked: &Asked, _mark: PlacedMark, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn mark(
+        &mut self,
+        _asked: &Asked,
+        _mark: PlacedMark,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn mark_all(&mut self, _asked: &Asked, _rooms: Option<Vec<RoomNumber>>, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn mark_all(
+        &mut self,
+        _asked: &Asked,
+        _rooms: Option<Vec<RoomNumber>>,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn readers(&self, _asked: &Asked, _at: (RoomNumber, Seq), _after: Option<UserId>, _limit: u32) -> Reply {
+    pub(super) fn readers(
+        &self,
+        _asked: &Asked,
+        _at: (RoomNumber, Seq),
+        _after: Option<UserId>,
+        _limit: u32,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn follow(&mut self, _asked: &Asked, _thread: (RoomNumber, Seq), _on: bool, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn follow(
+        &mut self,
+        _asked: &Asked,
+        _thread: (RoomNumber, Seq),
+        _on: bool,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn list_rooms(&self, _asked: &Asked, _after: Option<RoomNumber>, _limit: u32) -> Reply {
+    pub(super) fn list_rooms(
+        &self,
+        _asked: &Asked,
+        _after: Option<RoomNumber>,
+        _limit: u32,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn level(&mut self, _asked: &Asked, _room: RoomNumber, _level: NotificationLevel, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn level(
+        &mut self,
+        _asked: &Asked,
+        _room: RoomNumber,
+        _level: NotificationLevel,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 }

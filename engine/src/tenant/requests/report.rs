@@ -9,8 +9,13 @@ use crate::{
 };
 
 impl Tenant {
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn report(&mut self, _asked: &Asked, _target: (RoomNumber, Seq), _reason: String, _answer_out: (Answer, &mut Outcome<Self>)) -> Reply {
+    pub(super) fn report(
+        &mut self,
+        _asked: &Asked,
+        _target: (RoomNumber, Seq),
+        _reason: String,
+        _answer_out: (Answer, &mut Outcome<Self>),
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 }

@@ -9,43 +9,68 @@ use crate::{
 };
 
 impl Tenant {
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn set_overwrite(&mut self, _asked: &Asked, _room: RoomNumber, _set: (OverwriteTarget, Overwrite), _answer_out: (Answer, &mut Outcome<Self>)) -> Reply {
+    pub(super) fn set_overwrite(
+        &mut self,
+        _asked: &Asked,
+        _room: RoomNumber,
+        _set: (OverwriteTarget, Overwrite),
+        _answer_out: (Answer, &mut Outcome<Self>),
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
     pub(super) fn list_overwrites(&self, _asked: &Asked, _room: RoomNumber) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn set_role(&mut self, _asked: &Asked, _role: Role, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn set_role(
+        &mut self,
+        _asked: &Asked,
+        _role: Role,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn remove_role(&mut self, _asked: &Asked, _role: RoleId, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn remove_role(
+        &mut self,
+        _asked: &Asked,
+        _role: RoleId,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn give_roles(&mut self, _asked: &Asked, _user: UserId, _roles: Vec<RoleId>, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn give_roles(
+        &mut self,
+        _asked: &Asked,
+        _user: UserId,
+        _roles: Vec<RoleId>,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
     pub(super) fn list_roles(&self, _asked: &Asked) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn set_policy(&mut self, _asked: &Asked, _apart: Vec<(RoleId, RoleId)>, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn set_policy(
+        &mut self,
+        _asked: &Asked,
+        _apart: Vec<(RoleId, RoleId)>,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn explain(&self, _asked: &Asked, _room: Option<RoomNumber>, _user: Option<UserId>, _permission: Permission) -> Reply {
+    pub(super) fn explain(
+        &self,
+        _asked: &Asked,
+        _room: Option<RoomNumber>,
+        _user: Option<UserId>,
+        _permission: Permission,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 }

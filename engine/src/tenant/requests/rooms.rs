@@ -78,15 +78,25 @@ impl Tenant {
         Ok(None)
     }
 
-    pub(super) fn leave(&mut self, asked: &Asked, room: RoomNumber, out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn leave(
+        &mut self,
+        asked: &Asked,
+        room: RoomNumber,
+        out: &mut Outcome<Self>,
+    ) -> Reply {
         let event = decide::rooms::leave(self.ground_of(asked), room)?;
         self.end_membership(event, asked.user(), RemovedReason::Left, out);
         let id = asked.id;
         said(ServerFrame::Done { id })
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn change_room(&mut self, _asked: &Asked, _room: RoomNumber, _changes: Vec<RoomChange>, _answer_out: (Answer, &mut Outcome<Self>)) -> Reply {
+    pub(super) fn change_room(
+        &mut self,
+        _asked: &Asked,
+        _room: RoomNumber,
+        _changes: Vec<RoomChange>,
+        _answer_out: (Answer, &mut Outcome<Self>),
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 }

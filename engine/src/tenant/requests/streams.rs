@@ -9,18 +9,27 @@ use crate::{
 };
 
 impl Tenant {
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn stream(&mut self, _asked: &Asked, _stream: Stream, _resume: Option<Position>, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn stream(
+        &mut self,
+        _asked: &Asked,
+        _stream: Stream,
+        _resume: Option<Position>,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
     pub(super) fn me(&self, _asked: &Asked) -> Reply {
         Err(Refusal::NotHere)
     }
 
-    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "its rules are still to be written")]
-    pub(super) fn block(&mut self, _asked: &Asked, _user: UserId, _on: bool, _out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn block(
+        &mut self,
+        _asked: &Asked,
+        _user: UserId,
+        _on: bool,
+        _out: &mut Outcome<Self>,
+    ) -> Reply {
         Err(Refusal::NotHere)
     }
 }
