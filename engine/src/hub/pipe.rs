@@ -3,9 +3,15 @@
 //! A pipe that was refused something is blocked, and is left alone until its sink is said to be
 //! writable again.
 
-use std::{collections::VecDeque, io, mem, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io, mem,
+    sync::Arc,
+};
 
-use homeroom_protocol::{CloseCode, RoomNumber, ServerFrame, websocket::close_message};
+use homeroom_protocol::{
+    CloseCode, RequestId, RoomNumber, Seq, ServerFrame, websocket::close_message,
+};
 
 use super::{
     Push, SessionRefusal, SessionSink, Sink, SocketSink,
@@ -165,12 +171,37 @@ impl Pipe {
         }
     }
 
-    /// Drops what is queued of a room and refuses the replies that show it, except the rest of a
-    /// half-written frame.
+    /// Drops what is queued of a room that is left, except the rest of a half-written frame.
     pub(super) fn leave(&mut self, room: RoomNumber) {
         match self {
-            Self::Socket(socket) => socket.outbox.leave(room),
-            Self::Session(session) => session.leave(room),
+            Self::Socket(socket) => {
+                socket.outbox.take_back(&|other| other == room);
+            }
+            Self::Session(session) => session.sink.take_back(Some(room)),
+        }
+    }
+
+    /// Drops the events and signals that are queued of such rooms, except the rest of a half-written frame.
+    /// The first event of each that was not heard.
+    pub(super) fn take_back(
+        &mut self,
+        unwanted: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq> {
+        match self {
+            Self::Socket(socket) => socket.outbox.take_back(unwanted),
+            Self::Session(session) => session.sink.take_back_events(unwanted),
+        }
+    }
+
+    /// Puts a refusal in the place of each queued reply that shows such a room.
+    pub(super) fn refuse_replies(
+        &mut self,
+        shown: &dyn Fn(RoomNumber) -> bool,
+        refusal: fn(RequestId) -> Push,
+    ) {
+        match self {
+            Self::Socket(socket) => socket.outbox.refuse_replies(shown, refusal),
+            Self::Session(session) => session.refuse_replies(shown, refusal),
         }
     }
 
@@ -360,14 +391,17 @@ impl Session {
         within_direct_lane(self.parked_bytes)
     }
 
-    fn leave(&mut self, room: RoomNumber) {
-        self.sink.take_back(Some(room));
+    fn refuse_replies(
+        &mut self,
+        shown: &dyn Fn(RoomNumber) -> bool,
+        refusal: fn(RequestId) -> Push,
+    ) {
         for push in &mut self.parked {
-            if let Some((request, shown)) = push.shows()
-                && shown == room
+            if let Some((request, room)) = push.shows()
+                && shown(room)
             {
                 self.parked_bytes -= push.wire().len();
-                *push = Arc::new(Push::closed_room(request));
+                *push = Arc::new(refusal(request));
                 self.parked_bytes += push.wire().len();
             }
         }
@@ -376,8 +410,8 @@ impl Session {
     fn hear(&mut self, joined: &Joined, from: Option<usize>) -> Result<Heard, Broken> {
         let mut heard = Heard::default();
         let events = from.map_or(&[][..], |from| &joined.events()[from..]);
-        for (_, push) in events {
-            if self.blocked || !self.try_push(push)? {
+        for said in events {
+            if self.blocked || !self.try_push(&said.push)? {
                 break;
             }
             heard.events += 1;

@@ -8,7 +8,7 @@ use homeroom_protocol::{
     websocket::{WireMessage, wire_message},
 };
 
-use super::content::frame_bytes;
+use super::{bounds::PAUSED_RETRY_MS, content::frame_bytes};
 
 /// What any push weighs: the frame's fixed part and its ids, in both forms, and what refers to it.
 const WEIGHT_MIN: usize = 512;
@@ -117,6 +117,17 @@ impl Push {
             code: code.number(),
             retry_after_ms: None,
             explanation: code.meaning().into(),
+        })
+    }
+
+    /// The reply that takes the place of one which [shows](Self::shows) a room that is being looked at:
+    /// asked again, it is answered.
+    pub(super) fn paused_room(id: RequestId) -> Self {
+        Self::new(ServerFrame::Error {
+            id: Some(id),
+            code: ErrorCode::Overloaded.number(),
+            retry_after_ms: Some(PAUSED_RETRY_MS),
+            explanation: "Who may see this room has just changed.".to_owned(),
         })
     }
 

@@ -139,6 +139,10 @@ impl Tenant {
                 _ => Some(delivery),
             },
             Delivery::Event { .. }
+            | Delivery::Passed { .. }
+            | Delivery::Pause { .. }
+            | Delivery::Restamp { .. }
+            | Delivery::View { .. }
             | Delivery::Signal { .. }
             | Delivery::Unlisten { .. }
             | Delivery::Watch { .. }

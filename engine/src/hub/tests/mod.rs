@@ -1,6 +1,7 @@
 //! Scenarios of a shard, with sinks that take as many bytes as they are told to.
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -103,6 +104,14 @@ impl SessionSink for Fake {
 
     /// What it took counts as read.
     fn take_back(&mut self, _of: Option<RoomNumber>) {}
+
+    /// What it took counts as read.
+    fn take_back_events(
+        &mut self,
+        _unwanted: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq> {
+        BTreeMap::new()
+    }
 
     fn close(&mut self, code: CloseCode) {
         self.far().closed = Some(code);
