@@ -9,11 +9,7 @@ use std::collections::BTreeMap;
 use homeroom_protocol::{Request, Timestamp, UserId};
 
 use super::{
-    effects,
-    input::Input,
-    refusal::Refusal,
-    service::ServiceRequest,
-    settings::Settings,
+    effects, input::Input, refusal::Refusal, service::ServiceRequest, settings::Settings,
     state::Tenant,
 };
 use crate::domain::Outcome;

@@ -1,7 +1,7 @@
 //! Connections come and go: welcome, presence, expiry, revocation.
 
 use homeroom_protocol::{
-    CloseCode, ConnectionId, Presence, RoomNumber, ServerFrame, Timestamp, UserId, Welcome,
+    CloseCode, ConnectionId, RoomNumber, ServerFrame, Timestamp, UserId, Welcome,
     limit::CLIENT_MESSAGE_BYTES_MAX,
 };
 

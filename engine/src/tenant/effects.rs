@@ -54,7 +54,7 @@ pub(super) fn objected(connection: ConnectionId, refusal: Refusal) -> Delivery {
     )
 }
 
-pub(super) const fn typing_frame(
+pub(super) fn typing_frame(
     (room, thread): Place,
     (users, count): (Vec<UserId>, u32),
 ) -> ServerFrame {

@@ -142,7 +142,6 @@ impl Tenant {
             | Delivery::Passed { .. }
             | Delivery::Pause { .. }
             | Delivery::Restamp { .. }
-            | Delivery::View { .. }
             | Delivery::Signal { .. }
             | Delivery::Unlisten { .. }
             | Delivery::Watch { .. }
@@ -180,8 +179,7 @@ impl Tenant {
             let is_kept = |watched: &&UserId| {
                 (watcher != user && *watched != user) || self.may_watch(watcher, watched)
             };
-            let kept: BTreeSet<UserId> =
-                session.watching.iter().filter(is_kept).cloned().collect();
+            let kept: BTreeSet<UserId> = session.watching.iter().filter(is_kept).cloned().collect();
             let unseen = session.unseen.iter().filter(is_kept).cloned().collect();
             if kept.len() == session.watching.len() {
                 if let Some(session) = self.sessions.get_mut(connection) {

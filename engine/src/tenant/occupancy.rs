@@ -213,13 +213,7 @@ impl Occupancy {
     }
 
     /// Takes a user out of whom nothing holds there any more.
-    fn settle(
-        &mut self,
-        room: RoomNumber,
-        user: &UserId,
-        tick: Tick,
-        deadlines: &mut Deadlines,
-    ) {
+    fn settle(&mut self, room: RoomNumber, user: &UserId, tick: Tick, deadlines: &mut Deadlines) {
         let Some(occupants) = self.rooms.get_mut(&room) else {
             return;
         };
@@ -402,8 +396,7 @@ mod tests {
                     Some(Due::Occupancy(room)) => self.told.extend(self.occupancy.tell(room)),
                     Some(Due::Absence(room, user)) => {
                         let tick = self.tick();
-                        self.occupancy
-                            .lapse(room, &user, tick, &mut self.deadlines);
+                        self.occupancy.lapse(room, &user, tick, &mut self.deadlines);
                     }
                     other => panic!("nothing else is due: {other:?}"),
                 }

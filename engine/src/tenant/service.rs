@@ -187,6 +187,24 @@ pub struct ServiceCall {
     pub asker: Arc<dyn Asker>,
 }
 
+impl ServiceCall {
+    /// The answer that says no.
+    pub(super) fn refused(&self, refusal: Refusal) -> Delivery {
+        let (asker, answer) = (Arc::clone(&self.asker), Err(refusal.into()));
+        Delivery::Answer(Arc::new(Reply { asker, answer }))
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            code: refusal.code(),
+            retry_after_ms: refusal.retry_after_ms(),
+            explanation: refusal.explanation(),
+        }
+    }
+}
+
 /// An answer on its way, held until it may leave.
 #[derive(Debug, Clone)]
 struct Reply {
@@ -282,11 +300,7 @@ impl Tenant {
                 self.serve_request(&served, request, (answer, &mut *out))
             }
         };
-        let answer = answer.map_err(|refusal| Refused {
-            code: refusal.code(),
-            retry_after_ms: refusal.retry_after_ms(),
-            explanation: refusal.explanation(),
-        });
+        let answer = answer.map_err(Refused::from);
         out.held
             .push(Delivery::Answer(Arc::new(Reply { asker, answer })));
     }

@@ -426,8 +426,7 @@ impl Domain for Tenant {
                 Some(Due::Occupancy(room)) => self.tell_occupancy(room, out),
                 Some(Due::Absence(room, user)) => {
                     let tick = self.tick_of_occupancy();
-                    self.occupancy
-                        .lapse(room, &user, tick, &mut self.deadlines);
+                    self.occupancy.lapse(room, &user, tick, &mut self.deadlines);
                 }
             }
         }

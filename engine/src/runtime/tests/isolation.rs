@@ -110,6 +110,9 @@ async fn a_flood_delays_another_tenant_by_a_few_turns_however_long_its_queue_is(
         calm.reach(answer).await;
         most = most.max(flood.get() - before);
     }
-    assert!(most <= FOREIGN_WORK_MAX, "{most} foreign requests came first");
+    assert!(
+        most <= FOREIGN_WORK_MAX,
+        "{most} foreign requests came first"
+    );
     assert!(most > 0, "the flood went on meanwhile");
 }

@@ -5,11 +5,7 @@ use homeroom_protocol::{Draft, Emoji, RoomNumber, Seq, ServerFrame};
 use super::{Answer, Asked, Reply, said};
 use crate::{
     domain::Outcome,
-    tenant::{
-        decide,
-        refusal::Refusal,
-        state::Tenant,
-    },
+    tenant::{decide, refusal::Refusal, state::Tenant},
 };
 
 impl Tenant {

@@ -60,10 +60,7 @@ impl Tenant {
             connection: asked.connection,
             users: watching.clone(),
         });
-        let watched = (
-            watching.into_iter().collect(),
-            unseen.into_iter().collect(),
-        );
+        let watched = (watching.into_iter().collect(), unseen.into_iter().collect());
         self.sessions.watch(asked.connection, watched, self.applied);
         let id = asked.id;
         said(ServerFrame::Watching { id, users: states })

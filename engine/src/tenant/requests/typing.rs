@@ -145,7 +145,8 @@ impl Tenant {
             .typing
             .start(place, asked.user(), until, &mut self.deadlines);
         for place in changed {
-            out.now.push(effects::typing(place, self.typing.list(place)));
+            out.now
+                .push(effects::typing(place, self.typing.list(place)));
         }
     }
 }
