@@ -13,6 +13,7 @@ use homeroom_engine::{
 };
 use homeroom_protocol::{
     Direction, ErrorCode, EventBody, IdempotencyKey, Presence, RemovedReason, RoomId, UserId,
+    UserPresence,
 };
 
 /// Long enough for anything that happens at all.
@@ -81,7 +82,7 @@ async fn people_hear_what_a_back_end_says_for_itself_and_as_a_user() {
     assert_eq!(authors, ["service:timetable", "ana"]);
     let users = vec![user("ana"), user("ben")];
     assert_eq!(
-        backend.presence(users).await.unwrap(),
+        presences(backend.presence(users).await.unwrap()),
         [
             (user("ana"), Presence::Active),
             (user("ben"), Presence::Offline)
@@ -224,4 +225,9 @@ async fn a_removal_takes_effect_while_the_disk_stands_still() {
             member: user("ben")
         }
     );
+}
+
+fn presences(users: Vec<UserPresence>) -> Vec<(UserId, Presence)> {
+    let each = |it: UserPresence| (it.user, it.presence);
+    users.into_iter().map(each).collect()
 }

@@ -69,9 +69,7 @@ fn turn(shard: &mut Shard, first: u64) {
                 seq: Seq(seq),
                 time: NOW,
                 author: UserId::new("ada").expect("a valid name"),
-                body: EventBody::Message {
-                    text: "x".repeat(100),
-                },
+                body: EventBody::Message("x".repeat(100).into()),
             },
         }));
         let event = Delivery::Event {
@@ -88,6 +86,7 @@ fn turn(shard: &mut Shard, first: u64) {
             room: ROOM,
             users: Vec::new(),
             count: 0,
+            thread: None,
         })),
     };
     shard.deliver(TENANT, typing);

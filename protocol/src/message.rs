@@ -33,6 +33,12 @@ impl From<&str> for Draft {
     }
 }
 
+impl From<&String> for Draft {
+    fn from(text: &String) -> Self {
+        text.clone().into()
+    }
+}
+
 impl From<String> for Draft {
     fn from(text: String) -> Self {
         Self {

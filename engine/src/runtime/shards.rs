@@ -353,9 +353,7 @@ mod tests {
             seq: Seq(seq),
             time: Timestamp(0),
             author: UserId::new("ada").unwrap(),
-            body: EventBody::Message {
-                text: "x".repeat(TEXT_BYTES),
-            },
+            body: EventBody::Message("x".repeat(TEXT_BYTES).into()),
         };
         let epoch = Epoch::new(5).unwrap();
         Delivery::Event {

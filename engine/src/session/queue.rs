@@ -251,12 +251,17 @@ impl Drop for QueueReader {
 
 #[cfg(test)]
 mod tests {
-    use homeroom_protocol::Presence;
+    use homeroom_protocol::{Presence, UserPresence};
 
     use super::*;
 
     fn signal() -> Entry {
-        let users = vec![("ana".parse().unwrap(), Presence::Offline)];
+        let users = vec![UserPresence {
+            user: "ana".parse().unwrap(),
+            presence: Presence::Offline,
+            last_seen: None,
+            status: None,
+        }];
         Entry::Shared(Arc::new(Push::new(ServerFrame::Presence { users })))
     }
 

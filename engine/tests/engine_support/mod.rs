@@ -100,7 +100,7 @@ pub(crate) fn name(name: &str) -> TenantName {
 
 pub(crate) fn text(event: &TimelineEvent) -> Option<String> {
     match &event.body {
-        EventBody::Message { text } => Some(text.clone()),
+        EventBody::Message(message) => Some(message.text.clone()),
         _ => None,
     }
 }

@@ -6,8 +6,8 @@ use homeroom_engine::{
     tenant::{DUE_PER_TICK_MAX, Disconnection, Input, Whom},
 };
 use homeroom_protocol::{
-    CloseCode, ConnectionId, DeviceState, Direction, ErrorCode, Presence, Request, RoomNumber,
-    ServerFrame, Timestamp, limit,
+    CloseCode, ConnectionId, DeviceState, Direction, ErrorCode, Presence, Request, RoomInfo,
+    RoomNumber, ServerFrame, Timestamp, limit,
 };
 
 use crate::support::{
@@ -50,6 +50,7 @@ fn a_full_disk_refuses_writes_and_serves_the_rest() {
         direction: Direction::After,
         anchor: seq(0),
         limit: 9,
+        thread: None,
     };
     let reply = world.request(ada, history);
     assert!(matches!(reply, ServerFrame::Page { events, .. } if events.len() == 2));
@@ -78,6 +79,7 @@ fn scopes_are_asked_before_anything_else() {
                 direction: Direction::After,
                 anchor: seq(0),
                 limit: 1,
+                thread: None,
             },
             join("math", None),
         ]
@@ -126,6 +128,7 @@ fn strangers_learn_nothing_from_room_numbers() {
                 direction: Direction::After,
                 anchor: seq(0),
                 limit: 1,
+                thread: None,
             },
         ] {
             assert_eq!(world.refusal(eve, request), ErrorCode::NotMember);
@@ -152,7 +155,11 @@ fn fields_out_of_range_are_refused() {
     let titled = Request::Create {
         key,
         room: id,
-        title: Some("x".repeat(limit::ROOM_TITLE_BYTES_MAX + 1)),
+        info: RoomInfo {
+            title: Some("x".repeat(limit::ROOM_TITLE_BYTES_MAX + 1)),
+            ..RoomInfo::default()
+        },
+        members: Vec::new(),
     };
     assert_eq!(world.refusal(ada, titled), ErrorCode::InvalidField);
     let many = vec!["bob"; limit::WATCHED_USERS_MAX + 1];

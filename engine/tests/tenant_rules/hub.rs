@@ -11,6 +11,8 @@ use homeroom_protocol::{
     CloseCode, ConnectionId, Presence, RequestId, RoomNumber, Seq, ServerFrame, UserId,
 };
 
+use crate::support::shown;
+
 #[derive(Default)]
 pub(crate) struct Hub {
     sockets: BTreeMap<ConnectionId, Socket>,
@@ -212,9 +214,9 @@ impl Hub {
         };
         match push.frame() {
             ServerFrame::Watching { users, .. } => {
-                socket.view = users.iter().cloned().collect();
+                socket.view = shown(users).into_iter().collect();
             }
-            ServerFrame::Presence { users } => socket.view.extend(users.iter().cloned()),
+            ServerFrame::Presence { users } => socket.view.extend(shown(users)),
             _ => {}
         }
         socket.inbox.push(push.frame().clone());

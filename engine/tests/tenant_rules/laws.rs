@@ -197,7 +197,7 @@ impl Run {
         let id = RoomId::new(ROOMS[room]).unwrap();
         let number = {
             let mut rooms = self.world.tenant.rooms();
-            let room = rooms.find(|room| *room.id() == id);
+            let room = rooms.find(|room| room.id() == Some(&id));
             room.map_or(0, |room| room.number().0)
         };
         let (request, content) = match what {
@@ -373,6 +373,7 @@ impl Run {
                         direction,
                         anchor: seq(anchor),
                         limit,
+                        thread: None,
                     },
                 )
             }
@@ -622,7 +623,7 @@ impl Run {
             ["create", room] => create_as_service(key, room.parse().unwrap()),
             ["send", room, text] => {
                 let room = RoomNumber(room.parse().unwrap());
-                let id = self.world.tenant.room(room).unwrap().id().clone();
+                let id = self.world.tenant.room(room).unwrap().id().unwrap().clone();
                 publish_as_service(key, id, text)
             }
             _ => unreachable!("no other content is made"),

@@ -43,6 +43,7 @@ fn a_position_of_before_is_answered_with_a_reset_even_when_the_seq_is_reached_ag
         direction: Direction::After,
         anchor: seq(0),
         limit: 100,
+        thread: None,
     };
     match world.request(bob, history) {
         ServerFrame::Page { epoch, events, .. } => {

@@ -184,6 +184,7 @@ fn a_key_that_cannot_be_looked_up_is_refused_for_now() {
         direction: Direction::Before,
         anchor: seq(9),
         limit: 1,
+        thread: None,
     };
     assert_eq!(world.refusal(ada, history), ErrorCode::StorageFailed);
 }

@@ -26,8 +26,7 @@ fn a_message_reaches_everyone_who_listens_and_is_acknowledged_to_its_author() {
     assert_eq!(*epoch, position.epoch);
     assert_eq!(event.author, user("ada"));
     assert_eq!(event.time, DAWN);
-    let text = "hello".into();
-    assert_eq!(event.body, EventBody::Message { text });
+    assert_eq!(event.body, EventBody::Message("hello".into()));
 }
 
 #[test]
@@ -207,6 +206,7 @@ fn history_is_read_in_both_directions_and_in_order() {
             direction,
             anchor: seq(anchor),
             limit,
+            thread: None,
         };
         match world.request(ada, history) {
             ServerFrame::Page { events, more, .. } => {
@@ -241,6 +241,7 @@ fn a_page_is_bounded_in_events_and_in_bytes() {
         direction: Direction::Before,
         anchor: seq(u64::MAX),
         limit,
+        thread: None,
     };
     let ServerFrame::Page { events, more, .. } = world.request(ada, history(100)) else {
         panic!("no page");

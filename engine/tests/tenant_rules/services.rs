@@ -102,7 +102,7 @@ fn what_a_service_publishes_is_heard_under_its_own_name_or_that_of_a_user() {
     let own = placed(world.serve(itself(), publish(1, "math", "lesson begins")));
     let hers = placed(world.serve(as_user("ada"), publish(1, "math", "I am late")));
     assert_eq!(hers.position.seq, own.position.seq.next());
-    let said = |text: &str| EventBody::Message { text: text.into() };
+    let said = |text: &str| EventBody::Message(text.into());
     for connection in [ada, bob] {
         assert_eq!(
             bodies(&world.inbox(connection)),
@@ -449,6 +449,7 @@ fn a_kick_takes_back_the_replies_that_would_show_the_room() {
             direction: Direction::Before,
             anchor: seq(99),
             limit: 5,
+            thread: None,
         },
     );
     let list = world.post(
@@ -533,7 +534,7 @@ fn a_service_sees_everybody_and_a_user_whom_they_share_a_room_with() {
     let seen = |answer: Answered| match answer {
         Ok(ServiceAnswer::Presence(users)) => users
             .into_iter()
-            .map(|(user, state)| (user.to_string(), state))
+            .map(|it| (it.user.to_string(), it.presence))
             .collect::<Vec<_>>(),
         other => panic!("no presence: {other:?}"),
     };

@@ -20,7 +20,7 @@ use homeroom_engine::{
 };
 use homeroom_protocol::{
     ConnectionId, DeviceId, ErrorCode, IdempotencyKey, Position, Presence, Request, RequestId,
-    RoomId, RoomNumber, Seq, ServerFrame, TenantName, Timestamp, UserId,
+    RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, TenantName, Timestamp, UserId, UserPresence,
 };
 
 use crate::hub::Hub;
@@ -235,7 +235,7 @@ impl World {
     pub(crate) fn events(&self) -> Vec<&Event> {
         let events = self.entries.iter().filter_map(|entry| match entry {
             Entry::Event(event) => Some(event),
-            Entry::Restarted(_) => None,
+            Entry::Tenant(_) | Entry::Restarted(_) => None,
         });
         events.collect()
     }
@@ -539,7 +539,8 @@ pub(crate) fn create(key_number: u64, room: &str) -> Request {
     Request::Create {
         key: key(key_number),
         room: RoomId::new(room).unwrap(),
-        title: None,
+        info: RoomInfo::default(),
+        members: Vec::new(),
     }
 }
 
@@ -554,12 +555,16 @@ pub(crate) fn send(key_number: u64, room: RoomNumber, text: &str) -> Request {
     Request::Send {
         key: key(key_number),
         room,
-        text: text.into(),
+        draft: text.into(),
     }
 }
 
 pub(crate) fn typing(room: RoomNumber, active: bool) -> Request {
-    Request::Typing { room, active }
+    Request::Typing {
+        room,
+        active,
+        thread: None,
+    }
 }
 
 pub(crate) fn watch(names: &[&str]) -> Request {
@@ -580,7 +585,8 @@ pub(crate) fn seqs(frames: &[ServerFrame]) -> Vec<u64> {
 /// All sections of a tenant: its durable state, byte for byte.
 pub(crate) fn durable_state(tenant: &Tenant) -> BTreeMap<SectionId, Vec<u8>> {
     let rooms = tenant.rooms().map(|room| SectionId(room.number().0.into()));
-    std::iter::once(SectionId(0))
+    [SectionId(0), SectionId(1 << 32)]
+        .into_iter()
         .chain(rooms)
         .map(|section| (section, tenant.save_section(section).unwrap()))
         .collect()
@@ -588,6 +594,12 @@ pub(crate) fn durable_state(tenant: &Tenant) -> BTreeMap<SectionId, Vec<u8>> {
 
 pub(crate) const fn seq(number: u64) -> Seq {
     Seq(number)
+}
+
+/// Users and their presence alone.
+pub(crate) fn shown(users: &[UserPresence]) -> Vec<(UserId, Presence)> {
+    let each = |it: &UserPresence| (it.user.clone(), it.presence);
+    users.iter().map(each).collect()
 }
 
 // Scenery.
@@ -629,7 +641,7 @@ impl World {
             ServerFrame::Presence { users } => Some(users),
             _ => None,
         });
-        states.flatten().map(|(_, state)| state).collect()
+        states.flatten().map(|user| user.presence).collect()
     }
 
     /// The typing lists a connection was told since last time.

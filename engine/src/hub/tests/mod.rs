@@ -187,9 +187,7 @@ fn event_of(room: RoomNumber, seq: u64, length: usize) -> Arc<Push> {
             seq: Seq(seq),
             time: NOW,
             author: UserId::new("ada").unwrap(),
-            body: EventBody::Message {
-                text: "x".repeat(length),
-            },
+            body: EventBody::Message("x".repeat(length).into()),
         },
     }))
 }
@@ -209,6 +207,8 @@ fn joined_at(room: RoomNumber, seq: u64) -> Arc<Push> {
         head: Seq(seq),
         reset: None,
         members: 1,
+        info: homeroom_protocol::RoomInfo::default(),
+        permissions: homeroom_protocol::Permissions::NONE,
     }))
 }
 
@@ -221,6 +221,7 @@ fn typing_in(room: RoomNumber, count: u32) -> Arc<Push> {
         room,
         users: Vec::new(),
         count,
+        thread: None,
     }))
 }
 

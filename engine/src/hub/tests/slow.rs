@@ -170,6 +170,7 @@ fn read_on(gauge: &Gauge, asked: &mut Vec<u64>, count: &mut u64) {
             direction: Direction::Before,
             anchor: Seq(1),
             limit: 100,
+            thread: None,
         };
         gauge.add_request(RequestId(*count), &request);
         asked.push(*count);
@@ -190,6 +191,7 @@ fn full_page(id: u64) -> Arc<Push> {
         epoch: epoch(),
         events: (1..=16).map(event).collect(),
         more: false,
+        more_above: false,
     }))
 }
 
