@@ -37,14 +37,6 @@ impl Tenant {
         session.listening.len() - usize::from(session.listening.contains_key(&room))
     }
 
-    pub(super) fn reset_reason(
-        &self,
-        room: RoomNumber,
-        resume: Option<Position>,
-    ) -> Option<ResetReason> {
-        self.rooms.get(room)?.refuse_resume(resume?)
-    }
-
     pub(super) fn listen(
         &mut self,
         connection: ConnectionId,

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `state` | the tenant and how it meets the runtime |
 //! | `decide` | the rules, by concern: state in, event or refusal out |
-//! | `requests`, `service`, `connections`, `listening` | one input each: look up, decide, apply, answer |
+//! | `requests`, `service`, `connections`, `listening`, `places` | one input each: look up, decide, apply, answer |
 //! | `rooms`, `room`, `keys`, `roles` | durable state, written by `apply` alone |
 //! | `counting`, `gate`, `overwrites`, `pins`, `pace`, `retention`, `personal` | what a room knows, by concern |
 //! | `permit`, `marks` | what follows from it |
@@ -37,6 +37,7 @@ mod people;
 mod permit;
 mod personal;
 mod pins;
+mod places;
 mod refusal;
 mod requests;
 mod restart;

@@ -146,12 +146,19 @@ impl Room {
         }
     }
 
-    /// Why a client's last position cannot be resumed from; `None` when it can.
-    pub(super) fn refuse_resume(&self, resume: Position) -> Option<ResetReason> {
+    /// The first event that is kept at a time; 0: all are.
+    pub(super) fn floor(&self, time: Timestamp) -> Seq {
+        self.kept.floor(self.info.retention, time)
+    }
+
+    /// Why a client's last position cannot be resumed from at a time; `None` when it can.
+    pub(super) fn refuse_resume(&self, resume: Position, time: Timestamp) -> Option<ResetReason> {
         if resume.epoch != self.epoch {
             Some(ResetReason::EpochChanged)
         } else if resume.seq > self.head {
             Some(ResetReason::Ahead)
+        } else if resume.seq.next() < self.floor(time) {
+            Some(ResetReason::Trimmed)
         } else {
             None
         }
@@ -280,7 +287,7 @@ impl Room {
             }
             EventBody::RoomChanged { changes } => {
                 for change in changes {
-                    self.change(change);
+                    change_info(&mut self.info, change);
                 }
             }
             EventBody::OverwriteSet { target, overwrite } => {
@@ -324,16 +331,19 @@ impl Room {
         };
         self.members.insert(user, membership);
     }
+}
 
-    fn change(&mut self, change: &RoomChange) {
-        match change.clone() {
-            RoomChange::Kind(kind) => self.info.kind = kind,
-            RoomChange::Title(title) => self.info.title = title,
-            RoomChange::Topic(topic) => self.info.topic = topic,
-            RoomChange::Metadata(metadata) => self.info.metadata = metadata,
-            RoomChange::Retention(retention) => self.info.retention = retention,
-            RoomChange::SlowMode(ms) => self.info.slow_mode_ms = ms,
-            RoomChange::Archived(archived) => self.info.archived = archived,
-        }
+/// Changes what a room is like; whether that changed anything.
+pub(super) fn change_info(info: &mut RoomInfo, change: &RoomChange) -> bool {
+    let before = info.clone();
+    match change.clone() {
+        RoomChange::Kind(kind) => info.kind = kind,
+        RoomChange::Title(title) => info.title = title,
+        RoomChange::Topic(topic) => info.topic = topic,
+        RoomChange::Metadata(metadata) => info.metadata = metadata,
+        RoomChange::Retention(retention) => info.retention = retention,
+        RoomChange::SlowMode(ms) => info.slow_mode_ms = ms,
+        RoomChange::Archived(archived) => info.archived = archived,
     }
+    *info != before
 }

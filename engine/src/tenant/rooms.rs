@@ -49,6 +49,11 @@ impl Rooms {
         self.by_number.len() - self.streams.len() - usize::from(self.reports.is_some())
     }
 
+    /// How many user streams there are.
+    pub(super) fn streams_count(&self) -> usize {
+        self.streams.len()
+    }
+
     /// The time of the newest event of all rooms.
     pub(super) const fn last_time(&self) -> Timestamp {
         self.last_time

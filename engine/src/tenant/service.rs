@@ -7,13 +7,14 @@
 use std::{fmt, sync::Arc};
 
 use homeroom_protocol::{
-    DeviceId, Direction, Draft, Epoch, ErrorCode, IdempotencyKey, Position, RemovedReason, Request,
-    RoomId, RoomInfo, Seq, TimelineEvent, Timestamp, UserId, UserPresence,
+    DeviceId, Direction, Draft, Epoch, ErrorCode, IdempotencyKey, Position, Request, RoomId,
+    RoomInfo, Seq, TimelineEvent, Timestamp, UserId, UserPresence,
     limit::{INTEGER_MAX, MEMBERS_PAGE_MAX, PAGE_EVENTS_MAX, WATCHED_USERS_MAX},
 };
 
 use super::{
     decide::{self, Ground, Keyed, Verdict},
+    event::Event,
     history::Question,
     refusal::Refusal,
     requests::Answer,
@@ -356,8 +357,13 @@ impl Tenant {
             },
         )?;
         let ground = served.ground(self);
-        let verdict = decide::rooms::create(ground, keyed, &room, info, served.moment)?;
-        Ok(ServiceAnswer::Placed(self.settle_placed(verdict, out)))
+        let like = (info, Vec::new());
+        let verdict = decide::rooms::create(ground, keyed, &room, like, served.moment)?;
+        Ok(ServiceAnswer::Placed(self.settle_placed(
+            served.moment,
+            verdict,
+            out,
+        )))
     }
 
     fn serve_publish(
@@ -382,7 +388,11 @@ impl Tenant {
             },
         )?;
         let verdict = decide::messages::send(served.ground(self), keyed, number, draft)?;
-        Ok(ServiceAnswer::Placed(self.settle_placed(verdict, out)))
+        Ok(ServiceAnswer::Placed(self.settle_placed(
+            served.moment,
+            verdict,
+            out,
+        )))
     }
 
     /// What a key was used for, of what a client would ask for in this way.
@@ -404,9 +414,8 @@ impl Tenant {
         member: &UserId,
         out: &mut Outcome<Self>,
     ) -> Result<ServiceAnswer, Refusal> {
-        let event = decide::rooms::add(served.ground(self), room, member)?;
-        let placed = event.map(|event| self.settle_placed(Verdict::Happened(event), out));
-        Ok(ServiceAnswer::Membership(placed))
+        let event = decide::members::add(served.ground(self), room, member)?;
+        Ok(self.membership(served.moment, event, out))
     }
 
     fn serve_remove(
@@ -416,16 +425,18 @@ impl Tenant {
         member: &UserId,
         out: &mut Outcome<Self>,
     ) -> Result<ServiceAnswer, Refusal> {
-        let Some(event) = decide::rooms::remove(served.ground(self), room, member)? else {
-            return Ok(ServiceAnswer::Membership(None));
-        };
-        let placed = Placed {
-            position: event.position,
-            time: event.time,
-            already: false,
-        };
-        self.end_membership(event, member, RemovedReason::Removed, out);
-        Ok(ServiceAnswer::Membership(Some(placed)))
+        let event = decide::members::remove(served.ground(self), room, member)?;
+        Ok(self.membership(served.moment, event, out))
+    }
+
+    fn membership(
+        &mut self,
+        moment: Moment,
+        event: Option<Event>,
+        out: &mut Outcome<Self>,
+    ) -> ServiceAnswer {
+        let placed = event.map(|event| self.settle_placed(moment, Verdict::Happened(event), out));
+        ServiceAnswer::Membership(placed)
     }
 
     fn serve_history(
@@ -482,9 +493,14 @@ impl Tenant {
         }))
     }
 
-    fn settle_placed(&mut self, verdict: Verdict, out: &mut Outcome<Self>) -> Placed {
+    fn settle_placed(
+        &mut self,
+        moment: Moment,
+        verdict: Verdict,
+        out: &mut Outcome<Self>,
+    ) -> Placed {
         let already = matches!(verdict, Verdict::Already(_));
-        let (_, position, time) = self.settle(verdict, out);
+        let (_, position, time) = self.settle_place(moment, verdict, out);
         Placed {
             position,
             time,

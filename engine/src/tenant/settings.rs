@@ -43,6 +43,16 @@ described! {
         pub members_per_room_max: usize,
         /// Most rooms one user is a member of. 512: bounds what a check for a shared room has to look at.
         pub rooms_per_user_max: usize,
+        /// Most user streams, one for each person that anything ever concerned. 262 144: a network of large
+        /// schools; one costs about 400 bytes.
+        pub streams_max: usize,
+        /// Most people invited to one room, banned from it, and muted in it, each. 4096: above the size of a
+        /// school, below what a list of them costs to keep.
+        pub held_at_gate_max: usize,
+        /// Most users one user has blocked. 1024: their list is one reply.
+        pub blocked_per_user_max: usize,
+        /// Most threads one user follows. 512: their list, with counts, is one reply.
+        pub threads_followed_max: usize,
         /// Most connections at once. 20 000: what a 2-core machine serves. At the limit a new one is closed
         /// with [`Overloaded`](homeroom_protocol::CloseCode::Overloaded).
         pub connections_max: usize,
@@ -117,6 +127,10 @@ impl Default for Settings {
             rooms_max: 65_536,
             members_per_room_max: 20_000,
             rooms_per_user_max: 512,
+            streams_max: 262_144,
+            held_at_gate_max: 4_096,
+            blocked_per_user_max: 1_024,
+            threads_followed_max: 512,
             connections_max: 20_000,
             rooms_per_connection_max: 512,
             lingering_devices_max: 20_000,

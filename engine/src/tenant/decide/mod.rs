@@ -3,8 +3,12 @@
 //!
 //! Here is the ground they stand on; each concern has its rules in a file of its own.
 
+pub(super) mod members;
 pub(super) mod messages;
+pub(super) mod reading;
 pub(super) mod rooms;
+
+use std::cmp::Ordering;
 
 use homeroom_protocol::{
     Cause, EventBody, IdempotencyKey, Permission, Permissions, Position, RoomId, RoomNumber,
@@ -20,6 +24,7 @@ use super::{
     roles::Roles,
     room::Room,
     rooms::Rooms,
+    seqs::COUNTED_SEQ_MAX,
     settings::Settings,
 };
 use crate::{
@@ -112,6 +117,16 @@ impl Keyed {
         }
     }
 
+    /// What a write leads to that would change nothing: the answer is the room's newest position.
+    pub(super) const fn unchanged(&self, room: &Room) -> Verdict {
+        Verdict::Already(KeyRecord {
+            room: room.number,
+            position: room.head(),
+            time: room.time(),
+            digest: self.digest,
+        })
+    }
+
     /// The earlier write, when this is a retry of it.
     pub(super) fn already(&self) -> Result<Option<KeyRecord>, Refusal> {
         match self.used {
@@ -182,8 +197,58 @@ impl<'a> Ground<'a> {
         }
     }
 
+    /// All that the asker may do in the tenant.
+    pub(super) fn tenant_permissions(&self) -> Permissions {
+        self.tenant_bearing().allowed()
+    }
+
+    /// Whether the asker may do this in the tenant.
+    pub(super) fn may_in_tenant(&self, permission: Permission) -> Result<(), Refusal> {
+        match self.tenant_bearing().obstacle(permission) {
+            None => Ok(()),
+            Some(cause) => Err(refusal_for(cause, permission)),
+        }
+    }
+
+    /// Whether the asker may do this in a room, and to that user: to whoever has a lower rank, or the same
+    /// and may not do it themselves.
+    pub(super) fn may_act_on(
+        &self,
+        room: &Room,
+        user: &UserId,
+        permission: Permission,
+    ) -> Result<(), Refusal> {
+        self.may(room, permission)?;
+        match self.standing {
+            Standing::Service => return Ok(()),
+            Standing::Member => {}
+        }
+        let (own, other) = (self.roles.top_rank(self.user()), self.roles.top_rank(user));
+        let outranks = match own.cmp(&other) {
+            Ordering::Greater => true,
+            Ordering::Equal => !self.bearing(user, room).allowed().has(permission),
+            Ordering::Less => false,
+        };
+        if outranks {
+            return Ok(());
+        }
+        Err(Refusal::Lacks { permission })
+    }
+
+    fn tenant_bearing(&self) -> Bearing<'a> {
+        Bearing {
+            roles: self.roles,
+            user: self.user(),
+            is_service: self.standing == Standing::Service,
+            place: None,
+        }
+    }
+
     /// How somebody stands to a room.
-    fn bearing(&self, user: &'a UserId, room: &'a Room) -> Bearing<'a> {
+    fn bearing<'b>(&self, user: &'b UserId, room: &'b Room) -> Bearing<'b>
+    where
+        'a: 'b,
+    {
         Bearing {
             roles: self.roles,
             user,
@@ -197,7 +262,7 @@ impl<'a> Ground<'a> {
                 is_invited: room.gate.is_invited(user),
                 is_banned: room.gate.is_banned(user, self.time),
                 is_muted: room.gate.is_muted(user, self.time),
-                is_apart: false,
+                is_apart: self.is_apart_in(user, room),
             }),
         }
     }
@@ -211,7 +276,8 @@ impl<'a> Ground<'a> {
             "rooms this user is a member of",
             self.rooms.count_of(user),
             self.settings.rooms_per_user_max,
-        )
+        )?;
+        self.can_tell(user)
     }
 
     pub(super) const fn can_store(&self) -> Result<(), Refusal> {
@@ -221,6 +287,17 @@ impl<'a> Ground<'a> {
                 retry_after_ms: self.settings.storage_full_retry_after_ms,
             }),
         }
+    }
+
+    /// Whether one more event can be added to a room.
+    pub(super) fn can_add(&self, room: &Room) -> Result<(), Refusal> {
+        if room.head().seq >= COUNTED_SEQ_MAX {
+            return Err(Refusal::TooMany {
+                what: "events of this room",
+                max: usize::try_from(COUNTED_SEQ_MAX.0).unwrap_or(usize::MAX),
+            });
+        }
+        self.can_store()
     }
 
     /// What the asker did, at the next place of a room.

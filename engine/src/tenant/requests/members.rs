@@ -32,10 +32,34 @@ impl Tenant {
 
     pub(super) fn moderate(
         &mut self,
-        _asked: &Asked,
-        _request: Request,
-        _answer_out: (Answer, &mut Outcome<Self>),
+        asked: &Asked,
+        request: Request,
+        (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let Request::Moderate {
+            room,
+            user,
+            measure,
+            until,
+            reason,
+            ..
+        } = request
+        else {
+            return Err(Refusal::NotHere);
+        };
+        let ground = self.ground_of(asked);
+        ground.may_write()?;
+        let keyed = self.keyed_by(asked, &answer)?;
+        let measure = decide::members::Asked {
+            room,
+            user,
+            measure,
+            until,
+            reason,
+        };
+        let verdict = decide::members::moderate(ground, keyed, measure)?;
+        let (_, position, time) = self.settle_place(asked.moment, verdict, out);
+        let id = asked.id;
+        said(ServerFrame::Sent { id, position, time })
     }
 }

@@ -206,7 +206,7 @@ impl Tenant {
 
             Request::Stream { stream, resume } => self.stream(asked, stream, resume, out),
             Request::Me => self.me(asked),
-            Request::Block { user, on } => self.block(asked, user, on, out),
+            Request::Block { user, on } => self.block(asked, &user, on, out),
             Request::Report {
                 room,
                 target,

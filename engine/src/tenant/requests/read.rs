@@ -1,68 +1,107 @@
-//! How far somebody has read, and what is left.
+//! How far somebody has read, and what they set for themselves.
 
-use homeroom_protocol::{NotificationLevel, PlacedMark, RoomNumber, Seq, UserId};
+use homeroom_protocol::{
+    EventBody, NotificationLevel, PlacedMark, RoomNumber, Seq, ServerFrame, UserId,
+};
 
-use super::{Asked, Reply};
+use super::{Asked, Reply, said};
 use crate::{
     domain::Outcome,
-    tenant::{refusal::Refusal, state::Tenant},
+    tenant::{
+        decide::reading::{self, ReadersPage},
+        state::Tenant,
+    },
 };
 
 impl Tenant {
     pub(super) fn mark(
         &mut self,
-        _asked: &Asked,
-        _mark: PlacedMark,
-        _out: &mut Outcome<Self>,
+        asked: &Asked,
+        mark: PlacedMark,
+        out: &mut Outcome<Self>,
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let (mark, event) = reading::mark(self.ground_of(asked), mark)?;
+        self.set_own(asked, event, out);
+        let id = asked.id;
+        said(ServerFrame::Marked { id, mark })
     }
 
     pub(super) fn mark_all(
         &mut self,
-        _asked: &Asked,
-        _rooms: Option<Vec<RoomNumber>>,
-        _out: &mut Outcome<Self>,
+        asked: &Asked,
+        rooms: Option<Vec<RoomNumber>>,
+        out: &mut Outcome<Self>,
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let event = reading::mark_all(self.ground_of(asked), rooms)?;
+        self.set_and_say_done(asked, event, out)
     }
 
     pub(super) fn readers(
         &self,
-        _asked: &Asked,
-        _at: (RoomNumber, Seq),
-        _after: Option<UserId>,
-        _limit: u32,
+        asked: &Asked,
+        at: (RoomNumber, Seq),
+        after: Option<UserId>,
+        limit: u32,
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let page = reading::readers(self.ground_of(asked), at, after, limit)?;
+        let ReadersPage { users, more, after } = page;
+        let id = asked.id;
+        said(ServerFrame::Readers {
+            id,
+            users,
+            more,
+            after,
+        })
     }
 
     pub(super) fn follow(
         &mut self,
-        _asked: &Asked,
-        _thread: (RoomNumber, Seq),
-        _on: bool,
-        _out: &mut Outcome<Self>,
+        asked: &Asked,
+        (room, thread): (RoomNumber, Seq),
+        on: bool,
+        out: &mut Outcome<Self>,
     ) -> Reply {
-        Err(Refusal::NotHere)
-    }
-
-    pub(super) fn list_rooms(
-        &self,
-        _asked: &Asked,
-        _after: Option<RoomNumber>,
-        _limit: u32,
-    ) -> Reply {
-        Err(Refusal::NotHere)
+        let event = reading::follow(self.ground_of(asked), room, thread, on)?;
+        self.set_and_say_done(asked, event, out)
     }
 
     pub(super) fn level(
         &mut self,
-        _asked: &Asked,
-        _room: RoomNumber,
-        _level: NotificationLevel,
-        _out: &mut Outcome<Self>,
+        asked: &Asked,
+        room: RoomNumber,
+        level: NotificationLevel,
+        out: &mut Outcome<Self>,
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let event = reading::level(self.ground_of(asked), room, level)?;
+        self.set_and_say_done(asked, event, out)
+    }
+
+    pub(super) fn block(
+        &mut self,
+        asked: &Asked,
+        user: &UserId,
+        on: bool,
+        out: &mut Outcome<Self>,
+    ) -> Reply {
+        let event = reading::block(self.ground_of(asked), user, on)?;
+        self.set_and_say_done(asked, event, out)
+    }
+
+    fn set_and_say_done(
+        &mut self,
+        asked: &Asked,
+        event: Option<EventBody>,
+        out: &mut Outcome<Self>,
+    ) -> Reply {
+        self.set_own(asked, event, out);
+        let id = asked.id;
+        said(ServerFrame::Done { id })
+    }
+
+    /// Says on the asker's own stream what they set, unless it was so already.
+    fn set_own(&mut self, asked: &Asked, event: Option<EventBody>, out: &mut Outcome<Self>) {
+        if let Some(body) = event {
+            self.commit_personal(asked.moment, asked.user(), body, out);
+        }
     }
 }

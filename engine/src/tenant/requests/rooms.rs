@@ -1,13 +1,22 @@
-//! Rooms are made, joined, left and changed.
+//! Rooms are made, joined, left, changed and listed.
 
 use homeroom_protocol::{
-    Position, RemovedReason, RoomChange, RoomId, RoomInfo, RoomNumber, ServerFrame, UserId,
+    Mark, NotificationLevel, Permission, Position, RoomChange, RoomEntry, RoomId, RoomInfo,
+    RoomNumber, ServerFrame, Standing, UserId,
+    limit::{PAGE_BYTES_MAX, ROOMS_PAGE_MAX},
 };
 
 use super::{Answer, Asked, Reply, said};
 use crate::{
     domain::Outcome,
-    tenant::{decide, effects, listening::Start, refusal::Refusal, state::Tenant},
+    tenant::{
+        decide::{self, Ground, Verdict},
+        effects,
+        listening::Start,
+        refusal::Refusal,
+        room::Room,
+        state::Tenant,
+    },
 };
 
 impl Tenant {
@@ -15,14 +24,14 @@ impl Tenant {
         &mut self,
         asked: &Asked,
         room: &RoomId,
-        (info, _members): (RoomInfo, Vec<UserId>),
+        like: (RoomInfo, Vec<UserId>),
         (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Reply {
         let ground = self.ground_of(asked);
         ground.may_write()?;
         let keyed = self.keyed_by(asked, &answer)?;
-        let verdict = decide::rooms::create(ground, keyed, room, info, asked.moment)?;
-        let (room, position, time) = self.settle(verdict, out);
+        let verdict = decide::rooms::create(ground, keyed, room, like, asked.moment)?;
+        let (room, position, time) = self.settle_place(asked.moment, verdict, out);
         let id = asked.id;
         said(ServerFrame::Created {
             id,
@@ -39,18 +48,30 @@ impl Tenant {
         resume: Option<Position>,
         out: &mut Outcome<Self>,
     ) -> Reply {
-        let Asked { connection, id, .. } = *asked;
         let ground = self.ground_of(asked);
         let (number, event) = decide::rooms::join(ground, room, resume, |room| {
-            self.listening_to(connection, room)
+            self.listening_to(asked.connection, room)
         })?;
-        let reset = self.reset_reason(number, resume);
         if let Some(event) = event {
-            self.commit(event, out);
+            self.commit_place(asked.moment, event, out);
         }
+        self.begin(asked, number, resume, out)
+    }
+
+    /// A connection starts to hear a room, and is told where that stands.
+    pub(super) fn begin(
+        &mut self,
+        asked: &Asked,
+        number: RoomNumber,
+        resume: Option<Position>,
+        out: &mut Outcome<Self>,
+    ) -> Reply {
+        let Asked { connection, id, .. } = *asked;
+        let ground = self.ground_of(asked);
         let Some(room) = self.rooms.get(number) else {
             return Err(Refusal::RoomNotFound);
         };
+        let reset = resume.and_then(|resume| room.refuse_resume(resume, ground.time));
         let Position { epoch, seq: head } = room.head();
         let members = u32::try_from(room.members_count()).unwrap_or(u32::MAX);
         let position = match (resume, reset) {
@@ -65,7 +86,7 @@ impl Tenant {
             reset,
             members,
             info: room.info.clone(),
-            permissions: self.ground_of(asked).permissions(room),
+            permissions: ground.permissions(room),
         };
         out.held.push(effects::direct(connection, joined));
         let start = Start {
@@ -85,18 +106,139 @@ impl Tenant {
         out: &mut Outcome<Self>,
     ) -> Reply {
         let event = decide::rooms::leave(self.ground_of(asked), room)?;
-        self.end_membership(event, asked.user(), RemovedReason::Left, out);
+        self.commit_place(asked.moment, event, out);
         let id = asked.id;
         said(ServerFrame::Done { id })
     }
 
     pub(super) fn change_room(
         &mut self,
-        _asked: &Asked,
-        _room: RoomNumber,
-        _changes: Vec<RoomChange>,
-        _answer_out: (Answer, &mut Outcome<Self>),
+        asked: &Asked,
+        room: RoomNumber,
+        changes: Vec<RoomChange>,
+        (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let ground = self.ground_of(asked);
+        ground.may_write()?;
+        let keyed = self.keyed_by(asked, &answer)?;
+        let verdict = decide::rooms::change(ground, keyed, room, changes)?;
+        let (_, position, time) = self.settle(verdict, out);
+        let id = asked.id;
+        said(ServerFrame::Sent { id, position, time })
     }
+
+    pub(super) fn list_rooms(&self, asked: &Asked, after: Option<RoomNumber>, limit: u32) -> Reply {
+        let ground = self.ground_of(asked);
+        ground.may_read()?;
+        let limit = decide::check_limit(limit, ROOMS_PAGE_MAX)?;
+        let mut numbers = self.own_rooms(asked.user(), after).into_iter();
+        let (mut rooms, mut bytes) = (Vec::new(), 0);
+        let mut more = false;
+        for entry in numbers.by_ref().filter_map(|room| entry(ground, room)) {
+            bytes += entry_bytes(&entry);
+            if rooms.len() == limit || (bytes > PAGE_BYTES_MAX && !rooms.is_empty()) {
+                more = true;
+                break;
+            }
+            rooms.push(entry);
+        }
+        let id = asked.id;
+        said(ServerFrame::Rooms { id, rooms, more })
+    }
+
+    /// The rooms a user is in or invited to, above `after`, by number. Both are bounded by the most rooms
+    /// of a user.
+    fn own_rooms(&self, user: &UserId, after: Option<RoomNumber>) -> Vec<RoomNumber> {
+        let own = self.rooms.stream_of(user);
+        let personal = own.and_then(|own| own.personal.as_deref());
+        let invited = personal.map(|own| own.invitations(after));
+        let rooms = self.rooms.of(user);
+        let mut rooms: Vec<RoomNumber> = rooms
+            .filter(|&room| after.is_none_or(|after| room > after))
+            .chain(invited.into_iter().flatten())
+            .collect();
+        rooms.sort_unstable();
+        rooms.dedup();
+        rooms
+    }
+
+    /// Makes a verdict about somebody's place true; the place and time to answer with.
+    pub(in crate::tenant) fn settle_place(
+        &mut self,
+        moment: crate::domain::Moment,
+        verdict: Verdict,
+        out: &mut Outcome<Self>,
+    ) -> (RoomNumber, Position, homeroom_protocol::Timestamp) {
+        match verdict {
+            Verdict::Already(_) => self.settle(verdict, out),
+            Verdict::Happened(event) => {
+                let answer = (event.room, event.position, event.time);
+                self.commit_place(moment, event, out);
+                answer
+            }
+        }
+    }
+}
+
+/// A room in the asker's list; `None` when they are not to see it.
+fn entry(ground: Ground<'_>, number: RoomNumber) -> Option<RoomEntry> {
+    let room = ground.rooms.get(number)?;
+    let user = ground.user();
+    let standing = if room.has(user) {
+        Standing::Member
+    } else if room.gate.is_invited(user) {
+        Standing::Invited
+    } else {
+        return None;
+    };
+    let permissions = ground.permissions(room);
+    if !permissions.has(Permission::View) {
+        return None;
+    }
+    let (mark, unread, mentions) = match standing {
+        Standing::Member => counts(ground, room),
+        Standing::Invited => (Mark::default(), 0, 0),
+    };
+    Some(RoomEntry {
+        room: number,
+        id: room.id.clone()?,
+        standing,
+        info: RoomInfo {
+            metadata: Vec::new(),
+            ..room.info.clone()
+        },
+        head: room.head(),
+        time: room.time(),
+        members: u32::try_from(room.members_count()).unwrap_or(u32::MAX),
+        permissions,
+        mark,
+        unread,
+        mentions,
+        level: ground
+            .personal()
+            .map_or_else(NotificationLevel::default, |own| own.level(number)),
+    })
+}
+
+/// How far a member has read, and what is above that.
+fn counts(ground: Ground<'_>, room: &Room) -> (Mark, u32, u32) {
+    let user = ground.user();
+    let set = ground
+        .personal()
+        .and_then(|own| own.mark(room.number, None));
+    let mark = decide::reading::effective(room, user, None, set);
+    let from = room.floor(ground.time).max(mark.seq.next());
+    let above = homeroom_protocol::Seq(from.0 - 1);
+    let roles = ground.roles.of(user).map(|role| role.role);
+    (
+        mark,
+        room.counting.unread(above),
+        room.counting.mentions(user, roles, above),
+    )
+}
+
+/// About how many bytes an entry takes on the wire, at most.
+fn entry_bytes(entry: &RoomEntry) -> usize {
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    128 + entry.id.as_str().len() + text(&entry.info.title) + text(&entry.info.topic)
 }
