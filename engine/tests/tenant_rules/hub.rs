@@ -8,7 +8,7 @@ use homeroom_engine::{
     tenant::Input,
 };
 use homeroom_protocol::{
-    CloseCode, ConnectionId, Presence, RequestId, RoomNumber, Seq, ServerFrame, UserId,
+    CloseCode, ConnectionId, Epoch, Presence, RequestId, RoomNumber, Seq, ServerFrame, UserId,
 };
 
 use crate::support::shown;
@@ -26,6 +26,8 @@ struct Socket {
     inbox: Vec<ServerFrame>,
     hears: BTreeMap<RoomNumber, Ear>,
     watches: BTreeSet<UserId>,
+    /// What it said that it shows; nothing yet: every room it hears.
+    shows: Option<(Option<RoomNumber>, Option<Seq>)>,
     /// What the client believes of others.
     view: BTreeMap<UserId, Presence>,
 }
@@ -34,6 +36,8 @@ struct Ear {
     next: Seq,
     generation: Generation,
     asked: bool,
+    /// Paused, and not stamped anew.
+    stale: bool,
 }
 
 impl Hub {
@@ -107,6 +111,7 @@ impl Hub {
                         next,
                         generation,
                         asked: false,
+                        stale: generation == Generation::STALE,
                     };
                     socket.hears.insert(room, ear);
                 }
@@ -119,6 +124,34 @@ impl Hub {
             Delivery::Watch { connection, users } => {
                 if let Some(socket) = self.sockets.get_mut(&connection) {
                     socket.watches = users.into_iter().collect();
+                }
+            }
+            Delivery::View {
+                connection,
+                room,
+                thread,
+            } => {
+                if let Some(socket) = self.sockets.get_mut(&connection) {
+                    socket.shows = Some((room, thread));
+                }
+            }
+            Delivery::Passed { room, seq, members } => self.passed(room, seq, members),
+            Delivery::Pause { room, generation } => {
+                let ears = self.sockets.values_mut();
+                for ear in ears.filter_map(|socket| socket.hears.get_mut(&room)) {
+                    ear.stale |= ear.generation < generation;
+                }
+            }
+            Delivery::Restamp {
+                room,
+                connections,
+                generation,
+            } => {
+                for connection in connections {
+                    let socket = self.sockets.get_mut(&connection);
+                    if let Some(ear) = socket.and_then(|socket| socket.hears.get_mut(&room)) {
+                        (ear.generation, ear.stale, ear.asked) = (generation, false, false);
+                    }
                 }
             }
             Delivery::Page {
@@ -143,7 +176,7 @@ impl Hub {
         let heads = &self.heads;
         for (&connection, socket) in &mut self.sockets {
             for (&room, ear) in &mut socket.hears {
-                if !ear.asked && ear.next <= heads[&room] {
+                if !ear.asked && !ear.stale && ear.next <= heads[&room] {
                     ear.asked = true;
                     return Some(Input::Page {
                         connection,
@@ -168,11 +201,36 @@ impl Hub {
             let Some(ear) = socket.hears.get_mut(&room) else {
                 continue;
             };
+            if ear.stale {
+                continue;
+            }
             if ear.next == seq {
                 ear.next = seq.next();
                 self.tell(connection, push);
             } else if ear.next < seq {
                 ear.asked = false;
+            }
+        }
+    }
+
+    /// Told at once, where a hub would gather several.
+    fn passed(&mut self, room: RoomNumber, seq: Seq, members: u32) {
+        let before = self.heads.insert(room, seq);
+        assert!(before.is_none_or(|before| seq == before.next()));
+        for connection in self.audience(&Audience::Room(room)) {
+            let socket = self.sockets.get_mut(&connection).unwrap();
+            let ear = socket.hears.get_mut(&room).unwrap();
+            if ear.next == seq && !ear.stale {
+                ear.next = seq.next();
+                let epoch = Epoch::new(1).unwrap();
+                let (from, to) = (seq, seq);
+                socket.inbox.push(ServerFrame::Passed {
+                    room,
+                    epoch,
+                    from,
+                    to,
+                    members,
+                });
             }
         }
     }
@@ -190,7 +248,7 @@ impl Hub {
         let Some(ear) = socket.hears.get_mut(&room) else {
             return;
         };
-        if ear.generation != generation {
+        if ear.generation != generation || ear.stale {
             return;
         }
         // An empty page is asked for again only after something new happened.
@@ -226,6 +284,15 @@ impl Hub {
         let is_in = |socket: &Socket| match audience {
             Audience::Room(room) => socket.hears.contains_key(room),
             Audience::Watchers(user) => socket.watches.contains(user),
+            Audience::Viewers(room, thread) => {
+                let hears = socket.hears.get(room).is_some_and(|ear| !ear.stale);
+                hears
+                    && match (socket.shows, thread) {
+                        (None, thread) => thread.is_none(),
+                        (Some((shown, _)), None) => shown == Some(*room),
+                        (Some(shown), Some(_)) => shown == (Some(*room), *thread),
+                    }
+            }
         };
         let sockets = self.sockets.iter().filter(|(_, socket)| is_in(socket));
         sockets.map(|(connection, _)| *connection).collect()
