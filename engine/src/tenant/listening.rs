@@ -52,6 +52,7 @@ impl Tenant {
             next,
             head,
         } = start;
+        let is_new = self.listening_since(connection, room).is_none();
         let generation = self.sessions.listen(connection, room);
         out.held.push(Delivery::Listen {
             connection,
@@ -61,6 +62,9 @@ impl Tenant {
             head,
             generation,
         });
+        if is_new {
+            self.begin_to_hear(connection, room, out);
+        }
     }
 
     /// Makes the end of a membership true: at once for all the user's connections, in the timeline for
@@ -76,7 +80,6 @@ impl Tenant {
         // Before the event: whose membership ends does not hear of it.
         self.unlisten(user, room, reason, out);
         self.commit(event, out);
-        self.stop_typing(room, user, out);
         self.unwatch_strangers(user, out);
     }
 
@@ -89,6 +92,7 @@ impl Tenant {
         reason: RemovedReason,
         out: &mut Outcome<Self>,
     ) {
+        self.withdraw(user, room, out);
         for connection in self.people.connections(user, None) {
             let session = self.sessions.get_mut(connection);
             let listening = session.and_then(|session| session.listening.remove(&room));
@@ -136,6 +140,10 @@ impl Tenant {
                     Some(effects::refused(connection, id, Refusal::NotMember))
                 }
                 Revealed::Push(_) => None,
+                Revealed::Shown(room) if self.is_inside(connection, room) => {
+                    self.viewer_told(connection, push.frame())
+                }
+                Revealed::Shown(_) => None,
                 Revealed::List(id, rooms, more) => {
                     let rooms = rooms
                         .iter()
@@ -149,12 +157,12 @@ impl Tenant {
             },
             Delivery::Event { .. }
             | Delivery::Passed { .. }
-            | Delivery::View { .. }
             | Delivery::Signal { .. }
             | Delivery::Unlisten { .. }
             | Delivery::Pause { .. }
             | Delivery::Restamp { .. }
             | Delivery::Watch { .. }
+            | Delivery::View { .. }
             | Delivery::Page { .. }
             | Delivery::Answer(_)
             | Delivery::Close { .. }
@@ -258,15 +266,15 @@ impl Tenant {
             return;
         };
         let watcher = &session.identity.user;
-        let kept: BTreeSet<UserId> = session
-            .watching
-            .iter()
-            .filter(|watched| {
-                (watcher != user && *watched != user) || self.may_watch(watcher, watched)
-            })
-            .cloned()
-            .collect();
+        let is_kept = |watched: &&UserId| {
+            (watcher != user && *watched != user) || self.may_watch(watcher, watched)
+        };
+        let kept: BTreeSet<UserId> = session.watching.iter().filter(is_kept).cloned().collect();
+        let unseen = session.unseen.iter().filter(is_kept).cloned().collect();
         if kept.len() == session.watching.len() {
+            if let Some(session) = self.sessions.get_mut(connection) {
+                session.unseen = unseen;
+            }
             return;
         }
         let watch = Delivery::Watch {
@@ -280,6 +288,7 @@ impl Tenant {
         out.now.push(watch);
         if let Some(session) = self.sessions.get_mut(connection) {
             session.watching = kept;
+            session.unseen = unseen;
         }
     }
 
@@ -377,10 +386,13 @@ impl Tenant {
         self.listen(connection, start, out);
     }
 
+    fn listening_since(&self, connection: ConnectionId, room: RoomNumber) -> Option<Generation> {
+        let listening = self.sessions.get(connection)?.listening.get(&room)?;
+        Some(listening.generation)
+    }
+
     fn hears(&self, connection: ConnectionId, room: RoomNumber, generation: Generation) -> bool {
-        let session = self.sessions.get(connection);
-        let listening = session.and_then(|session| session.listening.get(&room));
-        listening.is_some_and(|listening| listening.generation == generation)
+        self.listening_since(connection, room) == Some(generation)
     }
 }
 
@@ -391,6 +403,8 @@ enum Revealed<'a> {
     Reply(RequestId, RoomNumber),
     /// Something said by itself about one room.
     Push(RoomNumber),
+    /// What whoever begins to show a room is told of it.
+    Shown(RoomNumber),
     /// One's rooms, and whether there are more.
     List(RequestId, &'a [RoomEntry], bool),
     /// How users are; the reply to a request, or not.
@@ -409,11 +423,12 @@ fn revealed(frame: &ServerFrame) -> Revealed<'_> {
         ServerFrame::Watching { id, users } => Revealed::Users(Some(*id), users),
         ServerFrame::Presence { users } => Revealed::Users(None, users),
         ServerFrame::Event { room, .. }
-        | ServerFrame::Typing { room, .. }
         | ServerFrame::Reset { room, .. }
         | ServerFrame::Passed { room, .. }
-        | ServerFrame::Signals { room, .. }
-        | ServerFrame::Occupancy { room, .. } => Revealed::Push(*room),
+        | ServerFrame::Signals { room, .. } => Revealed::Push(*room),
+        ServerFrame::Typing { room, .. } | ServerFrame::Occupancy { room, .. } => {
+            Revealed::Shown(*room)
+        }
         ServerFrame::Welcome(_)
         | ServerFrame::Pong { .. }
         | ServerFrame::Done { .. }

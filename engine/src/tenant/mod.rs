@@ -16,6 +16,7 @@
 //! | `people`, `typing`, `session`, `deadline`, `passing` | what lives as long as connections do |
 //! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
 
+mod budget;
 mod connections;
 mod counting;
 mod deadline;
@@ -29,6 +30,7 @@ mod input;
 mod keys;
 mod listening;
 mod marks;
+mod occupancy;
 mod overwrites;
 mod pace;
 mod passing;
@@ -46,14 +48,18 @@ mod roles;
 mod room;
 mod rooms;
 mod sections;
+mod seen;
 mod seqs;
 mod service;
 mod service_roles;
 mod session;
 mod settings;
+mod shown;
+mod signals;
 mod state;
 mod stored;
 mod typing;
+mod viewing;
 
 pub use event::{Event, KeyedBy, TenantChange, TenantEvent};
 pub use hashing::{Digest, Lookup};

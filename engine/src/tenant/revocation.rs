@@ -158,7 +158,6 @@ impl Tenant {
     /// Makes it true that a user sees a room no more.
     fn hide(&mut self, user: &UserId, room: RoomNumber, out: &mut Outcome<Self>) {
         self.unlisten(user, room, RemovedReason::Hidden, out);
-        self.stop_typing(room, user, out);
         self.unwatch_unseen(user, out);
     }
 

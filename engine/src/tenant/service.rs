@@ -193,6 +193,24 @@ pub struct ServiceCall {
     pub asker: Arc<dyn Asker>,
 }
 
+impl ServiceCall {
+    /// The answer that says no.
+    pub(super) fn refused(&self, refusal: Refusal) -> Delivery {
+        let (asker, answer) = (Arc::clone(&self.asker), Err(refusal.into()));
+        Delivery::Answer(Arc::new(Reply { asker, answer }))
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            code: refusal.code(),
+            retry_after_ms: refusal.retry_after_ms(),
+            explanation: refusal.explanation(),
+        }
+    }
+}
+
 /// An answer on its way, held until it may leave.
 #[derive(Debug, Clone)]
 struct Reply {
@@ -290,11 +308,7 @@ impl Tenant {
                 self.serve_request(&served, request, (answer, &mut *out))
             }
         };
-        let answer = answer.map_err(|refusal| Refused {
-            code: refusal.code(),
-            retry_after_ms: refusal.retry_after_ms(),
-            explanation: refusal.explanation(),
-        });
+        let answer = answer.map_err(Refused::from);
         out.held
             .push(Delivery::Answer(Arc::new(Reply { asker, answer })));
     }
@@ -385,9 +399,6 @@ impl Tenant {
             },
         )?;
         let verdict = decide::messages::send(served.ground(self), keyed, number, draft)?;
-        if let Verdict::Happened(_) = verdict {
-            self.stop_typing(number, &served.asker.user, out);
-        }
         Ok(ServiceAnswer::Placed(self.settle_placed(
             served.moment,
             verdict,

@@ -17,9 +17,6 @@ use crate::support::shown;
 pub(crate) struct Hub {
     sockets: BTreeMap<ConnectionId, Socket>,
     heads: BTreeMap<RoomNumber, Seq>,
-    epochs: BTreeMap<RoomNumber, Epoch>,
-    /// Who hears a room under an older generation hears nothing.
-    floors: BTreeMap<RoomNumber, Generation>,
     /// Most connections that were stamped anew at once.
     pub(crate) restamped_max: usize,
     /// How often a room was paused.
@@ -33,7 +30,7 @@ struct Socket {
     inbox: Vec<ServerFrame>,
     hears: BTreeMap<RoomNumber, Ear>,
     watches: BTreeSet<UserId>,
-    /// `None`: every room.
+    /// What it said that it shows; nothing yet: every room it hears.
     shows: Option<(Option<RoomNumber>, Option<Seq>)>,
     /// What the client believes of others.
     view: BTreeMap<UserId, Presence>,
@@ -43,12 +40,8 @@ struct Ear {
     next: Seq,
     generation: Generation,
     asked: bool,
-}
-
-impl Ear {
-    fn is_stale(&self, floor: Option<&Generation>) -> bool {
-        self.generation == Generation::STALE || floor.is_some_and(|floor| self.generation < *floor)
-    }
+    /// Paused, and not stamped anew.
+    stale: bool,
 }
 
 impl Hub {
@@ -111,9 +104,8 @@ impl Hub {
                 next,
                 head,
                 generation,
-                epoch,
+                ..
             } => {
-                self.epochs.insert(room, epoch);
                 if let Some(&released) = self.heads.get(&room) {
                     assert_eq!(head, released, "a listen names the newest released event");
                 }
@@ -123,6 +115,7 @@ impl Hub {
                         next,
                         generation,
                         asked: false,
+                        stale: generation == Generation::STALE,
                     };
                     socket.hears.insert(room, ear);
                 }
@@ -135,6 +128,36 @@ impl Hub {
             Delivery::Watch { connection, users } => {
                 if let Some(socket) = self.sockets.get_mut(&connection) {
                     socket.watches = users.into_iter().collect();
+                }
+            }
+            Delivery::View {
+                connection,
+                room,
+                thread,
+            } => {
+                if let Some(socket) = self.sockets.get_mut(&connection) {
+                    socket.shows = Some((room, thread));
+                }
+            }
+            Delivery::Passed { room, seq, members } => self.passed(room, seq, members),
+            Delivery::Pause { room, generation } => {
+                self.pauses += 1;
+                let ears = self.sockets.values_mut();
+                for ear in ears.filter_map(|socket| socket.hears.get_mut(&room)) {
+                    ear.stale |= ear.generation < generation;
+                }
+            }
+            Delivery::Restamp {
+                room,
+                connections,
+                generation,
+            } => {
+                self.restamped_max = self.restamped_max.max(connections.len());
+                for connection in connections {
+                    let socket = self.sockets.get_mut(&connection);
+                    if let Some(ear) = socket.and_then(|socket| socket.hears.get_mut(&room)) {
+                        (ear.generation, ear.stale, ear.asked) = (generation, false, false);
+                    }
                 }
             }
             Delivery::Page {
@@ -150,40 +173,6 @@ impl Hub {
                 self.closed.insert(connection, code);
             }
             Delivery::Answer(answer) => answer.leave(),
-            Delivery::Pause { room, generation } => {
-                let before = self.floors.insert(room, generation);
-                assert!(before.is_none_or(|before| before < generation));
-                self.pauses += 1;
-            }
-            Delivery::Restamp {
-                room,
-                connections,
-                generation,
-            } => {
-                self.restamped_max = self.restamped_max.max(connections.len());
-                for connection in connections {
-                    self.restamp(connection, room, generation);
-                }
-            }
-            Delivery::View {
-                connection,
-                room,
-                thread,
-            } => {
-                if let Some(socket) = self.sockets.get_mut(&connection) {
-                    socket.shows = Some((room, thread));
-                }
-            }
-            Delivery::Passed { room, seq, members } => {
-                let frame = ServerFrame::Passed {
-                    room,
-                    epoch: self.epochs[&room],
-                    from: seq,
-                    to: seq,
-                    members,
-                };
-                self.event(room, seq, &Push::new(frame));
-            }
             Delivery::CloseAll { .. } => panic!("a tenant never closes all"),
         }
     }
@@ -193,8 +182,7 @@ impl Hub {
         let heads = &self.heads;
         for (&connection, socket) in &mut self.sockets {
             for (&room, ear) in &mut socket.hears {
-                let stale = ear.is_stale(self.floors.get(&room));
-                if !stale && !ear.asked && ear.next <= heads[&room] {
+                if !ear.asked && !ear.stale && ear.next <= heads[&room] {
                     ear.asked = true;
                     return Some(Input::Page {
                         connection,
@@ -219,7 +207,7 @@ impl Hub {
             let Some(ear) = socket.hears.get_mut(&room) else {
                 continue;
             };
-            if ear.is_stale(self.floors.get(&room)) {
+            if ear.stale {
                 continue;
             }
             if ear.next == seq {
@@ -231,13 +219,25 @@ impl Hub {
         }
     }
 
-    fn restamp(&mut self, connection: ConnectionId, room: RoomNumber, generation: Generation) {
-        let socket = self.sockets.get_mut(&connection);
-        if let Some(ear) = socket.and_then(|socket| socket.hears.get_mut(&room))
-            && ear.generation < generation
-        {
-            ear.generation = generation;
-            ear.asked = false;
+    /// Told at once, where a hub would gather several.
+    fn passed(&mut self, room: RoomNumber, seq: Seq, members: u32) {
+        let before = self.heads.insert(room, seq);
+        assert!(before.is_none_or(|before| seq == before.next()));
+        for connection in self.audience(&Audience::Room(room)) {
+            let socket = self.sockets.get_mut(&connection).unwrap();
+            let ear = socket.hears.get_mut(&room).unwrap();
+            if ear.next == seq && !ear.stale {
+                ear.next = seq.next();
+                let epoch = Epoch::new(1).unwrap();
+                let (from, to) = (seq, seq);
+                socket.inbox.push(ServerFrame::Passed {
+                    room,
+                    epoch,
+                    from,
+                    to,
+                    members,
+                });
+            }
         }
     }
 
@@ -254,7 +254,7 @@ impl Hub {
         let Some(ear) = socket.hears.get_mut(&room) else {
             return;
         };
-        if ear.generation != generation || ear.is_stale(self.floors.get(&room)) {
+        if ear.generation != generation || ear.stale {
             return;
         }
         // An empty page is asked for again only after something new happened.
@@ -287,22 +287,18 @@ impl Hub {
     }
 
     fn audience(&self, audience: &Audience) -> Vec<ConnectionId> {
-        let hears = |socket: &Socket, room: &RoomNumber| {
-            let ear = socket.hears.get(room);
-            ear.is_some_and(|ear| !ear.is_stale(self.floors.get(room)))
-        };
         let is_in = |socket: &Socket| match audience {
-            Audience::Room(room) => hears(socket, room),
-            Audience::Viewers(room, thread) => {
-                let shows = match socket.shows {
-                    None => thread.is_none(),
-                    Some((shown, beside)) => {
-                        shown == Some(*room) && (thread.is_none() || *thread == beside)
-                    }
-                };
-                shows && hears(socket, room)
-            }
+            Audience::Room(room) => socket.hears.contains_key(room),
             Audience::Watchers(user) => socket.watches.contains(user),
+            Audience::Viewers(room, thread) => {
+                let hears = socket.hears.get(room).is_some_and(|ear| !ear.stale);
+                hears
+                    && match (socket.shows, thread) {
+                        (None, thread) => thread.is_none(),
+                        (Some((shown, _)), None) => shown == Some(*room),
+                        (Some(shown), Some(_)) => shown == (Some(*room), *thread),
+                    }
+            }
         };
         let sockets = self.sockets.iter().filter(|(_, socket)| is_in(socket));
         sockets.map(|(connection, _)| *connection).collect()

@@ -5,11 +5,7 @@ use homeroom_protocol::{Draft, Emoji, RoomNumber, Seq, ServerFrame};
 use super::{Answer, Asked, Reply, said};
 use crate::{
     domain::Outcome,
-    tenant::{
-        decide::{self, Verdict},
-        refusal::Refusal,
-        state::Tenant,
-    },
+    tenant::{decide, refusal::Refusal, state::Tenant},
 };
 
 impl Tenant {
@@ -24,9 +20,6 @@ impl Tenant {
         ground.may_write()?;
         let keyed = self.keyed_by(asked, &answer)?;
         let verdict = decide::messages::send(ground, keyed, room, draft)?;
-        if let Verdict::Happened(_) = verdict {
-            self.stop_typing(room, asked.user(), out);
-        }
         let (_, position, time) = self.settle(verdict, out);
         let id = asked.id;
         said(ServerFrame::Sent { id, position, time })

@@ -10,7 +10,7 @@ mod report;
 mod roles;
 mod rooms;
 mod streams;
-mod typing;
+pub(super) mod typing;
 
 pub(super) use roles::By;
 
