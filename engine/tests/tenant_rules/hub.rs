@@ -11,10 +11,14 @@ use homeroom_protocol::{
     CloseCode, ConnectionId, Epoch, Presence, RequestId, RoomNumber, Seq, ServerFrame, UserId,
 };
 
-use crate::support::shown;
+use crate::{stage::Stage, support::shown};
 
 #[derive(Default)]
 pub(crate) struct Hub {
+    /// A real shard that does it all instead.
+    pub(crate) stage: Option<Stage>,
+    /// Replies that were taken out of the way while another was looked for.
+    aside: BTreeMap<ConnectionId, Vec<ServerFrame>>,
     sockets: BTreeMap<ConnectionId, Socket>,
     heads: BTreeMap<RoomNumber, Seq>,
     /// Most connections that were stamped anew at once.
@@ -46,14 +50,25 @@ struct Ear {
 
 impl Hub {
     pub(crate) fn open(&mut self, connection: ConnectionId) {
+        if let Some(stage) = &mut self.stage {
+            stage.open(connection);
+        }
         self.sockets.insert(connection, Socket::default());
     }
 
     pub(crate) fn close(&mut self, connection: ConnectionId) {
+        if let Some(stage) = &mut self.stage {
+            stage.close(connection);
+        }
         self.sockets.remove(&connection);
     }
 
     pub(crate) fn inbox(&mut self, connection: ConnectionId) -> Vec<ServerFrame> {
+        if let Some(stage) = &mut self.stage {
+            let mut inbox = self.aside.remove(&connection).unwrap_or_default();
+            inbox.extend(stage.inbox(connection));
+            return inbox;
+        }
         let socket = self.sockets.get_mut(&connection);
         socket.map_or_else(Vec::new, |socket| std::mem::take(&mut socket.inbox))
     }
@@ -63,7 +78,13 @@ impl Hub {
         connection: ConnectionId,
         id: RequestId,
     ) -> Option<ServerFrame> {
-        let inbox = &mut self.sockets.get_mut(&connection)?.inbox;
+        let inbox = if let Some(stage) = &mut self.stage {
+            let aside = self.aside.entry(connection).or_default();
+            aside.extend(stage.inbox(connection));
+            aside
+        } else {
+            &mut self.sockets.get_mut(&connection)?.inbox
+        };
         let mut replies = inbox.iter().enumerate();
         let (at, _) = replies.find(|(_, frame)| reply_id(frame) == Some(id))?;
         assert!(
@@ -90,6 +111,16 @@ impl Hub {
     }
 
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
+        if let Delivery::Pause { .. } = delivery {
+            self.pauses += 1;
+        }
+        if let Delivery::Restamp { connections, .. } = &delivery {
+            self.restamped_max = self.restamped_max.max(connections.len());
+        }
+        if let Some(stage) = &mut self.stage {
+            stage.deliver(delivery);
+            return;
+        }
         match delivery {
             Delivery::Direct { connection, push } => self.tell(connection, &push),
             Delivery::Event { room, seq, push } => self.event(room, seq, &push),
@@ -141,7 +172,6 @@ impl Hub {
             }
             Delivery::Passed { room, seq, members } => self.passed(room, seq, members),
             Delivery::Pause { room, generation } => {
-                self.pauses += 1;
                 let ears = self.sockets.values_mut();
                 for ear in ears.filter_map(|socket| socket.hears.get_mut(&room)) {
                     ear.stale |= ear.generation < generation;
@@ -152,7 +182,6 @@ impl Hub {
                 connections,
                 generation,
             } => {
-                self.restamped_max = self.restamped_max.max(connections.len());
                 for connection in connections {
                     let socket = self.sockets.get_mut(&connection);
                     if let Some(ear) = socket.and_then(|socket| socket.hears.get_mut(&room)) {
@@ -179,6 +208,9 @@ impl Hub {
 
     /// A page that is needed next.
     pub(crate) fn need(&mut self) -> Option<Input> {
+        if let Some(stage) = &mut self.stage {
+            return stage.need();
+        }
         let heads = &self.heads;
         for (&connection, socket) in &mut self.sockets {
             for (&room, ear) in &mut socket.hears {

@@ -9,6 +9,7 @@ mod pages;
 mod presence;
 mod restarts;
 mod retries;
+mod revocation;
 #[cfg(test)]
 mod roles;
 mod rooms;
@@ -16,6 +17,8 @@ mod rooms;
 mod services;
 mod sessions;
 mod snapshots;
+#[cfg(test)]
+mod stage;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]

@@ -73,6 +73,21 @@ impl World {
         assert!(matches!(answer, Ok(RoleAnswer::Placed(_))), "{answer:?}");
     }
 
+    /// The same, without a look at whether its answer may leave.
+    pub(crate) fn overwrite_later(
+        &mut self,
+        id: &str,
+        target: OverwriteTarget,
+        overwrite: Overwrite,
+    ) {
+        let request = RoleRequest::Overwrite {
+            room: RoomId::new(id).unwrap(),
+            target,
+            overwrite,
+        };
+        self.serve_later(itself(), ServiceRequest::Roles(request));
+    }
+
     fn me(&mut self, connection: ConnectionId) -> Me {
         match self.request(connection, Request::Me) {
             ServerFrame::Me { me, .. } => *me,
