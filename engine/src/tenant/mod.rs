@@ -13,7 +13,7 @@
 //! | `rooms`, `room`, `keys`, `roles` | durable state, written by `apply` alone |
 //! | `counting`, `gate`, `overwrites`, `pins`, `pace`, `retention`, `personal` | what a room knows, by concern |
 //! | `permit`, `marks` | what follows from it |
-//! | `people`, `typing`, `session`, `deadline` | what lives as long as connections do |
+//! | `people`, `typing`, `session`, `deadline`, `passing` | what lives as long as connections do |
 //! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
 
 mod connections;
@@ -31,6 +31,7 @@ mod listening;
 mod marks;
 mod overwrites;
 mod pace;
+mod passing;
 mod people;
 mod permit;
 mod personal;

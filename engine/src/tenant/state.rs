@@ -18,6 +18,7 @@ use super::{
     history::{self, Fact, Question},
     input::Input,
     keys::{self, KeyBounds, KeyWindow},
+    passing::PassingKeys,
     people::{Grace, People},
     restart::{Entry, Restarted},
     roles::Roles,
@@ -52,6 +53,7 @@ pub struct Tenant {
 
     pub(super) rooms: Rooms,
     pub(super) keys: KeyWindow,
+    pub(super) passing_keys: PassingKeys,
     pub(super) roles: Roles,
     /// The newest event taken in. Log positions are dense and nobody else writes, so the next event
     /// stands right after it.
@@ -60,6 +62,8 @@ pub struct Tenant {
 
     /// The newest position known to be durable.
     pub(super) durable: LogPosition,
+    /// Whether anything happened in this life yet.
+    awake: bool,
     pub(super) sessions: Sessions,
     pub(super) people: People,
     pub(super) typing: Typing,
@@ -92,7 +96,16 @@ impl Tenant {
 
     /// Makes a decision true: applies it and hands it to the log. What one input commits shares one commit
     /// of the log: all of it is kept, or nothing.
+    /// What passes by in a room that keeps nothing is not in it, and waits for nothing of its own.
     pub(super) fn commit(&mut self, event: Event, out: &mut Outcome<Self>) {
+        if self.rooms.lets_pass(&event) {
+            self.rooms.pass(&event);
+            if let Some((lookup, record)) = keys::record_of(&self.hashing, &event) {
+                self.passing_keys.keep(lookup, record);
+            }
+            out.held.push(effects::event(&event));
+            return;
+        }
         self.take_in(self.applied.next(), &event);
         out.held.push(effects::event(&event));
         out.events.push(event.into());
@@ -199,6 +212,14 @@ impl Tenant {
         }
     }
 
+    /// Before the first thing that happens in this life.
+    fn wake(&mut self, moment: Moment) {
+        if !self.awake {
+            self.awake = true;
+            self.rooms.wake(moment.entropy_64());
+        }
+    }
+
     fn take_in(&mut self, at: LogPosition, event: &Event) {
         self.applied = self.applied.max(at);
         if self.rooms.apply(at, event) {
@@ -254,6 +275,8 @@ impl Domain for Tenant {
             hashing: Hashing::new(seed.hash_key),
             rooms: Rooms::default(),
             keys: KeyWindow::default(),
+            passing_keys: PassingKeys::default(),
+            awake: false,
             roles: Roles::default(),
             applied: LogPosition::START,
             dirty: BTreeSet::new(),
@@ -298,6 +321,7 @@ impl Domain for Tenant {
         out: &mut Outcome<Self>,
     ) {
         self.durable = self.durable.max(moment.durable);
+        self.wake(moment);
         match input {
             Input::Connect {
                 connection,
@@ -321,15 +345,15 @@ impl Domain for Tenant {
                 generation,
                 from,
             } => {
-                if let Some(fact) = fact {
-                    self.page(connection, (room, generation), from, fact, out);
-                }
+                let ground = (moment.now, (room, generation));
+                self.page(connection, ground, from, fact, out);
             }
         }
     }
 
     fn tick(&mut self, moment: Moment, out: &mut Outcome<Self>) {
         self.durable = self.durable.max(moment.durable);
+        self.wake(moment);
         let mut typing_changed = BTreeSet::new();
         for _ in 0..DUE_PER_TICK_MAX {
             match self.deadlines.pop(moment.now) {
