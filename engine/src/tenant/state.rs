@@ -107,7 +107,7 @@ impl Tenant {
             return;
         }
         self.take_in(self.applied.next(), &event);
-        out.held.push(effects::event(&event));
+        out.held.push(self.rooms.told(&event));
         out.events.push(event.into());
     }
 
