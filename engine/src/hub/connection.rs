@@ -16,6 +16,7 @@ use super::{
     bounds::{OUTBOX_AGE_MS, STALL_MS},
     joined::Joined,
     pipe::{Broken, Pipe},
+    push::Told,
     tally::Tally,
 };
 
@@ -288,7 +289,9 @@ impl Connection {
     /// Drops what is queued of a room it hears no more, and refuses the replies that show it.
     pub(super) fn leave(&mut self, room: RoomNumber) {
         self.pipe.leave(room);
-        self.refuse_replies(&|other| other == room, Push::closed_room);
+        let is_left = |other| other == room;
+        self.refuse_replies(&is_left, Push::closed_room);
+        self.drop_told(&|told| told.is_of(&is_left));
         self.show_queued();
         self.pipe.gauge_changed();
     }
@@ -297,10 +300,19 @@ impl Connection {
     /// event of each that it did not hear.
     pub(super) fn pause(&mut self, rooms: &BTreeSet<RoomNumber>) -> BTreeMap<RoomNumber, Seq> {
         let lost = self.pipe.take_back(&|room| rooms.contains(&room));
-        self.refuse_replies(&|room| rooms.contains(&room), Push::paused_room);
+        let is_paused = |room| rooms.contains(&room);
+        self.refuse_replies(&is_paused, Push::paused_room);
+        self.drop_told(&|told| told.is_void_in_pause(&is_paused));
         self.show_queued();
         self.pipe.gauge_changed();
         lost
+    }
+
+    /// Drops what it alone was to be told and is void.
+    fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        self.pipe.drop_told(is_void);
+        self.direct
+            .retain(|push| !push.tells_of().is_some_and(is_void));
     }
 
     /// Drops all events that are queued, if something has been for so long that they shall leave memory.

@@ -18,6 +18,7 @@ use super::{
     bounds::{DIRECT_LANE_BYTES_MAX, GATHER_BYTES},
     joined::Joined,
     outbox::{Lane, Outbox},
+    push::Told,
 };
 
 /// The connection cannot go on: its sink failed, or its replies passed their bound.
@@ -202,6 +203,14 @@ impl Pipe {
         match self {
             Self::Socket(socket) => socket.outbox.refuse_replies(shown, refusal),
             Self::Session(session) => session.refuse_replies(shown, refusal),
+        }
+    }
+
+    /// Drops what is queued for this connection alone and is void, except the rest of a half-written frame.
+    pub(super) fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        match self {
+            Self::Socket(socket) => socket.outbox.drop_told(is_void),
+            Self::Session(session) => session.drop_told(is_void),
         }
     }
 
@@ -405,6 +414,12 @@ impl Session {
                 self.parked_bytes += push.wire().len();
             }
         }
+    }
+
+    fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        self.parked
+            .retain(|push| !push.tells_of().is_some_and(is_void));
+        self.parked_bytes = self.parked.iter().map(|push| push.wire().len()).sum();
     }
 
     fn hear(&mut self, joined: &Joined, from: Option<usize>) -> Result<Heard, Broken> {

@@ -326,7 +326,6 @@ impl Tenant {
         let Some(heard) = self.rooms.get(room) else {
             return;
         };
-        let epoch = heard.epoch;
         let page = if !heard.keeps_messages() {
             Err(ResetReason::NotKept)
         } else if from < heard.floor(self.log_time(now)) {
@@ -344,16 +343,12 @@ impl Tenant {
             }
         };
         match page {
-            Ok(events) => {
-                let push =
-                    |event: TimelineEvent| (event.seq, effects::event_push(room, epoch, event));
-                out.now.push(Delivery::Page {
-                    connection,
-                    room,
-                    generation,
-                    events: events.into_iter().map(push).collect(),
-                });
-            }
+            Ok(events) => out.now.push(Delivery::Page {
+                connection,
+                room,
+                generation,
+                events: heard.page_told(room, events),
+            }),
             Err(reason) => self.begin_anew(connection, room, reason, out),
         }
     }

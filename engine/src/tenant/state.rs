@@ -141,7 +141,7 @@ impl Tenant {
             return;
         }
         self.take_in(self.applied.next(), &event);
-        out.held.push(effects::event(&event));
+        out.held.push(self.rooms.told(&event));
         self.follow_up(&event, out);
         out.events.push(event.into());
     }

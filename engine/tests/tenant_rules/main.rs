@@ -1,6 +1,7 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 
 mod bounds;
+mod crowds;
 #[cfg(test)]
 mod hub;
 #[cfg(test)]

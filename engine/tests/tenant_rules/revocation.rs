@@ -133,6 +133,7 @@ fn who_may_still_see_it_hears_on_and_misses_nothing() {
     world.inbox(eve);
     world.overwrite(MATH, OverwriteTarget::Role(PUPIL), allow(UNSEEN));
     world.inbox(bob);
+    world.inbox(eve);
 
     world.overwrite(MATH, everyone(), deny(UNSEEN));
     assert_eq!(world.hub.pauses, 1);
@@ -319,8 +320,10 @@ fn a_listening_looked_at_before_it_began_is_not_lost() {
 
 #[test]
 fn replies_that_are_held_show_nothing_of_a_room_that_was_closed_to_the_asker() {
-    let (mut world, _, bob, room) = two_in_a_room();
+    let (mut world, ada, bob, room) = two_in_a_room();
     world.sync_at_once = false;
+    // Replies wait for what they may have seen.
+    world.post(ada, send(1, room, "not durable yet"));
     let asked = [
         join(MATH, None),
         history(room),
@@ -371,8 +374,9 @@ fn who_shares_only_rooms_that_one_may_not_see_is_watched_no_more() {
 
 #[test]
 fn a_snapshot_of_presence_that_is_held_leaves_out_who_became_a_stranger() {
-    let (mut world, _, bob, _) = two_in_a_room();
+    let (mut world, ada, bob, room) = two_in_a_room();
     world.sync_at_once = false;
+    world.post(ada, send(1, room, "not durable yet"));
     let id = world.post(bob, watch(&["ada"]));
     world.overwrite_later(MATH, one("bob"), deny(UNSEEN));
     world.sync();
@@ -578,22 +582,23 @@ enum Way {
     Later,
 }
 
-/// How the sight of the room is taken: from one, or from all of a crowd.
+/// How the sight of the room is taken: from one at once, or from all who are looked at one by one.
 type Taking = fn(&mut World);
 
-const TAKINGS: [Taking; 3] = [
+const TAKINGS: [Taking; 2] = [
     |world| world.overwrite(MATH, one("bob"), deny(UNSEEN)),
-    |world| world.overwrite(MATH, everyone(), deny(UNSEEN)),
-    |world| world.set_role(blind_everyone()),
+    |world| {
+        world.set_role(blind_everyone());
+        assert_eq!(world.hub.pauses, 1);
+    },
 ];
 
-/// Ada and Bob in a large room on a real shard, all they were told so far forgotten.
+/// Ada and Bob in a room on a real shard, all they were told so far forgotten.
 fn staged_room() -> (World, ConnectionId, RoomNumber, Position) {
     let mut world = World::staged();
     let ada = world.connect("ada", "web");
     let bob = world.connect("bob", "web");
     let room = world.open_room(ada, MATH);
-    world.crowd(300);
     world.join(bob, MATH);
     world.pass(5_000);
     world.stage().tick();
@@ -613,6 +618,10 @@ fn no_kind_of_frame_comes_after_the_sight_of_its_room_was_taken() {
                 assert_ne!(kind_of(&frame), Kind::Harmless);
                 let secret = delivery(bob, room, frame.clone());
                 let context = format!("{way:?} {frame:?}");
+                // That a stream starts anew is not taken back from those who may go on to hear it, and says
+                // nothing of what happened.
+                let stays = |frame: &ServerFrame| matches!(frame, ServerFrame::Reset { .. });
+                let queued = matches!(way, Way::Collected | Way::Queued);
                 match way {
                     Way::Collected => {
                         world.stage().turns_wait = true;
@@ -645,7 +654,11 @@ fn no_kind_of_frame_comes_after_the_sight_of_its_room_was_taken() {
                 for _ in 0..2 {
                     world.stage().tick();
                     let frames = world.inbox(bob);
-                    let told = frames.iter().find(|frame| kind_of(frame) != Kind::Harmless);
+                    let may_come = |frame: &&ServerFrame| {
+                        kind_of(frame) == Kind::Harmless
+                            || (stays(frame) && queued && world.hub.pauses > 0)
+                    };
+                    let told = frames.iter().find(|frame| !may_come(frame));
                     assert_eq!(told, None, "{context}");
                     world.tick();
                 }
@@ -708,13 +721,14 @@ fn who_still_sees_a_room_catches_up_on_a_real_shard_without_a_gap() {
     for number in 0..20 {
         world.say(ada, room, &format!("before {number}"));
     }
-    world.overwrite(MATH, everyone(), deny(UNSEEN));
+    world.set_role(blind_everyone());
+    assert_eq!(world.hub.pauses, 1);
     for number in 0..20 {
         world.say(ada, room, &format!("meanwhile {number}"));
     }
     world.stage().unblock(bob);
     world.tick();
     world.stage().tick();
-    let expected: Vec<_> = (head.seq.0 + 1..=head.seq.0 + 42).collect();
+    let expected: Vec<_> = (head.seq.0 + 1..=head.seq.0 + 41).collect();
     assert_eq!(seqs(&world.inbox(bob)), expected);
 }

@@ -144,11 +144,10 @@ impl Shard {
             return;
         };
         let beside = thread.map(|root| Audience::Viewers(room, Some(root)));
-        for audience in [Some(Audience::Viewers(room, None)), beside] {
-            if let Some(audience) = audience {
-                let roster = self.seating.roster_or_new(tenant, audience);
-                self.seating.sit(slot, roster, None, self.stamp.newcomer());
-            }
+        let audiences = [Some(Audience::Viewers(room, None)), beside];
+        for audience in audiences.into_iter().flatten() {
+            let roster = self.seating.roster_or_new(tenant, audience);
+            self.seating.sit(slot, roster, None, self.stamp.newcomer());
         }
     }
 

@@ -1,6 +1,6 @@
 //! Pausing: nobody hears a room before they are looked at again, and then misses and repeats nothing.
 
-use homeroom_protocol::{ErrorCode, RemovedReason};
+use homeroom_protocol::{ErrorCode, Mark, Me, RemovedReason, ResetReason};
 
 use super::*;
 
@@ -232,23 +232,23 @@ fn a_paused_listener_that_is_closed_gracefully_is_not_told_the_rest() {
 
 /// Every kind of frame, once: a new one does not compile before it has a case here.
 fn one_of_each() -> Vec<ServerFrame> {
-    use homeroom_protocol::{Mark, Me, Permissions, ResetReason, RoomInfo, UserPresence};
-    let id = RequestId(1);
-    let position = Position {
+    [pushes(), replies_to_writes(), replies_to_questions()].concat()
+}
+
+const ID: RequestId = RequestId(1);
+
+fn position() -> Position {
+    Position {
         epoch: epoch(),
         seq: Seq(1),
-    };
-    let user = || UserId::new("ada").unwrap();
-    let mut all = vec![
+    }
+}
+
+fn replies_to_writes() -> Vec<ServerFrame> {
+    let (id, position) = (ID, position());
+    vec![
         ServerFrame::Done { id },
-        pong(1).frame().clone(),
-        page_of(1).frame().clone(),
-        event_of(ROOM, 1, 10).frame().clone(),
-        typing(1).frame().clone(),
         joined_at(ROOM, 1).frame().clone(),
-        Push::passed(ROOM, epoch(), (Seq(1), Seq(2)), 1)
-            .frame()
-            .clone(),
         ServerFrame::Error {
             id: None,
             code: 1,
@@ -266,19 +266,26 @@ fn one_of_each() -> Vec<ServerFrame> {
             position,
             time: NOW,
         },
+        ServerFrame::Marked {
+            id,
+            mark: Mark::default(),
+        },
+    ]
+}
+
+fn replies_to_questions() -> Vec<ServerFrame> {
+    let (id, user) = (ID, || UserId::new("ada").unwrap());
+    vec![
+        page_of(1).frame().clone(),
         ServerFrame::Watching {
             id,
-            users: Vec::<UserPresence>::new(),
+            users: Vec::new(),
         },
         ServerFrame::Members {
             id,
             room: ROOM,
             users: vec![user()],
             more: false,
-        },
-        ServerFrame::Marked {
-            id,
-            mark: Mark::default(),
         },
         ServerFrame::Readers {
             id,
@@ -309,6 +316,16 @@ fn one_of_each() -> Vec<ServerFrame> {
             allowed: false,
             reasons: Vec::new(),
         },
+    ]
+}
+
+fn pushes() -> Vec<ServerFrame> {
+    let (run, position) = ((Seq(1), Seq(2)), position());
+    vec![
+        pong(1).frame().clone(),
+        event_of(ROOM, 1, 10).frame().clone(),
+        typing(1).frame().clone(),
+        Push::passed(ROOM, epoch(), run, 1).frame().clone(),
         ServerFrame::Presence { users: Vec::new() },
         ServerFrame::Reset {
             room: ROOM,
@@ -329,10 +346,7 @@ fn one_of_each() -> Vec<ServerFrame> {
             count: 1,
             change: None,
         },
-    ];
-    let _ = (Permissions::NONE, RoomInfo::default());
-    all.dedup();
-    all
+    ]
 }
 
 /// What a frame shows of a room to whoever may not see it any more.
