@@ -289,9 +289,7 @@ impl Connection {
     /// Drops what is queued of a room it hears no more, and refuses the replies that show it.
     pub(super) fn leave(&mut self, room: RoomNumber) {
         self.pipe.leave(room);
-        let is_left = |other| other == room;
-        self.refuse_replies(&is_left, Push::closed_room);
-        self.drop_told(&|told| told.is_of(&is_left));
+        self.refuse_replies(&|other| other == room, Push::closed_room);
         self.show_queued();
         self.pipe.gauge_changed();
     }
@@ -306,6 +304,26 @@ impl Connection {
         self.show_queued();
         self.pipe.gauge_changed();
         lost
+    }
+
+    /// After it left a room for good, unlike one that it begins to hear anew: takes back that it was let in,
+    /// and that the stream starts anew.
+    pub(super) fn shut_out(&mut self, room: RoomNumber) {
+        self.refuse_joined(room);
+        self.drop_told(&|told| told.is_of(&|other| other == room));
+        self.show_queued();
+    }
+
+    /// Puts a refusal in the place of each reply that let it into a room that it has left again.
+    fn refuse_joined(&mut self, left: RoomNumber) {
+        self.pipe.refuse_joined(left);
+        for push in &mut self.direct {
+            if let Some((request, room)) = push.lets_in()
+                && room == left
+            {
+                *push = Arc::new(Push::closed_room(request));
+            }
+        }
     }
 
     /// Drops what it alone was to be told and is void.

@@ -26,6 +26,8 @@ pub(super) enum Lane {
     /// The same, as the reply to this request, which shows this room: refused when the connection
     /// leaves it.
     Reply(RequestId, RoomNumber),
+    /// The same, of a reply that lets it in: refused when it leaves, kept in a pause.
+    Joined(RequestId, RoomNumber),
     /// The same, of a room: dropped when the connection leaves it.
     Told(Told),
     /// A room's: dropped when the connection leaves it.
@@ -40,11 +42,17 @@ impl Lane {
         if let Some((request, room)) = push.shows() {
             return Self::Reply(request, room);
         }
+        if let Some((request, room)) = push.lets_in() {
+            return Self::Joined(request, room);
+        }
         push.tells_of().map_or(Self::Direct, Self::Told)
     }
 
     const fn is_direct(self) -> bool {
-        matches!(self, Self::Direct | Self::Reply(..) | Self::Told(_))
+        matches!(
+            self,
+            Self::Direct | Self::Reply(..) | Self::Joined(..) | Self::Told(_)
+        )
     }
 }
 
@@ -182,6 +190,20 @@ impl Outbox {
                 && piece.written == 0
             {
                 piece.bytes = refusal(request).wire().clone();
+                piece.lane = Lane::Direct;
+            }
+        }
+        self.count();
+    }
+
+    /// The same for replies that let it into a room that it has left again.
+    pub(super) fn refuse_joined(&mut self, left: RoomNumber) {
+        for piece in &mut self.pieces {
+            if let Lane::Joined(request, room) = piece.lane
+                && room == left
+                && piece.written == 0
+            {
+                piece.bytes = Push::closed_room(request).wire().clone();
                 piece.lane = Lane::Direct;
             }
         }

@@ -206,6 +206,18 @@ impl Pipe {
         }
     }
 
+    /// Puts a refusal in the place of each queued reply that let it into a room that it has left again.
+    pub(super) fn refuse_joined(&mut self, left: RoomNumber) {
+        match self {
+            Self::Socket(socket) => socket.outbox.refuse_joined(left),
+            Self::Session(session) => session.refuse(|push| {
+                push.lets_in()
+                    .filter(|&(_, room)| room == left)
+                    .map(|(request, _)| Push::closed_room(request))
+            }),
+        }
+    }
+
     /// Drops what is queued for this connection alone and is void, except the rest of a half-written frame.
     pub(super) fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
         match self {
@@ -405,12 +417,19 @@ impl Session {
         shown: &dyn Fn(RoomNumber) -> bool,
         refusal: fn(RequestId) -> Push,
     ) {
+        self.refuse(|push| {
+            push.shows()
+                .filter(|&(_, room)| shown(room))
+                .map(|(request, _)| refusal(request))
+        });
+    }
+
+    /// Puts what is made of a push in its place.
+    fn refuse(&mut self, refused: impl Fn(&Push) -> Option<Push>) {
         for push in &mut self.parked {
-            if let Some((request, room)) = push.shows()
-                && shown(room)
-            {
+            if let Some(refusal) = refused(push) {
                 self.parked_bytes -= push.wire().len();
-                *push = Arc::new(refusal(request));
+                *push = Arc::new(refusal);
                 self.parked_bytes += push.wire().len();
             }
         }

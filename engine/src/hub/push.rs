@@ -102,6 +102,15 @@ impl Push {
         }
     }
 
+    /// The request and the room of a reply that lets its connection in. It stands in a pause: whoever goes
+    /// on to hear the room must know that they do.
+    pub(super) const fn lets_in(&self) -> Option<(RequestId, RoomNumber)> {
+        match &self.frame {
+            ServerFrame::Joined { id, room, .. } => Some((*id, *room)),
+            _ => None,
+        }
+    }
+
     /// The room that a push tells of which is no reply, although it may be for one connection alone.
     pub(super) const fn tells_of(&self) -> Option<Told> {
         if let ServerFrame::Reset { room, .. } = &self.frame {
@@ -116,8 +125,7 @@ impl Push {
     /// The request and the room of a reply that shows what is in the room.
     pub(super) const fn shows(&self) -> Option<(RequestId, RoomNumber)> {
         match &self.frame {
-            ServerFrame::Joined { id, room, .. }
-            | ServerFrame::Page { id, room, .. }
+            ServerFrame::Page { id, room, .. }
             | ServerFrame::Members { id, room, .. }
             | ServerFrame::Overwrites { id, room, .. } => Some((*id, *room)),
             ServerFrame::Welcome(_)
@@ -125,6 +133,7 @@ impl Push {
             | ServerFrame::Done { .. }
             | ServerFrame::Error { .. }
             | ServerFrame::Created { .. }
+            | ServerFrame::Joined { .. }
             | ServerFrame::Sent { .. }
             | ServerFrame::Watching { .. }
             | ServerFrame::Marked { .. }

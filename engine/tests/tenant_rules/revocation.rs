@@ -618,9 +618,14 @@ fn no_kind_of_frame_comes_after_the_sight_of_its_room_was_taken() {
                 assert_ne!(kind_of(&frame), Kind::Harmless);
                 let secret = delivery(bob, room, frame.clone());
                 let context = format!("{way:?} {frame:?}");
-                // That a stream starts anew is not taken back from those who may go on to hear it, and says
-                // nothing of what happened.
-                let stays = |frame: &ServerFrame| matches!(frame, ServerFrame::Reset { .. });
+                // That one is in, or that a stream starts anew, is not taken back in a pause: whoever goes on
+                // to hear the room must know, and it says nothing of what happened.
+                let stays = |frame: &ServerFrame| {
+                    matches!(
+                        frame,
+                        ServerFrame::Reset { .. } | ServerFrame::Joined { .. }
+                    )
+                };
                 let queued = matches!(way, Way::Collected | Way::Queued);
                 match way {
                     Way::Collected => {
