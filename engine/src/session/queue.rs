@@ -6,12 +6,12 @@
 //! its order up to [`ENTRIES_MAX`], where the session ends.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
 
-use homeroom_protocol::{CloseCode, RemovedReason, RoomNumber, ServerFrame};
+use homeroom_protocol::{CloseCode, RemovedReason, RoomNumber, Seq, ServerFrame};
 use tokio::sync::Notify;
 
 use super::Room;
@@ -166,6 +166,30 @@ impl QueueWriter {
             Some(room) => state.entries.retain(|entry| !entry.is_of(room)),
             None => state.entries.clear(),
         });
+    }
+
+    /// Takes back the pushes of such rooms that wait: the first event of each.
+    pub(super) fn take_back_events(
+        &self,
+        unwanted: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq> {
+        let mut first = BTreeMap::new();
+        self.queue.change(|state| {
+            state.entries.retain(|entry| {
+                let Entry::Shared(push) = entry else {
+                    return true;
+                };
+                let Some((room, places)) = push.of_room().filter(|(room, _)| unwanted(*room))
+                else {
+                    return true;
+                };
+                if let Some((seq, _)) = places {
+                    first.entry(room).or_insert(seq);
+                }
+                false
+            });
+        });
+        first
     }
 
     /// Nothing comes after what waits, and after `last`.

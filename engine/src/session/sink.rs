@@ -1,11 +1,11 @@
 //! The hub's end of a session: answers go to whoever asked, events into a bounded queue.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use homeroom_protocol::{CloseCode, RequestId, RoomId, RoomNumber, ServerFrame};
+use homeroom_protocol::{CloseCode, RequestId, RoomId, RoomNumber, Seq, ServerFrame};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
@@ -219,6 +219,13 @@ impl SessionSink for QueueSink {
         self.queue.take_back(of);
     }
 
+    fn take_back_events(
+        &mut self,
+        unwanted: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq> {
+        self.queue.take_back_events(unwanted)
+    }
+
     fn close(&mut self, code: CloseCode) {
         self.queue.take_back(None);
         self.queue.close(Some(Entry::Ended {
@@ -238,7 +245,7 @@ impl Drop for QueueSink {
 
 #[cfg(test)]
 mod tests {
-    use homeroom_protocol::{Epoch, Permissions, Position, RemovedReason, RoomInfo, Seq};
+    use homeroom_protocol::{Epoch, Permissions, Position, RemovedReason, RoomInfo};
     use tokio::sync::Semaphore;
 
     use super::{super::queue::queue, *};

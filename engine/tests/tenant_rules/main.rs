@@ -2,6 +2,7 @@
 
 mod bounds;
 mod changing;
+mod crowds;
 #[cfg(test)]
 mod hub;
 #[cfg(test)]
@@ -15,6 +16,9 @@ mod presence;
 mod reading;
 mod restarts;
 mod retries;
+mod revocation;
+#[cfg(test)]
+mod roles;
 mod rooms;
 #[cfg(test)]
 mod scenes;
@@ -22,6 +26,8 @@ mod scenes;
 mod services;
 mod sessions;
 mod snapshots;
+#[cfg(test)]
+mod stage;
 #[cfg(test)]
 mod steps;
 mod streams;

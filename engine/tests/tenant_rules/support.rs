@@ -222,6 +222,11 @@ impl World {
         tenant
     }
 
+    /// What is due already, if anything.
+    pub(crate) fn due_now(&self) -> Option<Timestamp> {
+        self.tenant.next_deadline().filter(|&at| at <= self.now)
+    }
+
     pub(crate) fn log_len(&self) -> usize {
         self.log.len()
     }
