@@ -183,6 +183,23 @@ fn replies_that_show_a_paused_room_are_to_be_asked_for_again() {
 }
 
 #[test]
+fn replies_that_show_a_room_are_refused_also_to_whoever_never_heard_it() {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, 0);
+    let (ben, _) = stage.socket(2, OPEN);
+    stage.direct(1, page_of(1));
+    stage.settle();
+    stage.direct(2, page_of(2));
+    stage.unlisten(1);
+    stage.unlisten(2);
+    stage.settle();
+    stage.allow(1, &ada, OPEN);
+    let closed = ErrorCode::NotMember.number();
+    assert_eq!(refusals(&ada.frames()), [(1, closed)]);
+    assert_eq!(refusals(&ben.frames()), [(2, closed)]);
+}
+
+#[test]
 fn who_was_paused_again_meanwhile_stays_so() {
     let mut stage = Stage::new();
     let (ada, _) = stage.socket(1, OPEN);
