@@ -24,6 +24,8 @@ pub(crate) struct Hub {
 #[derive(Default)]
 struct Socket {
     inbox: Vec<ServerFrame>,
+    /// Who is there: apart, as it is told whenever a room is joined.
+    occupancy: Vec<ServerFrame>,
     hears: BTreeMap<RoomNumber, Ear>,
     watches: BTreeSet<UserId>,
     /// What it said that it shows; nothing yet: every room it hears.
@@ -52,6 +54,11 @@ impl Hub {
     pub(crate) fn inbox(&mut self, connection: ConnectionId) -> Vec<ServerFrame> {
         let socket = self.sockets.get_mut(&connection);
         socket.map_or_else(Vec::new, |socket| std::mem::take(&mut socket.inbox))
+    }
+
+    pub(crate) fn occupancy(&mut self, connection: ConnectionId) -> Vec<ServerFrame> {
+        let socket = self.sockets.get_mut(&connection);
+        socket.map_or_else(Vec::new, |socket| std::mem::take(&mut socket.occupancy))
     }
 
     pub(crate) fn take_reply(
@@ -277,7 +284,10 @@ impl Hub {
             ServerFrame::Presence { users } => socket.view.extend(shown(users)),
             _ => {}
         }
-        socket.inbox.push(push.frame().clone());
+        match push.frame() {
+            frame @ ServerFrame::Occupancy { .. } => socket.occupancy.push(frame.clone()),
+            frame => socket.inbox.push(frame.clone()),
+        }
     }
 
     fn audience(&self, audience: &Audience) -> Vec<ConnectionId> {
@@ -307,7 +317,14 @@ pub(crate) fn reply_id(frame: &ServerFrame) -> Option<RequestId> {
         | ServerFrame::Sent { id, .. }
         | ServerFrame::Page { id, .. }
         | ServerFrame::Watching { id, .. }
-        | ServerFrame::Members { id, .. } => Some(*id),
+        | ServerFrame::Members { id, .. }
+        | ServerFrame::Marked { id, .. }
+        | ServerFrame::Readers { id, .. }
+        | ServerFrame::Rooms { id, .. }
+        | ServerFrame::Overwrites { id, .. }
+        | ServerFrame::Me { id, .. }
+        | ServerFrame::Roles { id, .. }
+        | ServerFrame::Explained { id, .. } => Some(*id),
         ServerFrame::Error { id, .. } => *id,
         _ => None,
     }

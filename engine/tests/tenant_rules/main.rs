@@ -1,6 +1,7 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 
 mod bounds;
+mod budgets;
 #[cfg(test)]
 mod hub;
 #[cfg(test)]
@@ -14,8 +15,10 @@ mod rooms;
 mod services;
 mod sessions;
 mod snapshots;
+mod status;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]
 mod support;
 mod typing;
+mod viewing;
