@@ -139,7 +139,8 @@ pub enum Delivery {
         generation: Generation,
     },
     /// These may hear a room again: what they missed is read from the log, from where they were. One that
-    /// was paused again meanwhile, under a newer generation, stays so.
+    /// was paused again meanwhile, under a newer generation, stays so. It comes behind the `Listen` of
+    /// each, which may have been decided under an older generation, or as [`Generation::STALE`].
     Restamp {
         /// The room.
         room: RoomNumber,

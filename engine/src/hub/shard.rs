@@ -62,10 +62,10 @@ pub struct Shard {
     pauses: u64,
     signals: SignalLane,
     /// Connections that are to be told now of watched users, and those that have been told in this tick.
-    changed: VecDeque<ConnectionId>,
-    changed_later: VecDeque<ConnectionId>,
+    pub(super) changed: VecDeque<ConnectionId>,
+    pub(super) changed_later: VecDeque<ConnectionId>,
     /// Rosters of rooms with places that were passed since the last tick.
-    passing: VecDeque<u32>,
+    pub(super) passing: VecDeque<u32>,
     /// Ticks so far, from 1 on.
     ticks: u64,
     /// Connections that may ask for pages.

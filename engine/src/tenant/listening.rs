@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use homeroom_protocol::{
     ConnectionId, Direction, Epoch, Position, RemovedReason, ResetReason, RoomNumber, Seq,
-    ServerFrame, TimelineEvent, UserId, limit::PAGE_EVENTS_MAX,
+    ServerFrame, TimelineEvent, Timestamp, UserId, limit::PAGE_EVENTS_MAX,
 };
 
 use super::{
@@ -12,6 +12,8 @@ use super::{
     event::Event,
     history::{Fact, Question},
     refusal::Refusal,
+    requests::Answer,
+    room::Room,
     state::Tenant,
 };
 use crate::{
@@ -195,7 +197,8 @@ impl Tenant {
         }
     }
 
-    /// What must be read before a page can be given; `None` when the listener is gone.
+    /// What must be read before a page can be given; `None` when the listener is gone, or there is nothing to
+    /// read.
     pub(super) fn page_needs(
         &self,
         connection: ConnectionId,
@@ -203,13 +206,13 @@ impl Tenant {
         generation: Generation,
         from: Seq,
     ) -> Option<Question> {
-        self.hears(connection, room, generation)
-            .then_some(Question::Timeline {
-                room,
-                direction: Direction::After,
-                anchor: Seq(from.0.saturating_sub(1)),
-                limit: u32::try_from(PAGE_EVENTS_MAX).unwrap_or(u32::MAX),
-            })
+        let is_kept = self.rooms.get(room)?.keeps_messages();
+        (is_kept && self.hears(connection, room, generation)).then_some(Question::Timeline {
+            room,
+            direction: Direction::After,
+            anchor: Seq(from.0.saturating_sub(1)),
+            limit: u32::try_from(PAGE_EVENTS_MAX).unwrap_or(u32::MAX),
+        })
     }
 
     /// A page for a listener that is behind. When its past is gone, its stream starts anew at the head;
@@ -217,43 +220,62 @@ impl Tenant {
     pub(super) fn page(
         &mut self,
         connection: ConnectionId,
-        (room, generation): (RoomNumber, Generation),
+        (now, (room, generation)): (Timestamp, (RoomNumber, Generation)),
         from: Seq,
-        answer: Result<Fact, HistoryError>,
+        answer: Answer,
         out: &mut Outcome<Self>,
     ) {
         if !self.hears(connection, room, generation) {
             return;
         }
-        let Some(Position { epoch, seq: head }) = self.rooms.get(room).map(|room| room.head())
-        else {
+        let Some(heard) = self.rooms.get(room) else {
             return;
         };
-        let page = match answer {
-            Ok(Fact::Timeline { events, .. }) => without_gap(events, from),
-            Ok(Fact::Looked { .. }) | Err(HistoryError::Unreadable | HistoryError::Damaged) => {
-                Some(Vec::new())
+        let page = if !heard.keeps_messages() {
+            Err(ResetReason::NotKept)
+        } else if from < heard.floor(self.log_time(now)) {
+            Err(ResetReason::Trimmed)
+        } else {
+            match answer {
+                Some(Ok(Fact::Timeline { events, .. })) => {
+                    without_gap(events, from).ok_or(ResetReason::Trimmed)
+                }
+                Some(
+                    Ok(Fact::Looked { .. }) | Err(HistoryError::Unreadable | HistoryError::Damaged),
+                )
+                | None => Ok(Vec::new()),
+                Some(Err(HistoryError::Trimmed)) => Err(ResetReason::Trimmed),
             }
-            Err(HistoryError::Trimmed) => None,
         };
-        if let Some(events) = page {
-            let push = |event: TimelineEvent| (event.seq, effects::event_push(room, epoch, event));
-            out.now.push(Delivery::Page {
+        match page {
+            Ok(events) => out.now.push(Delivery::Page {
                 connection,
                 room,
                 generation,
-                events: events.into_iter().map(push).collect(),
-            });
-            return;
+                events: heard.page_told(room, events),
+            }),
+            Err(reason) => self.begin_anew(connection, room, reason, out),
         }
-        let reason = ResetReason::Trimmed;
-        let position = Position { epoch, seq: head };
+    }
+
+    /// A connection's stream of a room broke off: it goes on after the newest event.
+    fn begin_anew(
+        &mut self,
+        connection: ConnectionId,
+        room: RoomNumber,
+        reason: ResetReason,
+        out: &mut Outcome<Self>,
+    ) {
+        let Some(position) = self.rooms.get(room).map(Room::head) else {
+            return;
+        };
         let reset = ServerFrame::Reset {
             room,
             position,
             reason,
         };
         out.held.push(effects::direct(connection, reset));
+        let Position { epoch, seq: head } = position;
         let next = head.next();
         let start = Start {
             room,

@@ -12,13 +12,14 @@
 //! | `requests`, `service`, `connections`, `listening`, `places` | one input each: look up, decide, apply, answer |
 //! | `rooms`, `room`, `keys`, `roles` | durable state, written by `apply` alone |
 //! | `counting`, `gate`, `overwrites`, `pins`, `pace`, `retention`, `personal` | what a room knows, by concern |
-//! | `permit`, `marks` | what follows from it |
-//! | `people`, `typing`, `session`, `deadline` | what lives as long as connections do |
+//! | `permit`, `marks`, `crowds` | what follows from it |
+//! | `people`, `typing`, `session`, `deadline`, `passing` | what lives as long as connections do |
 //! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
 
 mod budget;
 mod connections;
 mod counting;
+mod crowds;
 mod deadline;
 mod decide;
 mod effects;
@@ -33,6 +34,7 @@ mod marks;
 mod occupancy;
 mod overwrites;
 mod pace;
+mod passing;
 mod people;
 mod permit;
 mod personal;
@@ -58,6 +60,7 @@ mod stored;
 mod typing;
 mod viewing;
 
+pub use crowds::MEMBERS_TOLD_MAX;
 pub use event::{Event, KeyedBy, TenantChange, TenantEvent};
 pub use hashing::{Digest, Lookup};
 pub use history::{Fact, LookedMessage, Question, Target};

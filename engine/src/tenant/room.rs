@@ -13,7 +13,7 @@ use homeroom_protocol::{
 
 use super::{
     counting::Counting, event::Event, gate::Gate, overwrites::Overwrites, pace::Pace,
-    personal::Personal, pins::Pins, restart::Restarted, retention::Kept,
+    passing::Passing, personal::Personal, pins::Pins, restart::Restarted, retention::Kept,
 };
 use crate::log::LogPosition;
 
@@ -41,6 +41,8 @@ pub struct Room {
     pub(super) kept: Kept,
     /// What concerns one person, in the room that is their stream.
     pub(super) personal: Option<Box<Personal>>,
+    /// What passes by in a room that keeps nothing; `None` until something did. Not in any snapshot.
+    pub(super) passing: Option<Box<Passing>>,
 }
 
 /// Somebody's being in a room.
@@ -157,6 +159,8 @@ impl Room {
             Some(ResetReason::EpochChanged)
         } else if resume.seq > self.head {
             Some(ResetReason::Ahead)
+        } else if resume.seq < self.head && !self.keeps_messages() {
+            Some(ResetReason::NotKept)
         } else if resume.seq.next() < self.floor(time) {
             Some(ResetReason::Trimmed)
         } else {
@@ -244,6 +248,7 @@ impl Room {
             pace: Pace::default(),
             kept: Kept::default(),
             personal,
+            passing: None,
         })
     }
 
@@ -253,11 +258,52 @@ impl Room {
         self.epoch = restarted.epoch_after(self.epoch);
     }
 
+    /// Epoch, newest event and its time, as the log has them.
+    pub(super) fn kept_head(&self) -> (Epoch, Seq, Timestamp) {
+        let now = (self.epoch, self.head, self.time);
+        self.passing.as_ref().map_or(now, |passing| passing.kept)
+    }
+
+    /// The tenant woke: what passed by before is gone, and its epoch with it. Rooms that keep what is said
+    /// go on as they were.
+    pub(super) fn wake(&mut self, entropy: u64) {
+        if self.keeps_messages() {
+            return;
+        }
+        let kept = self.kept_head();
+        self.passing = Some(Box::new(Passing::new(kept)));
+        self.epoch = Epoch::from_random(entropy ^ kept.0.get().rotate_left(11));
+    }
+
+    /// Whether an event of this room is in no log.
+    pub(super) fn lets_pass(&self, event: &Event) -> bool {
+        !self.keeps_messages() && matches!(event.body, EventBody::Message(_))
+    }
+
+    /// Takes in an event that is in no log.
+    pub(super) fn pass(&mut self, event: &Event) {
+        let kept = self.kept_head();
+        let passing = (self.passing).get_or_insert_with(|| Box::new(Passing::new(kept)));
+        passing.pass(event, &self.info);
+        self.head = event.position.seq;
+        self.time = event.time;
+    }
+
+    /// How long a user has to wait before their next message, in ms; `None`: not at all.
+    pub(super) fn wait_ms(&self, user: &UserId, time: Timestamp) -> Option<u64> {
+        let passing = self.passing.as_ref();
+        let passing = passing.and_then(|passing| passing.wait_ms(user, &self.info, time));
+        self.pace.wait_ms(user, &self.info, time).max(passing)
+    }
+
     /// Takes in an event that comes after those it holds.
     pub(super) fn apply(&mut self, at: LogPosition, event: &Event) {
         self.applied = at;
         self.head = event.position.seq;
         self.time = event.time;
+        if let Some(passing) = &mut self.passing {
+            passing.kept = (passing.kept.0, self.head, self.time);
+        }
         let retention = self.info.retention;
         self.apply_here(at, event);
         self.gate.apply(at, event);

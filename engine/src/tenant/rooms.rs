@@ -145,6 +145,27 @@ impl Rooms {
         true
     }
 
+    /// Whether an event is in no log.
+    pub(super) fn lets_pass(&self, event: &Event) -> bool {
+        let room = self.by_number.get(&event.room);
+        room.is_some_and(|room| room.lets_pass(event))
+    }
+
+    /// Takes in an event that is in no log.
+    pub(super) fn pass(&mut self, event: &Event) {
+        self.pass_time(event.time);
+        if let Some(room) = self.by_number.get_mut(&event.room) {
+            room.pass(event);
+        }
+    }
+
+    /// The tenant woke: what passed by before is gone.
+    pub(super) fn wake(&mut self, entropy: u64) {
+        for room in self.by_number.values_mut() {
+            room.wake(entropy);
+        }
+    }
+
     /// Gives every room its new epoch; the rooms to which that was new.
     pub(super) fn restart(&mut self, at: LogPosition, restarted: &Restarted) -> Vec<RoomNumber> {
         let rooms = self.by_number.values_mut();

@@ -94,12 +94,13 @@ pub(super) fn save_room(room: &Room) -> Vec<u8> {
         info: room.info.clone(),
         members: Vec::new(),
     };
+    let (epoch, head, time) = room.kept_head();
     let saved: SavedRoom = (
         room.applied.0,
         room.number.0,
-        room.epoch.get(),
-        room.head.0,
-        room.time.0,
+        epoch.get(),
+        head.0,
+        time.0,
         Bin(encode_event_body(&like)),
         room.maker.as_str().to_owned(),
         members.collect(),
@@ -160,6 +161,7 @@ fn restore_room(saved: SavedRoom) -> Option<Room> {
         pins: Pins::restore(pins)?,
         pace: Pace::restore(pace)?,
         kept: retention::Kept::restore(kept),
+        passing: None,
         personal: match personal {
             Some(saved) => Some(Box::new(Personal::restore(saved)?)),
             None => None,

@@ -23,6 +23,7 @@ use super::{
     input::Input,
     keys::{self, KeyBounds, KeyWindow},
     occupancy::Occupancy,
+    passing::PassingKeys,
     people::{Grace, People},
     requests::typing::Signalled,
     restart::{Entry, Restarted},
@@ -61,6 +62,7 @@ pub struct Tenant {
 
     pub(super) rooms: Rooms,
     pub(super) keys: KeyWindow,
+    pub(super) passing_keys: PassingKeys,
     pub(super) roles: Roles,
     /// The newest event taken in. Log positions are dense and nobody else writes, so the next event
     /// stands right after it.
@@ -74,6 +76,8 @@ pub struct Tenant {
     pub(super) durable: LogPosition,
     /// The time at which the tenant was last driven.
     pub(super) clock: Timestamp,
+    /// Whether anything happened in this life yet.
+    awake: bool,
     pub(super) sessions: Sessions,
     pub(super) people: People,
     pub(super) typing: Typing,
@@ -124,9 +128,19 @@ impl Tenant {
 
     /// Makes a decision true: applies it and hands it to the log. What one input commits shares one commit
     /// of the log: all of it is kept, or nothing.
+    /// What passes by in a room that keeps nothing is not in it, and waits for nothing of its own.
     pub(super) fn commit(&mut self, event: Event, out: &mut Outcome<Self>) {
+        if self.rooms.lets_pass(&event) {
+            self.rooms.pass(&event);
+            if let Some((lookup, record)) = keys::record_of(&self.hashing, &event) {
+                self.passing_keys.keep(lookup, record);
+            }
+            out.held.push(effects::event(&event));
+            self.follow_up(&event, out);
+            return;
+        }
         self.take_in(self.applied.next(), &event);
-        out.held.push(effects::event(&event));
+        out.held.push(self.rooms.told(&event));
         self.follow_up(&event, out);
         out.events.push(event.into());
     }
@@ -240,6 +254,7 @@ impl Tenant {
     fn wake_to(&mut self, moment: Moment) {
         self.durable = self.durable.max(moment.durable);
         self.clock = moment.now;
+        self.wake(moment);
         self.settle_arrivals();
     }
 
@@ -247,6 +262,14 @@ impl Tenant {
         KeyBounds {
             ttl_ms: self.settings.key_ttl_ms,
             max: self.settings.keys_in_memory_max,
+        }
+    }
+
+    /// Before the first thing that happens in this life.
+    fn wake(&mut self, moment: Moment) {
+        if !self.awake {
+            self.awake = true;
+            self.rooms.wake(moment.entropy_64());
         }
     }
 
@@ -309,6 +332,8 @@ impl Domain for Tenant {
             hashing: Hashing::new(seed.hash_key),
             rooms: Rooms::default(),
             keys: KeyWindow::default(),
+            passing_keys: PassingKeys::default(),
+            awake: false,
             roles: Roles::default(),
             applied: LogPosition::START,
             dirty: BTreeSet::new(),
@@ -395,9 +420,8 @@ impl Domain for Tenant {
                 generation,
                 from,
             } => {
-                if let Some(fact) = fact {
-                    self.page(connection, (room, generation), from, fact, out);
-                }
+                let ground = (moment.now, (room, generation));
+                self.page(connection, ground, from, fact, out);
             }
         }
     }

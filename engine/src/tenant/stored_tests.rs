@@ -94,9 +94,18 @@ fn fixtures_of_release_0_1() -> Vec<(Entry, &'static str)> {
 /// What is written. Never edit a line.
 fn fixtures() -> Vec<(Entry, &'static str)> {
     vec![
-        (event(created(Some("Maths")), NEW), "TODO1"),
-        (event(EventBody::MemberJoined, None), "TODO2"),
-        (event(sent("héllo"), NEW), "TODO3"),
+        (
+            event(created(Some("Maths")), NEW),
+            "9a070107cf0000123456789abccd012ccf0000018bcfe56800a3616461c410ababababababababababababababababc410efefefefefefefefefefefefefefefefc4159a01a54d6174687301c0c400c00100c2a46d617468",
+        ),
+        (
+            event(EventBody::MemberJoined, None),
+            "9a070107cf0000123456789abccd012ccf0000018bcfe56800a3616461c0c0c4029102",
+        ),
+        (
+            event(sent("héllo"), NEW),
+            "9a070107cf0000123456789abccd012ccf0000018bcfe56800a3616461c410ababababababababababababababababc410efefefefefefefefefefefefefefefefc4099210a668c3a96c6c6f",
+        ),
         (
             change(
                 Some(ben()),
@@ -108,11 +117,11 @@ fn fixtures() -> Vec<(Entry, &'static str)> {
                     prohibit: Permissions(2),
                 }),
             ),
-            "TODO4",
+            "962101cf0000018bcfe56800a362656e019507a7746561636865720a0502",
         ),
         (
             change(None, TenantChange::RoleRemoved { role: RoleId(7) }),
-            "TODO5",
+            "962101cf0000018bcfe56800c0029107",
         ),
         (
             change(
@@ -122,7 +131,7 @@ fn fixtures() -> Vec<(Entry, &'static str)> {
                     roles: vec![RoleId(7), RoleId(300)],
                 },
             ),
-            "TODO6",
+            "962101cf0000018bcfe56800a362656e0392a362656e9207cd012c",
         ),
         (
             change(
@@ -131,7 +140,7 @@ fn fixtures() -> Vec<(Entry, &'static str)> {
                     apart: vec![(RoleId(7), RoleId(0))],
                 },
             ),
-            "TODO7",
+            "962101cf0000018bcfe56800a362656e049191920700",
         ),
         (
             change(
@@ -140,7 +149,7 @@ fn fixtures() -> Vec<(Entry, &'static str)> {
                     users: vec![(ben(), Timestamp(1_700_000_000_000))],
                 },
             ),
-            "TODO8",
+            "962101cf0000018bcfe56800c005919192a362656ecf0000018bcfe56800",
         ),
         (
             Restarted {

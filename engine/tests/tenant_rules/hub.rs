@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use homeroom_engine::{
-    hub::{Audience, Delivery, Generation, Push},
+    hub::{Audience, Delivery, Generation, LISTENERS_PER_CALL, Push},
     tenant::Input,
 };
 use homeroom_protocol::{
@@ -17,6 +17,8 @@ use crate::support::shown;
 pub(crate) struct Hub {
     sockets: BTreeMap<ConnectionId, Socket>,
     heads: BTreeMap<RoomNumber, Seq>,
+    /// The newest pause of each room: who hears it under an older generation is told nothing.
+    floors: BTreeMap<RoomNumber, Generation>,
     /// How connections were closed by the tenant.
     pub(crate) closed: BTreeMap<ConnectionId, CloseCode>,
 }
@@ -28,18 +30,32 @@ struct Socket {
     occupancy: Vec<ServerFrame>,
     hears: BTreeMap<RoomNumber, Ear>,
     watches: BTreeSet<UserId>,
-    /// What it said that it shows; nothing yet: every room it hears.
+    /// The room and thread it said it shows; `None` before it says so: every room it hears.
     shows: Option<(Option<RoomNumber>, Option<Seq>)>,
     /// What the client believes of others.
     view: BTreeMap<UserId, Presence>,
 }
 
 struct Ear {
+    epoch: Epoch,
     next: Seq,
     generation: Generation,
     asked: bool,
-    /// Paused, and not stamped anew.
-    stale: bool,
+}
+
+impl Ear {
+    fn is_stale(&self, floor: Option<&Generation>) -> bool {
+        self.generation == Generation::STALE || floor.is_some_and(|floor| self.generation < *floor)
+    }
+}
+
+impl Socket {
+    fn shows(&self, room: RoomNumber, thread: Option<Seq>) -> bool {
+        match self.shows {
+            None => thread.is_none(),
+            Some((shown, beside)) => shown == Some(room) && (thread.is_none() || thread == beside),
+        }
+    }
 }
 
 impl Hub {
@@ -101,13 +117,29 @@ impl Hub {
                     self.tell(connection, &push);
                 }
             }
+            Delivery::Passed { room, seq, members } => self.passed(room, seq, members),
+            Delivery::Pause { room, generation } => self.pause(room, generation),
+            Delivery::Restamp {
+                room,
+                connections,
+                generation,
+            } => self.restamp(room, connections, generation),
+            Delivery::View {
+                connection,
+                room,
+                thread,
+            } => {
+                if let Some(socket) = self.sockets.get_mut(&connection) {
+                    socket.shows = Some((room, thread));
+                }
+            }
             Delivery::Listen {
                 connection,
                 room,
+                epoch,
                 next,
                 head,
                 generation,
-                ..
             } => {
                 if let Some(&released) = self.heads.get(&room) {
                     assert_eq!(head, released, "a listen names the newest released event");
@@ -115,10 +147,10 @@ impl Hub {
                 self.heads.insert(room, head);
                 if let Some(socket) = self.sockets.get_mut(&connection) {
                     let ear = Ear {
+                        epoch,
                         next,
                         generation,
                         asked: false,
-                        stale: generation == Generation::STALE,
                     };
                     socket.hears.insert(room, ear);
                 }
@@ -131,34 +163,6 @@ impl Hub {
             Delivery::Watch { connection, users } => {
                 if let Some(socket) = self.sockets.get_mut(&connection) {
                     socket.watches = users.into_iter().collect();
-                }
-            }
-            Delivery::View {
-                connection,
-                room,
-                thread,
-            } => {
-                if let Some(socket) = self.sockets.get_mut(&connection) {
-                    socket.shows = Some((room, thread));
-                }
-            }
-            Delivery::Passed { room, seq, members } => self.passed(room, seq, members),
-            Delivery::Pause { room, generation } => {
-                let ears = self.sockets.values_mut();
-                for ear in ears.filter_map(|socket| socket.hears.get_mut(&room)) {
-                    ear.stale |= ear.generation < generation;
-                }
-            }
-            Delivery::Restamp {
-                room,
-                connections,
-                generation,
-            } => {
-                for connection in connections {
-                    let socket = self.sockets.get_mut(&connection);
-                    if let Some(ear) = socket.and_then(|socket| socket.hears.get_mut(&room)) {
-                        (ear.generation, ear.stale, ear.asked) = (generation, false, false);
-                    }
                 }
             }
             Delivery::Page {
@@ -180,10 +184,10 @@ impl Hub {
 
     /// A page that is needed next.
     pub(crate) fn need(&mut self) -> Option<Input> {
-        let heads = &self.heads;
+        let (heads, floors) = (&self.heads, &self.floors);
         for (&connection, socket) in &mut self.sockets {
             for (&room, ear) in &mut socket.hears {
-                if !ear.asked && !ear.stale && ear.next <= heads[&room] {
+                if !ear.asked && ear.next <= heads[&room] && !ear.is_stale(floors.get(&room)) {
                     ear.asked = true;
                     return Some(Input::Page {
                         connection,
@@ -198,46 +202,74 @@ impl Hub {
     }
 
     fn event(&mut self, room: RoomNumber, seq: Seq, push: &Push) {
+        for (connection, _) in self.next_of(room, seq) {
+            self.tell(connection, push);
+        }
+    }
+
+    /// Told at once and one by one, which is what it comes to for each listener.
+    fn passed(&mut self, room: RoomNumber, seq: Seq, members: u32) {
+        for (connection, epoch) in self.next_of(room, seq) {
+            let passed = ServerFrame::Passed {
+                room,
+                epoch,
+                from: seq,
+                to: seq,
+                members,
+            };
+            self.tell(connection, &Push::new(passed));
+        }
+    }
+
+    /// Takes the next place of a room: who hears it now.
+    fn next_of(&mut self, room: RoomNumber, seq: Seq) -> Vec<(ConnectionId, Epoch)> {
         let before = self.heads.insert(room, seq);
         if let Some(before) = before {
             assert_eq!(seq, before.next(), "events leave in the order of seq");
         }
-        let listeners: Vec<_> = self.sockets.keys().copied().collect();
-        for connection in listeners {
-            let socket = self.sockets.get_mut(&connection).unwrap();
+        let floor = self.floors.get(&room);
+        let mut told = Vec::new();
+        for (&connection, socket) in &mut self.sockets {
             let Some(ear) = socket.hears.get_mut(&room) else {
                 continue;
             };
-            if ear.stale {
-                continue;
-            }
-            if ear.next == seq {
+            if ear.next == seq && !ear.is_stale(floor) {
                 ear.next = seq.next();
-                self.tell(connection, push);
+                told.push((connection, ear.epoch));
             } else if ear.next < seq {
                 ear.asked = false;
             }
         }
+        told
     }
 
-    /// Told at once, where a hub would gather several.
-    fn passed(&mut self, room: RoomNumber, seq: Seq, members: u32) {
-        let before = self.heads.insert(room, seq);
-        assert!(before.is_none_or(|before| seq == before.next()));
-        for connection in self.audience(&Audience::Room(room)) {
-            let socket = self.sockets.get_mut(&connection).unwrap();
-            let ear = socket.hears.get_mut(&room).unwrap();
-            if ear.next == seq && !ear.stale {
-                ear.next = seq.next();
-                let epoch = Epoch::new(1).unwrap();
-                let (from, to) = (seq, seq);
-                socket.inbox.push(ServerFrame::Passed {
-                    room,
-                    epoch,
-                    from,
-                    to,
-                    members,
-                });
+    fn pause(&mut self, room: RoomNumber, generation: Generation) {
+        let ears = (self.sockets.values()).filter_map(|socket| socket.hears.get(&room));
+        for ear in ears {
+            assert!(
+                ear.generation < generation,
+                "a pause is newer than all who listen"
+            );
+        }
+        self.floors.insert(room, generation);
+    }
+
+    fn restamp(
+        &mut self,
+        room: RoomNumber,
+        connections: Vec<ConnectionId>,
+        generation: Generation,
+    ) {
+        assert!(
+            connections.len() <= LISTENERS_PER_CALL,
+            "bounded slices only"
+        );
+        for connection in connections {
+            let socket = self.sockets.get_mut(&connection);
+            let ear = socket.and_then(|socket| socket.hears.get_mut(&room));
+            if let Some(ear) = ear.filter(|ear| ear.generation < generation) {
+                ear.generation = generation;
+                ear.asked = false;
             }
         }
     }
@@ -252,10 +284,11 @@ impl Hub {
         let Some(socket) = self.sockets.get_mut(&connection) else {
             return;
         };
+        let floor = self.floors.get(&room);
         let Some(ear) = socket.hears.get_mut(&room) else {
             return;
         };
-        if ear.generation != generation || ear.stale {
+        if ear.generation != generation || ear.is_stale(floor) {
             return;
         }
         // An empty page is asked for again only after something new happened.
@@ -264,7 +297,11 @@ impl Hub {
         for (seq, push) in events {
             assert!(seq <= ear.next, "a page has no gap");
             if seq == ear.next {
-                ear.next = seq.next();
+                let last = match push.frame() {
+                    ServerFrame::Passed { to, .. } => *to,
+                    _ => seq,
+                };
+                ear.next = last.next();
                 pushes.push(push);
             }
         }
@@ -291,18 +328,14 @@ impl Hub {
     }
 
     fn audience(&self, audience: &Audience) -> Vec<ConnectionId> {
+        let hears = |socket: &Socket, room: &RoomNumber| {
+            let ear = socket.hears.get(room);
+            ear.is_some_and(|ear| !ear.is_stale(self.floors.get(room)))
+        };
         let is_in = |socket: &Socket| match audience {
-            Audience::Room(room) => socket.hears.contains_key(room),
+            Audience::Room(room) => hears(socket, room),
             Audience::Watchers(user) => socket.watches.contains(user),
-            Audience::Viewers(room, thread) => {
-                let hears = socket.hears.get(room).is_some_and(|ear| !ear.stale);
-                hears
-                    && match (socket.shows, thread) {
-                        (None, thread) => thread.is_none(),
-                        (Some((shown, _)), None) => shown == Some(*room),
-                        (Some(shown), Some(_)) => shown == (Some(*room), *thread),
-                    }
-            }
+            Audience::Viewers(room, thread) => hears(socket, room) && socket.shows(*room, *thread),
         };
         let sockets = self.sockets.iter().filter(|(_, socket)| is_in(socket));
         sockets.map(|(connection, _)| *connection).collect()

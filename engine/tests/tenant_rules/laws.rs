@@ -277,8 +277,10 @@ impl Run {
         let happened = self.world.log_len() > log_len;
         if happened {
             assert!(!live, "a key that counts led to a second write");
-            let events = self.world.events();
-            let event = events.last().expect("something happened");
+            // What follows from it on user streams is behind it, in the same commit.
+            let mut events = self.world.events().into_iter().rev();
+            let event = events.find(|event| event.keyed.is_some());
+            let event = event.expect("something happened");
             let used = Used {
                 content: content.to_owned(),
                 answer: (event.position, event.time),
@@ -334,7 +336,12 @@ impl Run {
                 resume,
             } => {
                 let resume = resume.and_then(|(at, same_epoch)| {
-                    let room = self.world.tenant.rooms().nth(room)?;
+                    let room = self
+                        .world
+                        .tenant
+                        .rooms()
+                        .filter(|room| room.id().is_some())
+                        .nth(room)?;
                     let epoch = if same_epoch {
                         room.head().epoch
                     } else {

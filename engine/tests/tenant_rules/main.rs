@@ -2,6 +2,7 @@
 
 mod bounds;
 mod budgets;
+mod crowds;
 #[cfg(test)]
 mod hub;
 #[cfg(test)]

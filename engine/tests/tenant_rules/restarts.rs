@@ -106,8 +106,8 @@ fn a_snapshot_from_after_a_restart_holds_the_same_as_a_replay() {
     world.restore(1);
     assert_eq!(
         world.tenant.take_dirty_sections().len(),
-        2,
-        "the room and the keys"
+        4,
+        "the room, the keys and two streams"
     );
     let saved = durable_state(&world.tenant);
     let from = LogPosition(world.log_len() as u64);

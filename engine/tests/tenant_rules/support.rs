@@ -44,6 +44,8 @@ pub(crate) struct World {
     log: Vec<Bytes>,
     /// The log, read.
     entries: Vec<Entry>,
+    /// Where each commit ends: what one input led to is durable as a whole.
+    commits: Vec<usize>,
     durable: usize,
     held: VecDeque<(LogPosition, Vec<Delivery>)>,
     index: BTreeMap<Vec<u8>, (Vec<u8>, Option<Timestamp>)>,
@@ -85,6 +87,7 @@ impl World {
             hub: Hub::default(),
             log: Vec::new(),
             entries: Vec::new(),
+            commits: Vec::new(),
             durable: 0,
             held: VecDeque::new(),
             index: BTreeMap::new(),
@@ -158,9 +161,11 @@ impl World {
         self.sync_to(self.log.len());
     }
 
-    /// What happened up to here is on disk.
+    /// What happened up to here is on disk; of a commit that goes on behind it, nothing is.
     pub(crate) fn sync_to(&mut self, position: usize) {
-        self.durable = self.durable.max(position.min(self.log.len()));
+        let whole = self.commits.partition_point(|&end| end <= position);
+        let end = whole.checked_sub(1).map_or(0, |last| self.commits[last]);
+        self.durable = self.durable.max(end);
         self.index_durable();
         let durable = LogPosition(self.durable as u64);
         while self.held.front().is_some_and(|&(at, _)| at <= durable) {
@@ -182,11 +187,11 @@ impl World {
             time: self.now,
             salt: [salt; 16],
         };
-        self.log.truncate(self.durable);
-        self.entries.truncate(self.durable);
+        self.cut();
         self.log.push(Tenant::encode(&restarted.into()));
         self.entries.push(restarted.into());
         self.durable += 1;
+        self.commits.push(self.durable);
         self.index.clear();
         self.indexed = 0;
         self.index_durable();
@@ -199,8 +204,7 @@ impl World {
         snapshot: &BTreeMap<SectionId, Vec<u8>>,
         from: LogPosition,
     ) {
-        self.log.truncate(self.durable);
-        self.entries.truncate(self.durable);
+        self.cut();
         self.held.clear();
         self.hub = Hub::default();
         self.tenant = self.recovered(snapshot, from);
@@ -257,6 +261,13 @@ impl World {
         self.index.retain(|key, _| !key.starts_with(begins_with));
     }
 
+    /// What was not durable is gone.
+    fn cut(&mut self) {
+        self.log.truncate(self.durable);
+        self.entries.truncate(self.durable);
+        self.commits.retain(|&end| end <= self.durable);
+    }
+
     fn moment(&mut self) -> Moment {
         // Any full-period step will do: tests need other numbers each time, not good ones.
         self.entropy = self
@@ -282,6 +293,9 @@ impl World {
             assert_eq!(Tenant::decode(&stored).as_ref(), Ok(&event));
             self.log.push(stored);
             self.entries.push(event);
+        }
+        if self.commits.last().copied().unwrap_or_default() < self.log.len() {
+            self.commits.push(self.log.len());
         }
         self.deliver(out.now);
         if !out.held.is_empty() {

@@ -1,12 +1,15 @@
 //! Who hears and shows what: acts at once, even while a turn is half written.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use homeroom_protocol::{ConnectionId, Epoch, RoomNumber, Seq, UserId};
 
 use super::{
     super::{
-        Audience, Generation, TenantLife,
+        Audience, Generation, Push, TenantLife,
         connection::{Row, Showing},
         roster::{Cursor, CursorState},
     },
@@ -79,28 +82,35 @@ impl Shard {
         users.sort_unstable();
         users.dedup();
         for user in users {
-            let changed = untold.contains(&user);
-            let roster = self.seating.roster_or_new(tenant, Audience::Watchers(user));
-            self.seating.sit(slot, roster, None, self.stamp.newcomer());
-            if changed
-                && let Some(seat) = (self.seating.connections.get_mut(slot))
-                    .and_then(|connection| connection.watches.last_mut())
+            let newest = untold.get(&user);
+            let roster_slot = self.seating.roster_or_new(tenant, Audience::Watchers(user));
+            self.seating
+                .sit(slot, roster_slot, None, self.stamp.newcomer());
+            if let Some(newest) = newest
+                && let Some(roster) = self.seating.rosters.get_mut(roster_slot)
+                && let Some(connection) = self.seating.connections.get_mut(slot)
+                && let Some(seat) = connection.watches.last_mut()
             {
+                // Its roster may have been given up in between.
+                roster.newest.get_or_insert_with(|| Arc::clone(newest));
                 seat.changed = true;
             }
         }
     }
 
-    /// The watched users of whose change a connection has not heard yet.
-    fn untold(&self, slot: u32) -> BTreeSet<UserId> {
+    /// The watched users of whose change a connection has not heard yet, and what is newest of them.
+    fn untold(&self, slot: u32) -> BTreeMap<UserId, Arc<Push>> {
         let Some(connection) = self.seating.connections.get(slot) else {
-            return BTreeSet::new();
+            return BTreeMap::new();
         };
         (connection.watches.iter())
             .filter(|seat| seat.changed)
-            .filter_map(|seat| match &self.seating.rosters.get(seat.roster)?.key.1 {
-                Audience::Watchers(user) => Some(user.clone()),
-                Audience::Room(_) | Audience::Viewers(..) => None,
+            .filter_map(|seat| {
+                let roster = self.seating.rosters.get(seat.roster)?;
+                match &roster.key.1 {
+                    Audience::Watchers(user) => Some((user.clone(), roster.newest.clone()?)),
+                    Audience::Room(_) | Audience::Viewers(..) => None,
+                }
             })
             .collect()
     }
@@ -134,11 +144,10 @@ impl Shard {
             return;
         };
         let beside = thread.map(|root| Audience::Viewers(room, Some(root)));
-        for audience in [Some(Audience::Viewers(room, None)), beside] {
-            if let Some(audience) = audience {
-                let roster = self.seating.roster_or_new(tenant, audience);
-                self.seating.sit(slot, roster, None, self.stamp.newcomer());
-            }
+        let audiences = [Some(Audience::Viewers(room, None)), beside];
+        for audience in audiences.into_iter().flatten() {
+            let roster = self.seating.roster_or_new(tenant, audience);
+            self.seating.sit(slot, roster, None, self.stamp.newcomer());
         }
     }
 
@@ -261,13 +270,12 @@ impl Shard {
         generation: Generation,
     ) {
         for connection in connections {
-            if let Some(slot) = self.seating.open_slot(tenant, connection) {
-                // Else it would go on with what was queued before.
-                self.take_back_paused(slot);
-                if let Some(seat) = self.seating.seat_in_room(slot, tenant, room) {
-                    self.restamp_seat(slot, seat, generation);
-                    self.look_after(slot);
-                }
+            if let Some(slot) = self.seating.open_slot(tenant, connection)
+                && let Some(seat) = self.seating.seat_in_room(slot, tenant, room)
+            {
+                // What is still queued for it, it may hear after all.
+                self.restamp_seat(slot, seat, generation);
+                self.look_after(slot);
             }
         }
     }

@@ -25,6 +25,10 @@ enum Step {
         room: u32,
         audience: Audience,
     },
+    /// Somebody joins or leaves a large room.
+    Pass {
+        room: u32,
+    },
     /// Nobody hears the room before they are stamped anew.
     Pause {
         room: u32,
@@ -90,6 +94,7 @@ fn step() -> impl Strategy<Value = Step> {
             };
             Step::Typing { room, audience }
         }),
+        4 => room.clone().prop_map(|room| Step::Pass { room }),
         1 => room.clone().prop_map(|room| Step::Pause { room }),
         4 => (connection.clone(), room.clone(), prop::bool::weighted(0.1)).prop_map(
             |(connection, room, late)| Step::Restamp { connection, room, late }),
@@ -118,8 +123,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     stage: Stage,
     fakes: Vec<(Fake, Arc<Gauge>)>,
-    /// Each room's timeline, and how many of it were delivered.
-    timelines: Vec<Vec<Arc<Push>>>,
+    /// Each room's timeline; `None` for what is not told one by one.
+    timelines: Vec<Vec<Option<Arc<Push>>>>,
     generations: u64,
     /// The generation of each seat, while it is taken.
     seats: HashMap<(u64, u32), u64>,
@@ -168,7 +173,7 @@ impl World {
                 let seq = self.head(room) + 1;
                 let room_number = RoomNumber(room);
                 let push = event_of(room_number, seq, length);
-                self.timelines[room as usize].push(Arc::clone(&push));
+                self.timelines[room as usize].push(Some(Arc::clone(&push)));
                 self.stage.deliver(Delivery::Event {
                     room: room_number,
                     seq: Seq(seq),
@@ -193,6 +198,14 @@ impl World {
                 reply_first,
                 stale,
             } => self.join(connection, room, missing, (reply_first, stale)),
+            Step::Pass { room } => {
+                self.timelines[room as usize].push(None);
+                self.stage.deliver(Delivery::Passed {
+                    room: RoomNumber(room),
+                    seq: Seq(self.head(room)),
+                    members: 7,
+                });
+            }
             Step::Pause { room } => self.pause(room),
             Step::Restamp {
                 connection,
@@ -359,12 +372,21 @@ impl World {
 
     fn page(&mut self, connection: u64, room: u32, generation: u64, from: u64, events: u64) {
         let timeline = &self.timelines[room as usize];
-        let events = (from..from + events)
-            .filter_map(|seq| {
-                let push = timeline.get(usize::try_from(seq - 1).unwrap())?;
-                Some((Seq(seq), Arc::clone(push)))
-            })
-            .collect();
+        let to = (from + events).min(timeline.len() as u64 + 1);
+        let (mut events, mut next) = (Vec::new(), from);
+        while next < to {
+            let at = |seq: u64| &timeline[usize::try_from(seq - 1).unwrap()];
+            let told = (next..to).find(|seq| at(*seq).is_some()).unwrap_or(to);
+            if told > next {
+                let run = (Seq(next), Seq(told - 1));
+                let push = Push::passed(RoomNumber(room), epoch(), run, 7);
+                events.push((Seq(next), Arc::new(push)));
+            }
+            if told < to {
+                events.push((Seq(told), Arc::clone(at(told).as_ref().unwrap())));
+            }
+            next = told + 1;
+        }
         self.stage.deliver(Delivery::Page {
             connection: ConnectionId(connection),
             room: RoomNumber(room),
@@ -375,6 +397,7 @@ impl World {
 
     /// The network recovers, the log answers, all who listen are stamped anew: everything must arrive.
     fn recover(&mut self) {
+        self.stage.tick();
         for (connection, room) in self.seats.keys().copied().collect::<Vec<_>>() {
             self.restamp(connection, room, false);
         }
@@ -412,7 +435,10 @@ impl World {
         let mut expected: HashMap<u32, u64> = HashMap::new();
         let (mut nonce, mut dropped) = (0, 0);
         for (frame, start) in frames.iter().zip(starts) {
-            if let ServerFrame::Event { room, .. } | ServerFrame::Typing { room, .. } = frame {
+            if let ServerFrame::Event { room, .. }
+            | ServerFrame::Passed { room, .. }
+            | ServerFrame::Typing { room, .. } = frame
+            {
                 let silences = self
                     .silences
                     .get(&(connection, room.0))
@@ -440,6 +466,17 @@ impl World {
                     let next = expected.get_mut(&room.0).expect("joined");
                     assert_eq!(event.seq.0, *next);
                     *next += 1;
+                }
+                ServerFrame::Passed { room, from, to, .. } => {
+                    let next = expected.get_mut(&room.0).expect("joined");
+                    assert_eq!(from.0, *next);
+                    assert!(to >= from);
+                    for seq in from.0..=to.0 {
+                        let told =
+                            &self.timelines[room.0 as usize][usize::try_from(seq - 1).unwrap()];
+                        assert!(told.is_none(), "an event was passed over");
+                    }
+                    *next = to.0 + 1;
                 }
                 ServerFrame::Pong { nonce: next, .. } => {
                     assert!(*next > nonce, "replies keep their order");

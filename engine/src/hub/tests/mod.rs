@@ -17,7 +17,10 @@ mod closing;
 mod delivery;
 mod law;
 mod paging;
+mod passing;
+mod pausing;
 mod slow;
+mod telling;
 
 const TENANT: TenantLife = TenantLife(1);
 const ROOM: RoomNumber = RoomNumber(7);
@@ -35,6 +38,8 @@ struct Far {
     writes: usize,
     closed: Option<CloseCode>,
     broken: bool,
+    /// How often events were taken back.
+    taken_back: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -110,6 +115,7 @@ impl SessionSink for Fake {
         &mut self,
         _unwanted: &dyn Fn(RoomNumber) -> bool,
     ) -> BTreeMap<RoomNumber, Seq> {
+        self.far().taken_back += 1;
         BTreeMap::new()
     }
 
@@ -287,6 +293,46 @@ impl Stage {
         self.deliver(Delivery::Unlisten {
             connection: ConnectionId(id),
             room: ROOM,
+        });
+    }
+
+    fn pause(&mut self, generation: u64) {
+        self.deliver(Delivery::Pause {
+            room: ROOM,
+            generation: Generation(generation),
+        });
+    }
+
+    fn restamp(&mut self, ids: impl IntoIterator<Item = u64>, generation: u64) {
+        self.deliver(Delivery::Restamp {
+            room: ROOM,
+            connections: ids.into_iter().map(ConnectionId).collect(),
+            generation: Generation(generation),
+        });
+    }
+
+    fn view(&mut self, id: u64, room: Option<RoomNumber>, thread: Option<u64>) {
+        self.deliver(Delivery::View {
+            connection: ConnectionId(id),
+            room,
+            thread: thread.map(Seq),
+        });
+    }
+
+    fn pass(&mut self, seq: u64, members: u32) {
+        self.deliver(Delivery::Passed {
+            room: ROOM,
+            seq: Seq(seq),
+            members,
+        });
+    }
+
+    /// To whoever shows the room, or a thread of it.
+    fn signal(&mut self, thread: Option<u64>, kind: SignalKind, push: Arc<Push>) {
+        self.deliver(Delivery::Signal {
+            audience: Audience::Viewers(ROOM, thread.map(Seq)),
+            kind,
+            push,
         });
     }
 

@@ -107,6 +107,10 @@ impl Tenant {
         let lookup = self.hashing.lookup(user, key);
         // There is no clock here; an earlier time can only ask once too often.
         let time = self.rooms.last_time();
+        let ttl_ms = self.settings.key_ttl_ms;
+        if self.passing_keys.find(&lookup, time, ttl_ms).is_some() {
+            return None;
+        }
         match self.keys.find(&lookup, time, self.settings.key_ttl_ms) {
             Memory::Used(_) | Memory::Free => None,
             Memory::Unsure(_) => Some(Question::Look {
@@ -265,6 +269,9 @@ impl Tenant {
         let lookup = self.hashing.lookup(user, key);
         let time = self.log_time(now);
         let ttl_ms = self.settings.key_ttl_ms;
+        if let used @ Some(_) = self.passing_keys.find(&lookup, time, ttl_ms) {
+            return Ok(Keyed { key, digest, used });
+        }
         let used = match self.keys.find(&lookup, time, ttl_ms) {
             Memory::Used(record) => Some(record),
             Memory::Free => None,
