@@ -8,10 +8,13 @@ mod hub;
 #[cfg(test)]
 mod laws;
 mod pages;
+mod places;
 mod presence;
 mod restarts;
 mod retries;
 mod rooms;
+#[cfg(test)]
+mod scenes;
 #[cfg(test)]
 mod services;
 mod sessions;
