@@ -2,6 +2,7 @@
 
 mod bounds;
 mod changing;
+mod budgets;
 mod crowds;
 #[cfg(test)]
 mod hub;
@@ -26,6 +27,7 @@ mod scenes;
 mod services;
 mod sessions;
 mod snapshots;
+mod status;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
@@ -34,3 +36,4 @@ mod streams;
 #[cfg(test)]
 mod support;
 mod typing;
+mod viewing;
