@@ -1,8 +1,11 @@
-//! What the benches share: the one message they all send, and the [`machine`] they ran on.
+//! What the benches share: the one message they all send, the [`host`] and the [`line`] to it of those that
+//! use sockets, and the [`machine`] they ran on.
 //!
 //! Every figure is about the same traffic, so that they can be added up: a message of
 //! [`TEXT_BYTES`] bytes of text, as one client's send, one record of the log, one push to a room.
 
+pub mod host;
+pub mod line;
 pub mod machine;
 
 use homeroom_protocol::{

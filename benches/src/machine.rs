@@ -1,7 +1,7 @@
 //! What a figure is worth nothing without: when it was taken, and on what machine.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Write},
     path::Path,
     time::{Instant, SystemTime},
@@ -29,6 +29,37 @@ pub struct Machine {
     pub load: f64,
     /// Whether the compiler optimised: figures of a debug build say nothing.
     pub optimised: bool,
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            date,
+            cpu,
+            cores,
+            memory_mib,
+            fsync_ms,
+            load,
+            ..
+        } = self;
+        write!(
+            f,
+            "{date}, {cpu}, {cores} cores, {memory_mib} MiB, fsync {fsync_ms:.2} ms, load {load}"
+        )
+    }
+}
+
+/// Writes a result, for people and programs.
+///
+/// # Errors
+/// The system's.
+pub fn write(out: &Path, report: &impl Serialize) -> io::Result<()> {
+    if let Some(folder) = out.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut json = serde_json::to_string_pretty(report)?;
+    json.push('\n');
+    fs::write(out, json)
 }
 
 impl Machine {
@@ -104,6 +135,34 @@ impl Spread {
     }
 }
 
+/// What most, nearly all and all of many measurements stayed below.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Quantiles {
+    /// How many there are.
+    pub count: usize,
+    /// Half of them.
+    pub p50: f64,
+    /// 99 of 100, rounded up.
+    pub p99: f64,
+    /// All.
+    pub max: f64,
+}
+
+impl Quantiles {
+    /// `None` of none; sorts them.
+    #[must_use]
+    pub fn of(times: &mut [f64]) -> Option<Self> {
+        times.sort_by(f64::total_cmp);
+        let count = times.len();
+        Some(Self {
+            count,
+            p50: times[count.checked_sub(1)? / 2],
+            p99: times[(count * 99).div_ceil(100) - 1],
+            max: times[count - 1],
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +173,19 @@ mod tests {
         assert_eq!((spread.min, spread.median, spread.max), (1.0, 3.0, 9.0));
         let one = Spread::of(&mut [7.0]);
         assert_eq!((one.min, one.median, one.max), (7.0, 7.0, 7.0));
+    }
+
+    #[test]
+    fn quantiles_are_of_those_that_were_measured() {
+        let mut times: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        let of = Quantiles::of(&mut times).unwrap();
+        assert_eq!(
+            (of.count, of.p50, of.p99, of.max),
+            (200, 100.0, 198.0, 200.0)
+        );
+        let one = Quantiles::of(&mut [7.0]).unwrap();
+        assert_eq!((one.p50, one.p99, one.max), (7.0, 7.0, 7.0));
+        assert_eq!(Quantiles::of(&mut []), None);
     }
 
     #[test]

@@ -6,7 +6,10 @@ use homeroom_protocol::{
     CloseCode, ConnectionId, Request, RequestId, RoomNumber, ServerFrame, SignalName, Timestamp,
     limit,
 };
-use tokio::{runtime::Handle, sync::mpsc};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc},
+};
 use tracing::Span;
 
 use crate::{
@@ -20,6 +23,10 @@ use crate::{
     tenant::{Disconnection, Input, Tenant},
 };
 
+/// Frames of one connection's own (pongs, refusals of what was no frame) that wait for its shard; then
+/// whoever pushes them waits. Requests have a limit of their own, pings do not.
+const FRAMES_WAITING_MAX: usize = 8;
+
 /// One attached socket or session. A socket's that is dropped without a word has vanished; a session's
 /// has left.
 #[derive(Debug)]
@@ -29,6 +36,7 @@ pub struct Connection {
     tenant: TenantInbox,
     shards: Shards,
     gauge: Arc<Gauge>,
+    frames: Arc<Semaphore>,
     when_dropped: Disconnection,
     /// Where the goodbye of a connection dropped on any thread is said; `None` when it was attached
     /// outside of every runtime.
@@ -86,6 +94,7 @@ impl Connection {
             tenant,
             shards,
             gauge,
+            frames: Arc::new(Semaphore::new(FRAMES_WAITING_MAX)),
             when_dropped,
             runtime: Handle::try_current().ok(),
             closing: false,
@@ -181,6 +190,7 @@ impl Connection {
             .tell(
                 self.id,
                 ShardInput::Writable {
+                    life: self.life,
                     connection: self.id,
                 },
             )
@@ -216,6 +226,7 @@ impl Connection {
             .tell(
                 self.id,
                 ShardInput::Detach {
+                    life: self.life,
                     connection: self.id,
                     how,
                 },
@@ -236,9 +247,11 @@ impl Connection {
     }
 
     async fn deliver(&self, delivery: Delivery) {
+        let share = Arc::clone(&self.frames).acquire_owned().await;
         let input = ShardInput::Deliver {
             life: self.life,
-            deliveries: vec![delivery],
+            delivery,
+            share: share.expect("the semaphore is never closed"),
         };
         self.shards.tell(self.id, input).await;
     }
@@ -267,11 +280,13 @@ impl Drop for Connection {
         let Some(runtime) = self.runtime.take().or_else(|| Handle::try_current().ok()) else {
             return;
         };
-        let (id, how, closing) = (self.id, self.when_dropped, self.closing);
+        let (id, life) = (self.id, self.life);
+        let (how, closing) = (self.when_dropped, self.closing);
         let (tenant, shards) = (self.tenant.clone(), self.shards.clone());
         runtime.spawn(async move {
             if !closing {
                 let detach = ShardInput::Detach {
+                    life,
                     connection: id,
                     how,
                 };

@@ -317,10 +317,12 @@ impl Engine {
         self.shared.closed.store(true, Ordering::SeqCst);
         let shared = &self.shared;
         let end = async {
+            let open = shared.metrics.read().connections;
+            let among = open.sockets_open + open.sessions_open;
             for life in shared.tenants.close().await {
                 shared
                     .shards
-                    .close_all(life, code, reconnect_after_ms)
+                    .close_all(life, code, reconnect_after_ms, among)
                     .await;
             }
             shared.shards.flush().await;

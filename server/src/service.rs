@@ -1,7 +1,10 @@
 //! What every connection of a host shares: the engine, the rules of the house, and when it leaves.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -32,7 +35,7 @@ const VERSION_MIN: u32 = 1;
 /// What an operator must mend is no better a moment later.
 const RETRY_BROKEN_TENANT_MS: u64 = 30_000;
 /// At the limit of connections somebody may leave at any moment, but rarely at once: those who were
-/// turned away come back after this, and up to as long again, not all together.
+/// turned away come back after this, spread like those who are sent away, not all together.
 const RETRY_FULL_MS: u64 = 5_000;
 /// When a host leaves, its successor needs a moment.
 const SUCCESSOR_STARTS_MS: u64 = 500;
@@ -89,6 +92,9 @@ pub struct Service {
     requests_in_flight_max: usize,
     stage: watch::Sender<Stage>,
     leaving: watch::Sender<Option<Instant>>,
+    /// How many connections there were when it began to leave: all of them come back, also those that
+    /// hung up before the others were told.
+    sent_away: AtomicU64,
     figures: HostFigures,
 }
 
@@ -112,6 +118,7 @@ impl Service {
             requests_in_flight_max: in_flight_max.max(1),
             stage: watch::Sender::new(stage),
             leaving: watch::Sender::new(None),
+            sent_away: AtomicU64::new(0),
             figures: HostFigures::default(),
         })
     }
@@ -174,6 +181,8 @@ impl Service {
     /// that are under way, then says bye.
     pub fn leave(&self) {
         self.reach(Stage::Draining);
+        // Before anybody is told: see `return_spread_ms`.
+        (self.sent_away).fetch_max(self.connections() as u64, Ordering::Relaxed);
         self.leaving.send_if_modified(|leaving| {
             let first = leaving.is_none();
             leaving.get_or_insert_with(Instant::now);
@@ -333,10 +342,16 @@ impl Service {
     /// When a client shall come back that is sent away with many others: `earliest_ms` for the first,
     /// a time by chance for each.
     fn time_to_return_ms(&self, earliest_ms: u64) -> u64 {
-        let connections = self.connections() as u64;
-        let spread = SPREAD_MS_MIN.max(connections * SPREAD_MS_PER_CONNECTION);
         // Without entropy all come back at once: worse, not wrong.
-        earliest_ms + getrandom::u64().unwrap_or(0) % spread
+        earliest_ms + getrandom::u64().unwrap_or(0) % self.return_spread_ms()
+    }
+
+    /// Over how long those who are sent away come back. While a host leaves, the first have hung up before
+    /// the last are told: their number does not count down with them.
+    fn return_spread_ms(&self) -> u64 {
+        let sent_away = self.sent_away.load(Ordering::Relaxed);
+        let connections = sent_away.max(self.connections() as u64);
+        SPREAD_MS_MIN.max(connections.saturating_mul(SPREAD_MS_PER_CONNECTION))
     }
 }
 
@@ -356,4 +371,46 @@ pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let ms = since.map_or(0, |since| since.as_millis());
     Timestamp(u64::try_from(ms).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_who_are_told_are_spread_as_far_as_the_first() {
+        let engine = Engine::in_memory().await.unwrap();
+        let service = Service::new(engine, Terms::default());
+        assert_eq!(service.return_spread_ms(), SPREAD_MS_MIN);
+        let mut connections: Vec<_> = (0..5_000).map(|_| service.leaving()).collect();
+        let spread = 5_000 * SPREAD_MS_PER_CONNECTION;
+        assert_eq!(service.return_spread_ms(), spread);
+        service.leave();
+        // The quick ones hang up at once.
+        connections.truncate(10);
+        assert_eq!(service.return_spread_ms(), spread);
+        let late = (0..1_000).map(|_| service.time_to_return_ms(SUCCESSOR_STARTS_MS));
+        let late: Vec<u64> = late.collect();
+        assert!(late.iter().all(|&ms| ms >= SUCCESSOR_STARTS_MS));
+        // By chance none of them in a tenth of the window: once in 10^45 runs.
+        for tenth in 0..10 {
+            let part = SUCCESSOR_STARTS_MS + spread / 10 * tenth..;
+            let part = part.start..part.start + spread / 10;
+            assert!(late.iter().any(|ms| part.contains(ms)), "{part:?}");
+        }
+        let over = SUCCESSOR_STARTS_MS + spread;
+        assert!(late.iter().all(|&ms| ms < over));
+    }
+
+    #[tokio::test]
+    async fn who_is_turned_away_comes_back_within_a_time_that_grows_with_the_house() {
+        let engine = Engine::in_memory().await.unwrap();
+        let service = Service::new(engine, Terms::default());
+        let _house: Vec<_> = (0..2_000).map(|_| service.leaving()).collect();
+        let window = RETRY_FULL_MS..RETRY_FULL_MS + 2_000 * SPREAD_MS_PER_CONNECTION;
+        let times = (0..1_000).map(|_| service.time_to_return_ms(RETRY_FULL_MS));
+        let times: std::collections::BTreeSet<u64> = times.collect();
+        assert!(times.iter().all(|ms| window.contains(ms)), "{times:?}");
+        assert!(times.len() > 500, "no crowd: {} moments", times.len());
+    }
 }

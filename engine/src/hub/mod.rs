@@ -27,6 +27,8 @@ mod tally;
 mod tests;
 mod turn;
 
+pub(crate) use shard::turn_to_return_ms;
+
 pub use bounds::{
     COLLECTED_BYTES_MAX, DIRECT_LANE_BYTES_MAX, HISTORY_IN_FLIGHT_MAX, JOINED_BYTES_MAX,
     JOINED_EVENTS_MAX, LISTENERS_PER_CALL, OUTBOX_AGE_MS, OUTBOX_BYTES_MAX,
@@ -209,6 +211,11 @@ pub enum Delivery {
         /// For the bye of the first to come back; the others' are spread behind it by
         /// [`RETURN_SPREAD_MS`]. `None` where the code says not to come back.
         reconnect_after_ms: Option<u64>,
+        /// How many shards are told the same: each connection here stands for so many.
+        shards: u64,
+        /// How many connections are sent away at the same time besides, as when an engine shuts down: the
+        /// times are spread for at least so many. 0: only this life's.
+        among: u64,
     },
 }
 

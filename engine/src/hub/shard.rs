@@ -33,6 +33,8 @@ mod paging;
 mod telling;
 mod write;
 
+pub(crate) use collect::turn_to_return_ms;
+
 /// What [`Shard::end_turn`] left undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
@@ -259,12 +261,14 @@ impl Shard {
             Delivery::CloseAll {
                 code,
                 reconnect_after_ms,
+                shards,
+                among,
             } => {
                 let connections = self.seating.connections_of(tenant);
-                let count = connections.len() as u64;
+                let count = (connections.len() as u64).saturating_mul(shards).max(among);
                 for connection in connections {
                     let after = reconnect_after_ms.map(|earliest| {
-                        earliest.saturating_add(collect::turn_to_return_ms(connection, count))
+                        earliest.saturating_add(turn_to_return_ms(connection, count))
                     });
                     let bye = collect::bye(code, after, code.meaning());
                     self.close(tenant, connection, code, bye);

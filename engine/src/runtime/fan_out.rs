@@ -33,6 +33,12 @@ impl FanOut {
         }
     }
 
+    /// A release was for nobody here.
+    pub(super) fn for_nobody(handed: Handed, metrics: &Metrics) {
+        drop(handed.spans);
+        metrics.fanned_out(handed.at.elapsed());
+    }
+
     /// The shard has worked; it has begun so many turns in all, and may have more to write.
     pub(super) fn turned(&mut self, turns: u64, more: bool, metrics: &Metrics) {
         if turns == self.turns && more {

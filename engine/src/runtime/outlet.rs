@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Instant};
 
 use homeroom_protocol::{CloseCode, ConnectionId};
+use tokio::sync::Semaphore;
 use tracing::Span;
 
 use super::{
     fan_out::Handed,
     journey,
-    shards::{INBOX_BYTES_MAX, ShardInput, Shards},
+    shards::{ShardInput, Shards, WAITING_BYTES_MAX},
     writer::Outlet,
 };
 use crate::{
@@ -16,23 +17,30 @@ use crate::{
     tenant::Tenant,
 };
 
-/// Where one life of a room tenant delivers.
+/// Where one life of a room tenant delivers. Each shard has so much room for it: a tenant whose audience
+/// cannot keep up waits, and no other does.
 #[derive(Debug, Clone)]
 pub(crate) struct HubOutlet {
     shards: Shards,
     life: TenantLife,
+    /// What it may have waiting at each shard, in bytes by weight.
+    room: Arc<[Arc<Semaphore>]>,
 }
 
 impl HubOutlet {
-    pub(crate) const fn new(shards: Shards, life: TenantLife) -> Self {
-        Self { shards, life }
+    pub(crate) fn new(shards: Shards, life: TenantLife) -> Self {
+        let room = || Arc::new(Semaphore::new(WAITING_BYTES_MAX as usize));
+        Self {
+            room: shards.inboxes.iter().map(|_| room()).collect(),
+            shards,
+            life,
+        }
     }
 
     async fn send(&self, shard: usize, deliveries: Vec<Delivery>, followed: &[Span]) {
         if deliveries.is_empty() {
             return;
         }
-        let inbox = &self.shards.inboxes[shard];
         // The wait for room counts: it is part of what a listener waits for.
         let spans = followed.iter();
         let handed = Handed {
@@ -43,8 +51,8 @@ impl HubOutlet {
         };
         let weight: usize = deliveries.iter().map(Delivery::weight).sum();
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        let share = Arc::clone(&inbox.bytes)
-            .acquire_many_owned(weight.min(INBOX_BYTES_MAX))
+        let share = Arc::clone(&self.room[shard])
+            .acquire_many_owned(weight.min(WAITING_BYTES_MAX))
             .await
             .expect("the semaphore is never closed");
         let input = ShardInput::Release {
@@ -53,7 +61,7 @@ impl HubOutlet {
             share,
             handed,
         };
-        let _ = inbox.inputs.send(input).await;
+        let _ = self.shards.inboxes[shard].send(input).await;
     }
 }
 
@@ -73,7 +81,7 @@ impl Outlet<Tenant> for HubOutlet {
     async fn abandon(&mut self) {
         let after = Some(RECONNECT_AFTER_FAILURE_MS);
         self.shards
-            .close_all(self.life, CloseCode::TenantRestarted, after)
+            .close_all(self.life, CloseCode::TenantRestarted, after, 0)
             .await;
     }
 }

@@ -1,7 +1,12 @@
-//! The tasks around the hub's shards: one per worker, each with an inbox that is bounded in inputs and
-//! in bytes. A shard that has collected enough writes before it receives on, so that one that is slower
-//! than its tenants slows them down; it holds at most twice `COLLECTED_BYTES_MAX` and three times
-//! `INBOX_BYTES_MAX`, by weight, that it has not yet written: 5 MiB, or a few releases larger than that.
+//! The tasks around the hub's shards: one per worker. Each worker keeps one shard for every tenant that has
+//! connections there, and lets them write in turns of a bounded length: a tenant with a large audience, or
+//! one that is flooded, does not keep the others waiting, however much it has collected.
+//!
+//! Everything is bounded for each tenant: what it released waits here, up to `WAITING_BYTES_MAX`, until its
+//! shard takes it, and a shard that has collected enough writes before it takes more. So a tenant whose
+//! audience cannot keep up slows down itself; of one tenant there are at each worker at most twice
+//! `COLLECTED_BYTES_MAX` and once `WAITING_BYTES_MAX`, by weight, that are not yet written: 3 MiB, or a
+//! release or two larger than that.
 //!
 //! A shard waits for nobody: what it wants from a tenant goes by `try_send` and is kept for the next
 //! turn when that tenant's inbox is full, so that a tenant waiting for room here never waits for itself.
@@ -15,7 +20,7 @@ use std::{
 use homeroom_protocol::{CloseCode, ConnectionId};
 use tokio::{
     sync::{
-        OwnedSemaphorePermit, Semaphore,
+        OwnedSemaphorePermit,
         mpsc::{self, error::TrySendError},
         oneshot,
     },
@@ -34,13 +39,14 @@ use crate::{
     tenant::{Disconnection, Input, Tenant},
 };
 
-/// Inputs a shard's inbox holds before its senders wait.
+/// Inputs a worker's inbox holds before its senders wait. They are taken all at once, and what a tenant
+/// released is only laid down: nobody waits here for another tenant's listeners.
 const INBOX_MAX: usize = 1024;
-/// Bytes of deliveries in a shard's inbox, by their weight, before their senders wait; a single larger
-/// release waits until it is alone.
-pub(super) const INBOX_BYTES_MAX: u32 = 1024 * 1024;
-/// Inputs taken in one turn.
-const INPUTS_PER_TURN: usize = 256;
+/// Bytes of deliveries one tenant may have waiting at one worker, by their weight, before it waits; a
+/// single larger release waits until it is alone.
+pub(super) const WAITING_BYTES_MAX: u32 = 1024 * 1024;
+/// Deliveries a shard takes in one turn of its tenant.
+pub(super) const DELIVERIES_PER_TURN: usize = 1024;
 /// How often stalled sockets are looked for.
 const TICK: Duration = Duration::from_secs(1);
 /// How soon a need is offered again to a tenant whose inbox was full.
@@ -51,25 +57,28 @@ pub(crate) type TenantInbox = mpsc::Sender<Command<Tenant>>;
 /// The same, without keeping the tenant awake: tenant and shard would hold each other for ever.
 type WeakInbox = mpsc::WeakSender<Command<Tenant>>;
 
-/// What a shard is told.
+/// What a worker is told.
 #[derive(Debug)]
 pub(crate) enum ShardInput {
     Attach(Box<Attach>),
     /// The socket is gone; the tenant knows.
     Detach {
+        life: TenantLife,
         connection: ConnectionId,
         how: Disconnection,
     },
     /// The socket or session has room again.
     Writable {
+        life: TenantLife,
         connection: ConnectionId,
     },
-    /// What one tenant released, in order.
+    /// A connection's own frame, with its share of those that may wait.
     Deliver {
         life: TenantLife,
-        deliveries: Vec<Delivery>,
+        delivery: Delivery,
+        share: OwnedSemaphorePermit,
     },
-    /// The same, with its share of the inbox's bytes.
+    /// What one tenant released, in order, with its share of the bytes that may wait.
     Release {
         life: TenantLife,
         deliveries: Vec<Delivery>,
@@ -93,14 +102,8 @@ pub(crate) struct Attach {
 /// All shards of an engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Shards {
-    pub(super) inboxes: Arc<[ShardInbox]>,
+    pub(super) inboxes: Arc<[mpsc::Sender<ShardInput>]>,
     metrics: Arc<Metrics>,
-}
-
-#[derive(Debug)]
-pub(super) struct ShardInbox {
-    pub(super) inputs: mpsc::Sender<ShardInput>,
-    pub(super) bytes: Arc<Semaphore>,
 }
 
 impl Shards {
@@ -111,10 +114,7 @@ impl Shards {
                 let (sender, inputs) = mpsc::channel(INBOX_MAX);
                 let task = ShardTask::new(outbox_bytes_max, Arc::clone(&metrics));
                 tokio::spawn(task.run(inputs));
-                ShardInbox {
-                    inputs: sender,
-                    bytes: Arc::new(Semaphore::new(INBOX_BYTES_MAX as usize)),
-                }
+                sender
             })
             .collect();
         Self { inboxes, metrics }
@@ -129,16 +129,19 @@ impl Shards {
         let _ = self.inbox_of(connection).send(input).await;
     }
 
-    /// Ends every connection of one life.
+    /// Ends every connection of one life, together with `among` of others.
     pub(crate) async fn close_all(
         &self,
         life: TenantLife,
         code: CloseCode,
         reconnect_after_ms: Option<u64>,
+        among: u64,
     ) {
         let close = Delivery::CloseAll {
             code,
             reconnect_after_ms,
+            shards: self.inboxes.len() as u64,
+            among,
         };
         HubOutlet::new(self.clone(), life)
             .deliver(vec![close], Vec::new())
@@ -150,14 +153,14 @@ impl Shards {
         for inbox in self.inboxes.iter() {
             let (flushed, done) = oneshot::channel();
             // A shard that is gone has nothing left to write.
-            if inbox.inputs.send(ShardInput::Flush(flushed)).await.is_ok() {
+            if inbox.send(ShardInput::Flush(flushed)).await.is_ok() {
                 let _ = done.await;
             }
         }
     }
 
     fn inbox_of(&self, connection: ConnectionId) -> &mpsc::Sender<ShardInput> {
-        &self.inboxes[self.index_of(connection)].inputs
+        &self.inboxes[self.index_of(connection)]
     }
 
     pub(super) fn index_of(&self, connection: ConnectionId) -> usize {
@@ -167,64 +170,57 @@ impl Shards {
 }
 
 struct ShardTask {
-    shard: Shard,
-    tenants: HashMap<TenantLife, WeakInbox>,
-    needs: Vec<Need>,
-    /// Needs whose tenant had no room; at most a few per listener.
-    unsent: VecDeque<Need>,
+    outbox_bytes_max: usize,
+    /// Whoever has connections here.
+    lives: HashMap<TenantLife, Life>,
+    /// Those that have something to do, in the order of their turns.
+    turns: VecDeque<TenantLife>,
+    /// Those with needs that their tenant had no room for.
+    unheard: Vec<TenantLife>,
     /// One for each shutdown under way.
     flushing: Vec<oneshot::Sender<()>>,
     metrics: Arc<Metrics>,
-    fan_out: FanOut,
-    /// Bytes and connections, as last told.
-    queued: (u64, u64),
 }
 
 impl ShardTask {
     fn new(outbox_bytes_max: usize, metrics: Arc<Metrics>) -> Self {
         Self {
-            shard: Shard::new(outbox_bytes_max),
-            tenants: HashMap::new(),
-            needs: Vec::new(),
-            unsent: VecDeque::new(),
+            outbox_bytes_max,
+            lives: HashMap::new(),
+            turns: VecDeque::new(),
+            unheard: Vec::new(),
             flushing: Vec::new(),
             metrics,
-            fan_out: FanOut::default(),
-            queued: (0, 0),
         }
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<ShardInput>) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut inputs = Vec::with_capacity(INPUTS_PER_TURN);
-        let mut more = false;
+        let mut inputs = Vec::with_capacity(INBOX_MAX);
         loop {
+            let more = !self.turns.is_empty();
+            if more {
+                // After each turn everybody else on this thread has one.
+                tokio::task::yield_now().await;
+            }
             tokio::select! {
                 biased;
-                _ = tick.tick() => {
-                    self.shard.tick(clock::now(), &mut self.needs);
-                    let queued = (self.shard.outbox_bytes() as u64, self.shard.stalled() as u64);
-                    self.metrics.queued(self.queued, queued);
-                    self.queued = queued;
-                    self.tenants.retain(|_, inbox| inbox.upgrade().is_some_and(|inbox| !inbox.is_closed()));
-                }
-                count = inbox.recv_many(&mut inputs, INPUTS_PER_TURN), if !self.shard.is_full() => {
+                _ = tick.tick() => self.tick(),
+                count = inbox.recv_many(&mut inputs, INBOX_MAX) => {
                     if count == 0 {
                         return;
                     }
                 }
-                () = tokio::task::yield_now(), if more => {}
-                () = tokio::time::sleep(RETRY), if !self.unsent.is_empty() => {}
+                () = std::future::ready(()), if more => {}
+                () = tokio::time::sleep(RETRY), if !self.unheard.is_empty() => {}
             }
             for input in inputs.drain(..) {
                 self.take(input);
             }
-            more = self.shard.end_turn(clock::now(), &mut self.needs).more;
-            self.metrics.take_in(&self.shard.take_tally());
-            self.fan_out.turned(self.shard.turns(), more, &self.metrics);
-            self.send_needs();
-            if !more {
+            self.turn();
+            self.ask_again();
+            if self.turns.is_empty() {
                 for flushed in self.flushing.drain(..) {
                     // Whoever waited may have given up.
                     let _ = flushed.send(());
@@ -243,78 +239,250 @@ impl ShardTask {
                     sink,
                     gauge,
                 } = *attach;
-                self.tenants.insert(life, tenant.downgrade());
-                self.shard.attach(life, connection, sink, gauge);
+                let new = || Life::new(self.outbox_bytes_max, tenant.downgrade());
+                let found = self.lives.entry(life).or_insert_with(new);
+                found.shard.attach(life, connection, sink, gauge);
+                self.list(life);
             }
-            ShardInput::Detach { connection, how } => {
-                if self.shard.detach(connection) {
+            ShardInput::Detach {
+                life,
+                connection,
+                how,
+            } => {
+                if let Some(found) = self.lives.get_mut(&life)
+                    && found.shard.detach(connection)
+                {
                     self.metrics.gone(how == Disconnection::Clean);
+                    self.list(life);
                 }
             }
-            ShardInput::Writable { connection } => {
-                self.shard.writable(connection, clock::now());
-            }
-            ShardInput::Deliver { life, deliveries } => {
-                for delivery in deliveries {
-                    self.shard.deliver(life, delivery);
+            ShardInput::Writable { life, connection } => {
+                if let Some(found) = self.lives.get_mut(&life) {
+                    found.shard.writable(connection, clock::now());
+                    self.list(life);
                 }
             }
+            ShardInput::Deliver {
+                life,
+                delivery,
+                share,
+            } => self.lay_down(life, Laid::new(vec![delivery], share, None)),
             ShardInput::Release {
                 life,
                 deliveries,
                 share,
                 handed,
-            } => {
-                for delivery in deliveries {
-                    self.shard.deliver(life, delivery);
-                }
-                drop(share);
-                self.fan_out.collected(handed);
-            }
+            } => self.lay_down(life, Laid::new(deliveries, share, Some(handed))),
             ShardInput::Flush(flushed) => self.flushing.push(flushed),
         }
     }
 
-    fn send_needs(&mut self) {
-        self.unsent.extend(self.needs.drain(..));
-        for _ in 0..self.unsent.len() {
-            let need = self.unsent.pop_front().expect("counted");
-            let (life, input) = input_of(need.clone());
-            // A tenant that is gone needs nothing.
-            let Some(tenant) = self.tenants.get(&life).and_then(WeakInbox::upgrade) else {
-                continue;
+    fn lay_down(&mut self, life: TenantLife, laid: Laid) {
+        if let Some(found) = self.lives.get_mut(&life) {
+            found.waiting.push_back(laid);
+            self.list(life);
+        } else if let Some(handed) = laid.handed {
+            FanOut::for_nobody(handed, &self.metrics);
+        }
+    }
+
+    /// A life gets a turn, behind those that wait for theirs.
+    fn list(&mut self, life: TenantLife) {
+        if let Some(found) = self.lives.get_mut(&life)
+            && !std::mem::replace(&mut found.listed, true)
+        {
+            self.turns.push_back(life);
+        }
+    }
+
+    /// One turn of the life that has waited longest.
+    fn turn(&mut self) {
+        let Some(life) = self.turns.pop_front() else {
+            return;
+        };
+        let Some(found) = self.lives.get_mut(&life) else {
+            return;
+        };
+        found.listed = false;
+        let more = found.turn(life, &self.metrics);
+        if found.ask() && !std::mem::replace(&mut found.unheard, true) {
+            self.unheard.push(life);
+        }
+        if more {
+            self.list(life);
+        }
+    }
+
+    /// Offers their needs again to tenants whose inbox was full.
+    fn ask_again(&mut self) {
+        let lives = &mut self.lives;
+        self.unheard.retain(|life| {
+            let Some(found) = lives.get_mut(life) else {
+                return false;
             };
-            if let Err(TrySendError::Full(_)) = tenant.try_send(Command::Input(input)) {
-                self.unsent.push_back(need);
-            }
+            found.unheard = found.ask();
+            found.unheard
+        });
+    }
+
+    fn tick(&mut self) {
+        let metrics = &self.metrics;
+        self.lives.retain(|_, life| {
+            life.tick(metrics);
+            !life.is_over()
+        });
+        for life in self.lives.keys().copied().collect::<Vec<_>>() {
+            self.list(life);
         }
     }
 }
 
-fn input_of(need: Need) -> (TenantLife, Input) {
+/// What one life of a tenant has at a worker.
+struct Life {
+    shard: Shard,
+    /// Without keeping it awake.
+    tenant: WeakInbox,
+    /// Released, and not yet taken by the shard.
+    waiting: VecDeque<Laid>,
+    needs: Vec<Need>,
+    /// Needs for which the tenant had no room; at most a few per listener.
+    unsent: VecDeque<Need>,
+    fan_out: FanOut,
+    /// Bytes and connections, as last told.
+    queued: (u64, u64),
+    connections: u64,
+    /// Whether it is among those that wait for their turn.
+    listed: bool,
+    /// Whether it is among those whose tenant had no room.
+    unheard: bool,
+}
+
+/// Deliveries that wait for their shard, and what they hold until it has them.
+struct Laid {
+    deliveries: std::vec::IntoIter<Delivery>,
+    handed: Option<Handed>,
+    _share: OwnedSemaphorePermit,
+}
+
+impl Laid {
+    fn new(deliveries: Vec<Delivery>, share: OwnedSemaphorePermit, handed: Option<Handed>) -> Self {
+        Self {
+            deliveries: deliveries.into_iter(),
+            handed,
+            _share: share,
+        }
+    }
+}
+
+impl Life {
+    fn new(outbox_bytes_max: usize, tenant: WeakInbox) -> Self {
+        Self {
+            shard: Shard::new(outbox_bytes_max),
+            tenant,
+            waiting: VecDeque::new(),
+            needs: Vec::new(),
+            unsent: VecDeque::new(),
+            fan_out: FanOut::default(),
+            queued: (0, 0),
+            connections: 0,
+            listed: false,
+            unheard: false,
+        }
+    }
+
+    /// Takes some of what waits, writes for some listeners; whether there is more to do.
+    fn turn(&mut self, life: TenantLife, metrics: &Metrics) -> bool {
+        self.collect(life);
+        let more = self.shard.end_turn(clock::now(), &mut self.needs).more;
+        self.tell(metrics);
+        self.fan_out.turned(self.shard.turns(), more, metrics);
+        more || !self.waiting.is_empty()
+    }
+
+    /// Hands the shard what waits, as far as it has room, and not all at once.
+    fn collect(&mut self, life: TenantLife) {
+        for _ in 0..DELIVERIES_PER_TURN {
+            let Some(first) = self.waiting.front_mut() else {
+                return;
+            };
+            if self.shard.is_full() {
+                return;
+            }
+            if let Some(delivery) = first.deliveries.next() {
+                self.shard.deliver(life, delivery);
+            }
+            if first.deliveries.as_slice().is_empty() {
+                let handed = self.waiting.pop_front().and_then(|laid| laid.handed);
+                if let Some(handed) = handed {
+                    self.fan_out.collected(handed);
+                }
+            }
+        }
+    }
+
+    /// Offers the tenant what the shard needs, in order; whether it had no room for some of it.
+    fn ask(&mut self) -> bool {
+        self.unsent.extend(self.needs.drain(..));
+        if self.unsent.is_empty() {
+            return false;
+        }
+        let tenant = self.tenant.upgrade();
+        while let Some(need) = self.unsent.pop_front() {
+            match tenant.as_ref().map(TenantInbox::try_reserve) {
+                Some(Ok(place)) => place.send(Command::Input(input_of(need))),
+                Some(Err(TrySendError::Full(()))) => {
+                    self.unsent.push_front(need);
+                    return true;
+                }
+                // A tenant that is gone needs nothing.
+                Some(Err(TrySendError::Closed(()))) | None => {}
+            }
+        }
+        false
+    }
+
+    fn tick(&mut self, metrics: &Metrics) {
+        self.shard.tick(clock::now(), &mut self.needs);
+        let queued = (
+            self.shard.outbox_bytes() as u64,
+            self.shard.stalled() as u64,
+        );
+        metrics.queued(self.queued, queued);
+        self.queued = queued;
+        self.tell(metrics);
+    }
+
+    fn tell(&mut self, metrics: &Metrics) {
+        let tally = self.shard.take_tally();
+        self.connections += tally.sockets_attached + tally.sessions_attached;
+        self.connections -= tally.sockets_ended + tally.sessions_ended;
+        metrics.take_in(&tally);
+    }
+
+    /// Nobody is connected any more, and nothing is left to say.
+    fn is_over(&self) -> bool {
+        self.connections == 0 && !self.listed && self.needs.is_empty() && self.unsent.is_empty()
+    }
+}
+
+fn input_of(need: Need) -> Input {
     match need {
         Need::Page {
-            tenant,
             connection,
             room,
             generation,
             from,
-        } => (
-            tenant,
-            Input::Page {
-                connection,
-                room,
-                generation,
-                from,
-            },
-        ),
-        Need::Ended { tenant, connection } => (
-            tenant,
-            Input::Disconnect {
-                connection,
-                how: Disconnection::Vanished,
-            },
-        ),
+            ..
+        } => Input::Page {
+            connection,
+            room,
+            generation,
+            from,
+        },
+        Need::Ended { connection, .. } => Input::Disconnect {
+            connection,
+            how: Disconnection::Vanished,
+        },
     }
 }
 
@@ -368,11 +536,21 @@ mod tests {
     }
 
     /// A shard with so many listeners that one call cannot serve them all, driven by hand.
-    fn crowd(task: &mut ShardTask, eaten: &Eats, listeners: u64) {
+    fn crowd(
+        task: &mut ShardTask,
+        life: TenantLife,
+        tenant: &TenantInbox,
+        eaten: &Eats,
+        listeners: u64,
+    ) {
         for n in 1..=listeners {
-            let sink = Sink::Socket(Box::new(eaten.clone()));
-            task.shard
-                .attach(LIFE, ConnectionId(n), sink, Arc::default());
+            task.take(ShardInput::Attach(Box::new(Attach {
+                life,
+                tenant: tenant.clone(),
+                connection: ConnectionId(n),
+                sink: Sink::Socket(Box::new(eaten.clone())),
+                gauge: Arc::default(),
+            })));
             let listen = Delivery::Listen {
                 connection: ConnectionId(n),
                 room: ROOM,
@@ -381,7 +559,8 @@ mod tests {
                 head: Seq(0),
                 generation: Generation(n),
             };
-            task.shard.deliver(LIFE, listen);
+            let found = task.lives.get_mut(&life).unwrap();
+            found.shard.deliver(life, listen);
         }
     }
 
@@ -392,15 +571,11 @@ mod tests {
         let eaten = Eats::default();
         let metrics = Metrics::new(clock::now);
         let mut task = ShardTask::new(256 * 1024, Arc::clone(&metrics));
-        crowd(&mut task, &eaten, LISTENERS as u64);
+        let (inbox, _commands) = mpsc::channel(1);
+        crowd(&mut task, LIFE, &inbox, &eaten, LISTENERS as u64);
         let (sender, inputs) = mpsc::channel(INBOX_MAX);
-        let bytes = Arc::new(Semaphore::new(INBOX_BYTES_MAX as usize));
-        let inbox = ShardInbox {
-            inputs: sender,
-            bytes,
-        };
         let shards = Shards {
-            inboxes: Arc::new([inbox]),
+            inboxes: Arc::new([sender]),
             metrics,
         };
         let _open = shards.clone();
@@ -432,9 +607,9 @@ mod tests {
         };
         tenant.await.unwrap();
         // A text weighs twice its bytes. What is collected and what is being written may each have been
-        // just below the bound when a whole inbox was received; another waits in the inbox.
-        let bound = (2 * COLLECTED_BYTES_MAX + 3 * INBOX_BYTES_MAX as usize) / 2;
-        assert!(most <= bound + TEXT_BYTES, "{most} bytes are kept");
+        // just below the bound when one event more was taken.
+        let bound = (2 * COLLECTED_BYTES_MAX + WAITING_BYTES_MAX as usize) / 2;
+        assert!(most <= bound + 4 * TEXT_BYTES, "{most} bytes are kept");
         assert!(most > bound / 4, "{most}: the bound is reached");
     }
 
@@ -442,7 +617,7 @@ mod tests {
     async fn a_release_larger_than_an_inbox_goes_through() {
         let shards = Shards::start(1, 256 * 1024, Metrics::new(clock::now));
         let mut outlet = HubOutlet::new(shards, LIFE);
-        let events = INBOX_BYTES_MAX as usize / TEXT_BYTES;
+        let events = WAITING_BYTES_MAX as usize / TEXT_BYTES;
         for _ in 0..3 {
             outlet
                 .deliver((1..=events as u64).map(event).collect(), Vec::new())

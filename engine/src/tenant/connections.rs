@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{Moment, Outcome},
-    hub::Delivery,
+    hub::{Delivery, turn_to_return_ms},
     identity::Identity,
 };
 
@@ -43,11 +43,13 @@ impl Tenant {
             return;
         }
         if self.sessions.count() >= self.settings.connections_max {
-            let retry_after_ms = Some(self.settings.retry_after_ms);
+            // Who is turned away together comes back one by one.
+            let turn = turn_to_return_ms(connection, self.sessions.count() as u64);
+            let after = self.settings.retry_after_ms.saturating_add(turn);
             out.now.push(effects::close(
                 connection,
                 CloseCode::Overloaded,
-                retry_after_ms,
+                Some(after),
             ));
             return;
         }

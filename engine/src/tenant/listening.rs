@@ -247,7 +247,8 @@ impl Tenant {
 
     /// After a user left a room: they and those who were there may have become strangers.
     pub(super) fn unwatch_strangers(&mut self, user: &UserId, out: &mut Outcome<Self>) {
-        for connection in self.sessions.around(user) {
+        let own = self.people.connections(user, None);
+        for connection in self.sessions.around(user, own) {
             self.unwatch(connection, user, out);
         }
     }

@@ -24,6 +24,10 @@ pub(super) struct Session {
     pub(super) budget: Bucket,
     /// Before that it is not told again that it signals too often.
     pub(super) hushed_until: Timestamp,
+    /// Whom it named when it last asked to watch: where it is found in the index of watchers.
+    named: Vec<UserId>,
+    /// Under which position it is listed as one whose watch may not have settled.
+    listed_until: Option<LogPosition>,
 }
 
 /// A connection hears a room.
@@ -47,6 +51,8 @@ impl Session {
             occupies: BTreeSet::new(),
             budget: Bucket::FULL,
             hushed_until: Timestamp(0),
+            named: Vec::new(),
+            listed_until: None,
         }
     }
 
@@ -61,13 +67,21 @@ impl Session {
     }
 }
 
-/// All connections of a tenant.
+/// All connections of a tenant. Whatever is asked of a user's watchers costs as much as there are of
+/// them, however many others are connected: when thousands leave at once, none looks at all the others.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     by_connection: BTreeMap<ConnectionId, Session>,
-    /// Connections whose watch may not have settled yet.
-    unsettled: BTreeSet<ConnectionId>,
+    /// Who named whom; as large as all lists of watched users together.
+    watchers: BTreeSet<(UserId, ConnectionId)>,
+    /// The same for connections whose watch may not have settled yet.
+    unsettled: BTreeSet<(UserId, ConnectionId)>,
+    /// Those connections, by when they may have settled.
+    settling: BTreeSet<(LogPosition, ConnectionId)>,
     generations: u64,
+    /// Sessions looked at so far.
+    #[cfg(test)]
+    steps: usize,
 }
 
 impl Sessions {
@@ -83,14 +97,24 @@ impl Sessions {
         self.by_connection.len()
     }
 
+    /// What its users' coming and going has cost.
+    #[cfg(test)]
+    pub(super) const fn steps(&self) -> usize {
+        self.steps
+    }
+
     pub(super) fn open(&mut self, connection: ConnectionId, identity: Identity) {
         self.by_connection
             .insert(connection, Session::new(identity));
     }
 
     pub(super) fn end(&mut self, connection: ConnectionId) -> Option<Session> {
-        self.unsettled.remove(&connection);
-        self.by_connection.remove(&connection)
+        self.unlist(connection);
+        let session = self.by_connection.remove(&connection)?;
+        for user in &session.named {
+            self.watchers.remove(&(user.clone(), connection));
+        }
+        Some(session)
     }
 
     /// Newer than all before.
@@ -145,11 +169,22 @@ impl Sessions {
         (watching, unseen): (BTreeSet<UserId>, BTreeSet<UserId>),
         settles: LogPosition,
     ) {
-        if let Some(session) = self.by_connection.get_mut(&connection) {
-            session.watching = watching;
-            session.unseen = unseen;
-            session.watch_settles = settles;
-            self.unsettled.insert(connection);
+        self.unlist(connection);
+        let Some(session) = self.by_connection.get_mut(&connection) else {
+            return;
+        };
+        for user in &session.named {
+            self.watchers.remove(&(user.clone(), connection));
+        }
+        session.named = watching.union(&unseen).cloned().collect();
+        session.watching = watching;
+        session.unseen = unseen;
+        session.watch_settles = settles;
+        session.listed_until = Some(settles);
+        self.settling.insert((settles, connection));
+        for user in &session.named {
+            self.watchers.insert((user.clone(), connection));
+            self.unsettled.insert((user.clone(), connection));
         }
     }
 
@@ -161,37 +196,172 @@ impl Sessions {
         durable: LogPosition,
         applied: LogPosition,
     ) -> Vec<ConnectionId> {
+        self.settle(durable);
         let mut watchers = Vec::new();
-        let sessions = &mut self.by_connection;
-        self.unsettled.retain(|connection| {
-            let Some(session) = sessions.get_mut(connection) else {
-                return false;
-            };
-            if session.watch_settles <= durable {
-                return false;
+        for connection in found(&self.unsettled, user) {
+            #[cfg(test)]
+            {
+                self.steps += 1;
             }
-            if session.watching.contains(user) {
+            if let Some(session) = self.by_connection.get_mut(&connection)
+                && session.watch_settles > durable
+                && session.watching.contains(user)
+            {
                 session.watch_settles = applied;
-                watchers.push(*connection);
+                watchers.push(connection);
             }
-            true
-        });
+        }
         watchers
     }
 
-    /// The connections that are a user's own or watch them.
-    pub(super) fn around(&self, user: &UserId) -> Vec<ConnectionId> {
-        let concerned = |session: &Session| {
-            let watches = !session.watching.is_empty() || !session.unseen.is_empty();
-            watches
-                && (session.identity.user == *user
-                    || session.watching.contains(user)
-                    || session.unseen.contains(user))
+    /// The connections that are a user's own (`own`) or watch them, as far as they watch anybody.
+    pub(super) fn around(&self, user: &UserId, own: Vec<ConnectionId>) -> BTreeSet<ConnectionId> {
+        let watches = |connection: &ConnectionId| {
+            let session = self.by_connection.get(connection);
+            session.is_some_and(|session| !session.named.is_empty())
         };
-        let sessions = self.by_connection.iter();
-        sessions
-            .filter(|(_, session)| concerned(session))
-            .map(|(connection, _)| *connection)
+        (own.into_iter().filter(watches))
+            .chain(found(&self.watchers, user))
             .collect()
+    }
+
+    /// Takes those off the lists whose watch has settled.
+    fn settle(&mut self, durable: LogPosition) {
+        while let Some(&(until, connection)) = self.settling.first()
+            && until <= durable
+        {
+            #[cfg(test)]
+            {
+                self.steps += 1;
+            }
+            match self.by_connection.get_mut(&connection) {
+                // It was told more since.
+                Some(session) if session.watch_settles > durable => {
+                    self.settling.pop_first();
+                    session.listed_until = Some(session.watch_settles);
+                    self.settling.insert((session.watch_settles, connection));
+                }
+                Some(_) | None => self.unlist(connection),
+            }
+        }
+    }
+
+    fn unlist(&mut self, connection: ConnectionId) {
+        let Some(session) = self.by_connection.get_mut(&connection) else {
+            return;
+        };
+        if let Some(until) = session.listed_until.take() {
+            self.settling.remove(&(until, connection));
+            for user in &session.named {
+                self.unsettled.remove(&(user.clone(), connection));
+            }
+        }
+    }
+}
+
+/// The connections an index has for a user.
+fn found<'a>(
+    index: &'a BTreeSet<(UserId, ConnectionId)>,
+    user: &'a UserId,
+) -> impl Iterator<Item = ConnectionId> + 'a {
+    let from = (user.clone(), ConnectionId(0));
+    let of_user = index.range(from..).take_while(move |(of, _)| of == user);
+    of_user.map(|(_, connection)| *connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserId {
+        UserId::new(name).unwrap()
+    }
+
+    fn sessions(count: u64) -> Sessions {
+        let mut sessions = Sessions::default();
+        for id in 0..count {
+            let identity = Identity::user(&format!("user-{id}")).unwrap();
+            sessions.open(ConnectionId(id), identity);
+        }
+        sessions
+    }
+
+    fn named(names: &[&str]) -> BTreeSet<UserId> {
+        names.iter().map(|name| user(name)).collect()
+    }
+
+    #[test]
+    fn a_watcher_is_unsettled_until_the_last_it_was_told_is_durable() {
+        let mut sessions = sessions(2);
+        let (ada, at) = (ConnectionId(0), LogPosition);
+        sessions.watch(ada, (named(&["eve", "bob"]), BTreeSet::new()), at(5));
+        sessions.watch(ConnectionId(1), (named(&["bob"]), BTreeSet::new()), at(5));
+        let eve = user("eve");
+        assert_eq!(sessions.unsettled_watchers(&eve, at(4), at(7)), [ada]);
+        // Told again at 7: 5 is not enough any more, for her alone.
+        assert_eq!(sessions.unsettled_watchers(&eve, at(5), at(8)), [ada]);
+        assert!(
+            sessions
+                .unsettled_watchers(&user("bob"), at(8), at(9))
+                .is_empty()
+        );
+        assert!(sessions.settling.is_empty() && sessions.unsettled.is_empty());
+        assert_eq!(sessions.watchers.len(), 3);
+    }
+
+    #[test]
+    fn whoever_watches_anew_or_ends_leaves_nothing_behind() {
+        let mut sessions = sessions(3);
+        for id in 0..3 {
+            sessions.watch(
+                ConnectionId(id),
+                (named(&["eve", "bob"]), BTreeSet::new()),
+                LogPosition(1),
+            );
+        }
+        sessions.watch(
+            ConnectionId(1),
+            (named(&["cleo"]), BTreeSet::new()),
+            LogPosition(2),
+        );
+        sessions.watch(
+            ConnectionId(2),
+            (BTreeSet::new(), BTreeSet::new()),
+            LogPosition(2),
+        );
+        let around = |sessions: &Sessions, name| -> Vec<u64> {
+            let own = vec![ConnectionId(1), ConnectionId(2)];
+            let around = sessions.around(&user(name), own);
+            around.into_iter().map(|id| id.0).collect()
+        };
+        assert_eq!(around(&sessions, "eve"), [0, 1], "of her own, who watches");
+        assert_eq!(around(&sessions, "cleo"), [1]);
+        for id in 0..3 {
+            sessions.end(ConnectionId(id));
+        }
+        assert!(sessions.watchers.is_empty() && sessions.unsettled.is_empty());
+        assert!(sessions.settling.is_empty());
+    }
+
+    /// With a disk that takes nothing, no watch settles; and still nobody who leaves looks at the others.
+    #[test]
+    fn what_is_said_of_a_user_costs_as_much_as_the_user_has_watchers() {
+        for count in [500, 5_000] {
+            let mut sessions = sessions(count);
+            for id in 0..count {
+                let watched = format!("user-{}", (id + 1) % count);
+                sessions.watch(
+                    ConnectionId(id),
+                    (named(&[&watched]), BTreeSet::new()),
+                    LogPosition(9),
+                );
+            }
+            for id in 0..count {
+                let name = user(&format!("user-{id}"));
+                sessions.end(ConnectionId(id));
+                sessions.unsettled_watchers(&name, LogPosition(1), LogPosition(9));
+            }
+            assert!(sessions.steps() <= usize::try_from(count).unwrap());
+        }
     }
 }

@@ -115,7 +115,7 @@ impl Engine {
     ) {
         if let Some(life) = life {
             let shards = &self.shared.shards;
-            shards.close_all(life, code, reconnect_after_ms).await;
+            shards.close_all(life, code, reconnect_after_ms, 0).await;
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 
 mod bounds;
-mod changing;
 mod budgets;
+mod changing;
 mod crowds;
 #[cfg(test)]
 mod hub;
@@ -27,9 +27,9 @@ mod scenes;
 mod services;
 mod sessions;
 mod snapshots;
-mod status;
 #[cfg(test)]
 mod stage;
+mod status;
 #[cfg(test)]
 mod steps;
 mod streams;

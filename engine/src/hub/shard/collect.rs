@@ -105,7 +105,7 @@ impl Shard {
 ///
 /// Multiples of the golden ratio fall evenly into an interval, however many there are (Weyl): neighbours
 /// come back far from each other, and it takes neither entropy nor memory of who was given which time.
-pub(super) fn turn_to_return_ms(connection: ConnectionId, count: u64) -> u64 {
+pub(crate) fn turn_to_return_ms(connection: ConnectionId, count: u64) -> u64 {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let spread = count.saturating_sub(1).saturating_mul(RETURN_SPREAD_MS);
     let part = connection.0.wrapping_mul(GOLDEN);

@@ -79,6 +79,8 @@ fn a_graceful_close_writes_the_replies_collected_before_it_and_then_the_bye() {
                 stage.deliver(Delivery::CloseAll {
                     code,
                     reconnect_after_ms: None,
+                    shards: 1,
+                    among: 0,
                 });
             } else {
                 stage.close(1, code);
@@ -249,6 +251,8 @@ fn closing_a_tenant_closes_all_of_its_connections_in_bounded_calls() {
     stage.deliver(Delivery::CloseAll {
         code: CloseCode::TenantRestarted,
         reconnect_after_ms: Some(1),
+        shards: 1,
+        among: 0,
     });
     let closed = || {
         fakes
@@ -271,6 +275,8 @@ fn who_is_closed_with_all_others_is_given_a_time_of_its_own_to_come_back() {
     stage.deliver(Delivery::CloseAll {
         code: CloseCode::TenantRestarted,
         reconnect_after_ms: Some(500),
+        shards: 1,
+        among: 0,
     });
     stage.settle();
     let mut times: Vec<u64> = (fakes.iter())
@@ -303,6 +309,8 @@ fn who_comes_back_alone_comes_back_when_it_was_said() {
     stage.deliver(Delivery::CloseAll {
         code: CloseCode::ShuttingDown,
         reconnect_after_ms: Some(250),
+        shards: 1,
+        among: 0,
     });
     stage.settle();
     let said = decoded(&ada.far().bytes).frames;

@@ -178,6 +178,8 @@ fn tenants_with_the_same_numbers_and_names_never_meet() {
     stage.deliver(Delivery::CloseAll {
         code: CloseCode::TenantRestarted,
         reconnect_after_ms: None,
+        shards: 1,
+        among: 0,
     });
     stage.settle();
     assert!(ours.far().closed.is_some() && theirs.far().closed.is_none());
