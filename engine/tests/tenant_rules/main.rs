@@ -9,6 +9,8 @@ mod hub;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod message_laws;
+#[cfg(test)]
 mod messages;
 mod pages;
 mod passing;
