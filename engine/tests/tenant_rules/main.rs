@@ -3,6 +3,8 @@
 mod bounds;
 mod changing;
 #[cfg(test)]
+mod counts;
+#[cfg(test)]
 mod hub;
 #[cfg(test)]
 mod laws;
@@ -11,6 +13,7 @@ mod passing;
 mod places;
 mod presence;
 mod reading;
+mod reports;
 mod restarts;
 mod retries;
 mod rooms;
