@@ -8,6 +8,10 @@ mod counts;
 mod hub;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod message_laws;
+#[cfg(test)]
+mod messages;
 mod pages;
 mod passing;
 mod places;
