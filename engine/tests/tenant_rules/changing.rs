@@ -241,3 +241,47 @@ fn days_go_by_without_an_event() {
     assert_eq!(reset, Some(homeroom_protocol::ResetReason::Trimmed));
     assert_eq!(position.seq, seq(4));
 }
+
+#[test]
+fn no_page_shows_what_is_not_kept_any_more() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    let (mut world, ada, bob, room) = two_in_a_room();
+    for _ in 0..3 {
+        world.say(ada, room, "hi");
+    }
+    let keep = vec![RoomChange::Retention(Retention::Messages(1))];
+    world.request(ada, change(1, room, keep));
+    let shown = |world: &mut World, direction, anchor| {
+        let request = Request::History {
+            room,
+            direction,
+            anchor: seq(anchor),
+            limit: 2,
+            thread: None,
+        };
+        match world.request(bob, request) {
+            ServerFrame::Page { events, more, .. } => {
+                let seqs: Vec<u64> = events.iter().map(|event| event.seq.0).collect();
+                (seqs, more)
+            }
+            other => panic!("no page: {other:?}"),
+        }
+    };
+    use homeroom_protocol::Direction::{After, Before};
+    assert_eq!(shown(&mut world, After, 0), (vec![5, 6], false));
+    assert_eq!(shown(&mut world, Before, 99), (vec![5, 6], false));
+    assert_eq!(shown(&mut world, Before, 5), (vec![], false));
+    let keep = vec![RoomChange::Retention(Retention::Days(1))];
+    world.request(ada, change(2, room, keep));
+    world.pass(2 * DAY_MS);
+    // The clock is looked at when it is answered, not only when something is written.
+    assert_eq!(shown(&mut world, Before, 99), (vec![], false));
+    assert_eq!(shown(&mut world, After, 0), (vec![], false));
+    let edit = Request::Edit {
+        key: key(3),
+        room,
+        target: seq(5),
+        draft: "new".into(),
+    };
+    assert_eq!(world.refusal(ada, edit), ErrorCode::MessageNotFound);
+}

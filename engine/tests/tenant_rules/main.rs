@@ -5,6 +5,8 @@ mod budgets;
 mod changing;
 mod crowds;
 #[cfg(test)]
+mod counts;
+#[cfg(test)]
 mod hub;
 #[cfg(test)]
 mod laws;
@@ -17,6 +19,7 @@ mod passing;
 mod places;
 mod presence;
 mod reading;
+mod reports;
 mod restarts;
 mod retries;
 mod revocation;
