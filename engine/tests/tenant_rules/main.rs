@@ -4,6 +4,7 @@ mod bounds;
 mod crowds;
 #[cfg(test)]
 mod hub;
+mod large;
 #[cfg(test)]
 mod laws;
 mod pages;
