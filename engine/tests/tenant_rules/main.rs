@@ -8,6 +8,7 @@ mod crowds;
 mod counts;
 #[cfg(test)]
 mod hub;
+mod large;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl World {
         world
     }
 
-    fn stage(&mut self) -> &mut Stage {
+    pub(crate) fn stage(&mut self) -> &mut Stage {
         self.hub.stage.as_mut().unwrap()
     }
 }

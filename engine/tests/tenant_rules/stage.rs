@@ -148,6 +148,11 @@ impl Stage {
             .sum()
     }
 
+    /// What a socket has taken.
+    pub(crate) fn bytes_of(&self, connection: ConnectionId) -> Vec<u8> {
+        self.sockets[&connection].0.lock().unwrap().bytes.clone()
+    }
+
     /// Forgets what a socket has taken, without a look at it.
     pub(crate) fn forget(&mut self) {
         for socket in self.sockets.values() {
