@@ -124,12 +124,17 @@ fn the_queues_of_sessions_are_taken_back_in_bounded_calls() {
             session
         })
         .collect();
+    stage.event(1);
     stage.settle();
     stage.pause(2);
     let taken_back = || -> usize { sessions.iter().map(|fake| fake.far().taken_back).sum() };
     assert!(stage.end_turn().more);
     assert!(taken_back() <= 2);
+    stage.settle();
+    assert!(sessions.iter().all(|fake| fake.far().taken_back == 1));
     // Even if the room is left meanwhile.
+    stage.pause(3);
+    stage.end_turn();
     for id in 0..=5 {
         stage.unlisten(id);
     }
