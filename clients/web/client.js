@@ -58,9 +58,9 @@ export class Client {
         return this.#ask({ kind: 'join', room, resume });
     }
 
-    /** Makes a room; safe to repeat with the same key. */
-    create(room, { title = null, key = newKey() } = {}) {
-        return this.#ask({ kind: 'create', key, room, title });
+    /** Makes a room; safe to repeat with the same key. `more` is what else the specification has of a room, and its first `members`. */
+    create(room, { title = null, key = newKey(), ...more } = {}) {
+        return this.#ask({ ...more, kind: 'create', key, room, title });
     }
 
     /** Joins a room, which is made if there is none. */
@@ -85,18 +85,67 @@ export class Client {
     }
 
     /** Says something in a joined room; done once the server has it on disk. */
-    send(room, text, { key = newKey() } = {}) {
-        return this.#ask({ kind: 'send', key, room, text });
+    send(room, text, { key = newKey(), ...more } = {}) {
+        return this.#ask({ ...more, kind: 'send', key, room, text });
     }
 
-    /** A page of a joined room's timeline: below `before`, or above `after`. */
-    history(room, { before, after, limit = 50 }) {
-        const [direction, anchor] = after === undefined ? ['before', before] : ['after', after];
-        return this.#ask({ kind: 'history', room, direction, anchor, limit });
+    /** Puts another text, and what else a message has, in the place of a message. */
+    edit(room, target, text, { key = newKey(), ...more } = {}) {
+        return this.#ask({ ...more, kind: 'edit', key, room, target, text });
     }
 
-    setTyping(room, active) {
-        return this.#ask({ kind: 'set_typing', room, active });
+    /** Takes a message back. */
+    delete(room, target, { key = newKey() } = {}) {
+        return this.#ask({ kind: 'delete', key, room, target });
+    }
+
+    /** Adds or takes back a reaction. */
+    react(room, target, emoji, on = true, { key = newKey() } = {}) {
+        return this.#ask({ kind: 'react', key, room, target, emoji, on });
+    }
+
+    /** Says how far the user has read. */
+    mark(room, seq, { thread = null, generation = 0, isPublic = false } = {}) {
+        return this.#ask({ kind: 'mark', room, thread, generation, seq, public: isPublic });
+    }
+
+    /** A page of the user's rooms, with heads and counts. */
+    rooms({ after = null, limit = 512 } = {}) {
+        return this.#ask({ kind: 'list_rooms', limit, after });
+    }
+
+    /** Starts a stream, `personal` or `reports`; kept up like a room. */
+    openStream(stream, { resume = null } = {}) {
+        return this.#ask({ kind: 'open_stream', stream, resume });
+    }
+
+    /** Says what is on the screen: a joined room, a thread of it, or nothing. Kept up across reconnects. */
+    view(room = null, thread = null) {
+        return this.#ask({ kind: 'view', room, thread });
+    }
+
+    /** Signals to who shows a joined room; `body` is hex digits. The newest of a name wins, and nothing is answered. */
+    signal(room, name, body = '') {
+        return this.#ask({ kind: 'signal', room, name, body });
+    }
+
+    /**
+     * Any request of the specification, with its fields, without its id: `{ kind: 'set_status', text: 'at lunch' }`.
+     * It names a joined room by its id, and brings its own `key` where it has one ({@link newKey}).
+     */
+    ask(request) {
+        return this.#ask(request);
+    }
+
+    /** A page of a joined room's timeline, or of a thread of it: below `before`, above `after`, or `around`. */
+    history(room, { before, after, around, thread = null, limit = 50 }) {
+        let [direction, anchor] = after === undefined ? ['before', before] : ['after', after];
+        if (around !== undefined) [direction, anchor] = ['around', around];
+        return this.#ask({ kind: 'history', room, direction, anchor, limit, thread });
+    }
+
+    setTyping(room, active, { thread = null } = {}) {
+        return this.#ask({ kind: 'set_typing', room, active, thread });
     }
 
     /** Kept up across reconnects. @param {'active' | 'idle'} state */

@@ -22,7 +22,7 @@ use homeroom_engine::{
 use homeroom_fuzz::Choices;
 use homeroom_protocol::{
     ClientFrame, ConnectionId, DeviceId, DeviceState, Direction, Position, Request, RoomId,
-    RoomNumber, Seq, Timestamp, decode_client_message, limit,
+    RoomInfo, RoomNumber, Seq, Timestamp, decode_client_message, limit,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -178,7 +178,11 @@ impl Run {
             0 => Request::Create {
                 key: key(choices.number()),
                 room: id,
-                title: choices.flag().then(|| long(choices)),
+                info: RoomInfo {
+                    title: choices.flag().then(|| long(choices)),
+                    ..RoomInfo::default()
+                },
+                members: vec![],
             },
             1 | 2 => {
                 let resume = choices.flag().then(|| self.position(choices));
@@ -188,7 +192,7 @@ impl Run {
             4..=6 => Request::Send {
                 key: key(choices.number()),
                 room,
-                text: long(choices),
+                draft: long(choices).into(),
             },
             7 => Request::History {
                 room,
@@ -199,10 +203,12 @@ impl Run {
                 },
                 anchor: Seq(choices.number()),
                 limit: u32::from(choices.byte()),
+                thread: choices.flag().then(|| Seq(choices.number())),
             },
             8 => Request::Typing {
                 room,
                 active: choices.flag(),
+                thread: None,
             },
             9 => Request::Presence {
                 state: if choices.flag() {

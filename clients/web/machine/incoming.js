@@ -20,7 +20,37 @@ const REPLIES = {
     set_presence: 'done',
     watch: 'watching',
     list_members: 'members',
+    edit: 'sent',
+    delete: 'sent',
+    react: 'sent',
+    pin: 'sent',
+    versions: 'page',
+    mark: 'marked',
+    mark_all: 'done',
+    list_readers: 'readers',
+    follow: 'done',
+    list_rooms: 'rooms',
+    change_room: 'sent',
+    moderate: 'sent',
+    set_overwrite: 'sent',
+    list_overwrites: 'overwrites',
+    set_level: 'done',
+    report: 'sent',
+    open_stream: 'joined',
+    get_me: 'me',
+    set_status: 'done',
+    block: 'done',
+    set_role: 'done',
+    remove_role: 'done',
+    give_roles: 'done',
+    list_roles: 'roles',
+    set_policy: 'done',
+    explain: 'explained',
+    view: 'done',
 };
+
+/** Errors without an id that say that this side's bytes could not be read; all others are about signals. */
+const BROKEN = [ERRORS.malformed, ERRORS.unknown_kind];
 
 export class Incoming {
     #machine;
@@ -47,7 +77,9 @@ export class Incoming {
     #frame(now, frame) {
         const isLive = this.#machine.state === 'live';
         if (frame.kind === 'bye') this.#bye(now, frame);
-        else if (frame.kind === 'error' && frame.id === null) this.#refused(now, frame);
+        else if (frame.kind === 'error' && frame.id === null) {
+            if (!isLive || BROKEN.includes(frame.code)) this.#refused(now, frame);
+        }
         else if (frame.kind === 'welcome' && !isLive) this.#welcomed(now, frame);
         else if (isLive && frame.kind !== 'welcome') this.#live(now, frame);
         else throw new Violation(`an unexpected ${frame.kind}`);
@@ -61,7 +93,10 @@ export class Incoming {
             case 'presence': events.push({ type: 'presence', users: frame.users }); return;
             case 'dropped': events.push({ type: 'dropped', signals: frame.signals }); return;
             case 'event':
+            case 'passed':
             case 'typing':
+            case 'signals':
+            case 'occupancy':
             case 'reset':
             case 'removed': {
                 // A push of a room that was left meanwhile is passed over.
@@ -75,19 +110,41 @@ export class Incoming {
 
     #push(room, frame) {
         const { events } = this.#machine;
-        const { id } = room;
-        if (frame.kind === 'event') {
-            const position = room.advance(frame.epoch, frame.event.seq);
-            events.push({ type: 'timeline', room: id, position, event: frame.event });
-        } else if (frame.kind === 'typing') {
-            events.push({ type: 'typing', room: id, users: frame.users, count: frame.count });
-        } else if (frame.kind === 'reset') {
-            room.cursor = frame.position;
-            events.push({ type: 'reset', room: id, position: frame.position, reason: frame.reason });
-        } else {
-            const cause = frame.reason === 'removed' ? 'removed' : 'left';
-            this.#machine.forgetRoom(room, { cause });
+        const { id, isStream } = room;
+        switch (frame.kind) {
+            case 'event': {
+                const position = room.advance(frame.epoch, frame.event.seq);
+                const { event } = frame;
+                events.push(isStream ? { type: 'stream', stream: id, position, event } : { type: 'timeline', room: id, position, event });
+                return;
+            }
+            case 'passed': {
+                const position = room.advance(frame.epoch, frame.from, frame.to);
+                events.push({ type: 'passed', room: id, position, members: frame.members });
+                return;
+            }
+            case 'typing': {
+                const { users, count, thread } = frame;
+                events.push({ type: 'typing', room: id, users, count, thread });
+                return;
+            }
+            case 'signals': events.push({ type: 'signals', room: id, signals: frame.signals }); return;
+            case 'occupancy': events.push({ type: 'occupancy', room: id, count: frame.count, change: frame.change }); return;
+            case 'reset':
+                room.cursor = frame.position;
+                this.#reset(room, frame.position, frame.reason);
+                return;
+            default: {
+                const cause = frame.reason === 'other' ? 'left' : frame.reason;
+                this.#machine.forgetRoom(room, { cause });
+            }
         }
+    }
+
+    #reset({ id, isStream }, position, reason) {
+        this.#machine.events.push(isStream
+            ? { type: 'stream_reset', stream: id, position, reason }
+            : { type: 'reset', room: id, position, reason });
     }
 
     /**
@@ -126,6 +183,9 @@ export class Incoming {
         if (machine.presence !== null) {
             machine.requests.askFirst(connection, { kind: 'set_presence', state: machine.presence });
         }
+        if (machine.shown?.room === null) {
+            machine.requests.askFirst(connection, { kind: 'view', room: null, thread: null });
+        }
         for (const room of machine.rooms) machine.askToJoin(room);
     }
 
@@ -155,7 +215,9 @@ export class Incoming {
             throw new Violation(`${reply.kind} answers ${request.kind}`);
         }
         switch (request.kind) {
-            case 'join': this.#joined(pending, reply); return;
+            case 'join':
+            case 'open_stream': this.#joined(pending, reply); return;
+            case 'view': machine.shown = { room: pending.lane.room, thread: request.thread ?? null }; break;
             case 'leave': this.#left(pending); break;
             case 'set_presence': machine.presence = request.state; break;
             case 'watch':
@@ -177,7 +239,10 @@ export class Incoming {
             || (room.cursor.epoch === position.epoch && room.cursor.seq === position.seq);
         if (!stands && reset === null) throw new Violation(`room ${room.id}: resumed elsewhere`);
         room.cursor = position;
-        if (reset !== null) machine.events.push({ type: 'reset', room: room.id, position, reason: reset });
+        if (reset !== null) this.#reset(room, position, reset);
+        if (room.asker === null && machine.shown?.room === room) {
+            machine.requests.askFirst(room.lane, { kind: 'view', room: room.id, thread: machine.shown.thread });
+        }
         if (room.asker !== null) machine.outcomes.push({ asker: room.asker, answer: joined });
         room.asker = null;
         room.lane.gate = 'open';
@@ -214,7 +279,7 @@ export class Incoming {
 
     /** A request gets no better answer than this error. */
     #giveUp(pending, error) {
-        if (pending.request.kind !== 'join') {
+        if (!['join', 'open_stream'].includes(pending.request.kind)) {
             this.#machine.refuse(pending, error);
         } else if (pending.lane.room !== null) {
             const why = { cause: 'refused', code: error.code ?? ERRORS.malformed, explanation: error.message };

@@ -30,6 +30,8 @@ export const VERSION = 1;
 
 /** Longest wait a bye may ask for: ten minutes. A client that waits for ever is a lost client. */
 const RECONNECT_AFTER_MS_MAX = 600_000;
+/** Most signals that wait for the socket. */
+const SIGNALS_MAX = 64;
 /** A connection that lived this long was a good one: the waits start again from the shortest. */
 const GOOD_AFTER_MS = 60_000;
 /** An attempt this old, when the network comes back, was made on the one that is gone. */
@@ -64,6 +66,10 @@ export class Machine {
     /** What a new connection must be told again. */
     presence = null;
     watched = [];
+    /** `room` is null when nothing is on the screen. @type {{ room: Room | null, thread: number | null } | null} */
+    shown = null;
+    /** What goes out with the next message. */
+    #signals = [];
     #incoming = new Incoming(this);
     /** When to reconnect, while waiting. `isNamed`: the server said so, and nobody may come earlier. */
     #waiting = { until: 0, isNamed: false };
@@ -98,8 +104,12 @@ export class Machine {
         if (this.requests.isFull()) {
             throw new RequestError('queue_full', `${this.limits.requests_max} requests wait already`);
         }
-        if (command.kind === 'join') {
+        if (command.kind === 'join' || command.kind === 'open_stream') {
             this.#join(command, asker);
+            return;
+        }
+        if (command.kind === 'signal') {
+            this.#signal(command, asker);
             return;
         }
         if (command.kind === 'set_typing' && this.state !== 'live') {
@@ -114,20 +124,34 @@ export class Machine {
         this.requests.ask(lane, { ...command }, asker);
     }
 
-    #join({ room: id, resume }, asker) {
-        if (this.rooms.get(id) !== null) throw new RequestError('already_joined', `room ${id} is joined already`);
+    #join({ room: id, stream, resume }, asker) {
+        const isStream = stream !== undefined;
+        const joined = isStream ? this.rooms.stream(stream) : this.rooms.get(id);
+        if (joined !== null) throw new RequestError('already_joined', `${isStream ? `stream ${stream}` : `room ${id}`} is joined already`);
         if (this.rooms.count >= this.limits.rooms_max) {
             throw new RequestError('too_many_rooms', `${this.limits.rooms_max} rooms are joined already`);
         }
-        const room = new Room(id, resume ?? null, asker);
+        const room = new Room(isStream ? stream : id, resume ?? null, asker, { isStream });
         room.lane = this.requests.openLane(room);
         this.rooms.add(room);
         if (this.state === 'live') this.askToJoin(room);
     }
 
-    /** Asks the server for a room, from where the app stands in it. */
+    /** Queues a signal: of the same name in the same room the newest wins, and of too many the oldest goes. */
+    #signal({ room: id, name, body }, asker) {
+        if (this.state !== 'live') throw new RequestError('disconnected', 'there is no connection');
+        const room = this.rooms.get(id);
+        if (room === null) throw new RequestError('not_joined', `room ${id} is not joined`);
+        this.#signals = this.#signals.filter((other) => other.room !== room || other.name !== name);
+        if (this.#signals.length === SIGNALS_MAX) this.#signals.shift();
+        this.#signals.push({ room, name, body });
+        this.outcomes.push({ asker, answer: { kind: 'done', id: null } });
+    }
+
+    /** Asks the server for a room or stream, from where the app stands in it. */
     askToJoin(room) {
-        this.requests.askFirst(room.lane, { kind: 'join', room: room.id, resume: room.cursor });
+        const named = room.isStream ? { kind: 'open_stream', stream: room.id } : { kind: 'join', room: room.id };
+        this.requests.askFirst(room.lane, { ...named, resume: room.cursor });
         room.lane.gate = 'joining';
     }
 
@@ -229,11 +253,26 @@ export class Machine {
         } else if (this.state === 'live') {
             const nonce = this.link.takePing(now);
             if (nonce !== null) frames.push(encodeFrame({ kind: 'ping', nonce }));
+            this.#writeSignals(frames);
             this.#writeRequests(frames);
         }
         if (frames.length === 0) return null;
         this.link.said(now);
         return join(frames);
+    }
+
+    /** They are small: a message holds all that may wait. */
+    #writeSignals(frames) {
+        const bytesMax = this.link.messageBytesMax;
+        let bytes = frames.reduce((sum, frame) => sum + frame.length, 0);
+        for (const { room, name, body } of this.#signals) {
+            if (room.number === null) continue;
+            const frame = encodeFrame({ kind: 'signal', room: room.number, name, body });
+            bytes += frame.length;
+            if (bytes > bytesMax) break;
+            frames.push(frame);
+        }
+        this.#signals = [];
     }
 
     #writeRequests(frames) {
@@ -280,14 +319,16 @@ export class Machine {
         if (asker !== null) this.outcomes.push({ asker, error });
     }
 
-    /** The room is no longer joined: whoever waits for it is told, and so is the app. @param {{ cause: 'left' | 'removed' | 'refused', code?: number, explanation?: string }} why */
+    /** The room is no longer joined: whoever waits for it is told, and so is the app. @param {{ cause: 'left' | 'removed' | 'banned' | 'hidden' | 'refused', code?: number, explanation?: string }} why */
     forgetRoom(room, why) {
-        if (this.rooms.get(room.id) !== room) return;
+        if (!this.rooms.has(room)) return;
         this.rooms.remove(room);
         const gone = new RequestError('not_joined', `room ${room.id} is not joined`);
         for (const asker of this.requests.closeLane(room.lane)) this.outcomes.push({ asker, error: gone });
         if (room.asker === null) {
-            this.events.push({ type: 'removed', room: room.id, why });
+            this.events.push(room.isStream
+                ? { type: 'stream_ended', stream: room.id, why }
+                : { type: 'removed', room: room.id, why });
         } else {
             // Never joined: the answer to the join says it.
             const error = why.cause === 'refused' ? new RequestError('refused', why.explanation, why.code) : gone;
@@ -322,6 +363,7 @@ export class Machine {
         for (const asker of expired) this.outcomes.push({ asker, error });
         for (const room of left) this.forgetRoom(room, { cause: 'left' });
         this.rooms.forgetNumbers();
+        this.#signals = [];
         if (next === 'stop') {
             this.events.push({ type: 'disconnected', why, retryInMs: null });
             this.stop(why);
@@ -351,15 +393,21 @@ export class Machine {
     }
 }
 
-/** Whether a request goes out with the number of a room that must be joined for it. */
-function isAboutJoinedRoom({ kind }) {
-    return ['leave', 'send', 'history', 'set_typing', 'list_members'].includes(kind);
+/** Requests that go out with the number of a room that must be joined for them. */
+const OF_ROOMS = new Set(['leave', 'send', 'history', 'set_typing', 'list_members', 'edit', 'delete', 'react', 'pin',
+    'versions', 'mark', 'list_readers', 'follow', 'change_room', 'moderate', 'set_overwrite', 'list_overwrites',
+    'set_level', 'report']);
+/** Those that do where they name a room. */
+const OF_ROOMS_OR_NOT = new Set(['explain', 'view']);
+
+function isAboutJoinedRoom({ kind, room }) {
+    return OF_ROOMS.has(kind) || (OF_ROOMS_OR_NOT.has(kind) && room !== null && room !== undefined);
 }
 
 /** Refuses what no server would take, with the reader a server would use, before it costs the connection. */
 function check(command) {
     const frame = { ...command, id: 0 };
-    if (isAboutJoinedRoom(command)) frame.room = 0;
+    if (isAboutJoinedRoom(command) || command.kind === 'signal') frame.room = 0;
     let read;
     try {
         [read] = decodeMessage(encodeFrame(frame), 'client');

@@ -1,35 +1,36 @@
 /**
- * The joined rooms: where each stands, and the number it goes by on this connection.
+ * The joined rooms and streams: where each stands, and the number it goes by on this connection.
  * @module
  */
 
 /** The server did what it must not. The client reconnects and resumes, so that the app sees none of it. */
 export class Violation extends Error {}
 
-/** A room that the app joined, or is about to. */
+/** A room or stream that the app joined, or is about to. */
 export class Room {
     /** Its number on this connection, once joined on it. */
     number = null;
 
     /**
-     * @param {string} id
+     * @param {string} id of a room; of a stream its name
      * @param {{ epoch: number, seq: number } | null} cursor the last event handed to the app
      * @param {any} asker who waits for the first join
      */
-    constructor(id, cursor, asker) {
+    constructor(id, cursor, asker, { isStream = false } = {}) {
         this.id = id;
+        this.isStream = isStream;
         this.cursor = cursor;
         this.asker = asker;
         this.lane = null;
     }
 
-    /** Moves on to the next event, which must be the next. */
-    advance(epoch, seq) {
+    /** Moves on to the next event, or over the events up to `to`: the first of them must be the next. */
+    advance(epoch, seq, to = seq) {
         if (this.cursor.epoch !== epoch) throw new Violation(`room ${this.id}: another epoch without a reset`);
-        if (this.cursor.seq + 1 !== seq) {
+        if (this.cursor.seq + 1 !== seq || to < seq) {
             throw new Violation(`room ${this.id}: seq ${seq} came after ${this.cursor.seq}`);
         }
-        this.cursor = { epoch, seq };
+        this.cursor = { epoch, seq: to };
         return this.cursor;
     }
 }
@@ -37,15 +38,22 @@ export class Room {
 export class Rooms {
     /** @type {Map<string, Room>} */
     #byId = new Map();
+    /** Apart from the rooms, whose ids may be any text. @type {Map<string, Room>} */
+    #streams = new Map();
     /** @type {Map<number, Room>} */
     #byNumber = new Map();
 
     get count() {
-        return this.#byId.size;
+        return this.#byId.size + this.#streams.size;
     }
 
-    [Symbol.iterator]() {
-        return this.#byId.values();
+    * [Symbol.iterator]() {
+        yield* this.#byId.values();
+        yield* this.#streams.values();
+    }
+
+    stream(name) {
+        return this.#streams.get(name) ?? null;
     }
 
     get(id) {
@@ -56,12 +64,20 @@ export class Rooms {
         return this.#byNumber.get(number) ?? null;
     }
 
+    has(room) {
+        return this.#of(room).get(room.id) === room;
+    }
+
     add(room) {
-        this.#byId.set(room.id, room);
+        this.#of(room).set(room.id, room);
+    }
+
+    #of(room) {
+        return room.isStream ? this.#streams : this.#byId;
     }
 
     remove(room) {
-        this.#byId.delete(room.id);
+        this.#of(room).delete(room.id);
         if (room.number !== null) this.#byNumber.delete(room.number);
     }
 

@@ -350,7 +350,7 @@ test('watched users and presence are told to each new connection', () => {
     const told = scene.sent();
     assert.deepEqual(told.map(({ kind }) => kind).sort(), ['join', 'set_presence', 'watch']);
     scene.events();
-    const users = [{ user: 'ben', presence: 'idle' }];
+    const users = [{ user: 'ben', presence: 'idle', last_seen: null, status: null }];
     scene.says({ kind: 'watching', id: told.find(({ kind }) => kind === 'watch').id, users });
     assert.deepEqual(scene.events(), [{ type: 'presence', users }]);
 });
@@ -429,4 +429,66 @@ test('pushes of a room that is not joined are passed over', () => {
     scene.says({ ...message(6), room: 99 });
     assert.equal(scene.machine.state, 'live');
     assert.deepEqual(scene.events(), []);
+});
+
+const passed = (from, to) => ({ kind: 'passed', room: 7, epoch: EPOCH, from, to, members: 5000 });
+
+test('what passed in a large room is not asked for again, and must be next like an event', () => {
+    const scene = Scene.inLobby().says(passed(6, 9), message(10));
+    assert.deepEqual(scene.events()[0], { type: 'passed', room: 'lobby', position: at(9), members: 5000 });
+    scene.machine.lost(scene.now, 'gone');
+    scene.reconnect();
+    assert.deepEqual(scene.sent()[0].resume, at(10));
+    for (const wrong of [passed(7, 9), passed(5, 9), passed(6, 5)]) {
+        const broken = Scene.inLobby().says(wrong);
+        assert.equal(broken.events().at(-1).why.cause, 'protocol');
+    }
+});
+
+test('a stream goes on across reconnects, beside a room of the same name', () => {
+    const scene = Scene.inLobby();
+    scene.ask({ kind: 'open_stream', stream: 'personal' }).ask({ kind: 'join', room: 'personal' });
+    const [open, join] = scene.sent();
+    assert.deepEqual([open.kind, open.stream, join.kind], ['open_stream', 'personal', 'join']);
+    scene.says({ kind: 'joined', id: open.id, room: 9, position: at(3), head: 3, members: 1, reset: null });
+    scene.says({ ...message(4), room: 9 });
+    assert.deepEqual(scene.events().map(({ type, stream }) => [type, stream]), [['stream', 'personal']]);
+    scene.machine.lost(scene.now, 'gone');
+    scene.reconnect();
+    assert.deepEqual(scene.sent().find(({ kind }) => kind === 'open_stream').resume, at(4));
+});
+
+test('what is shown is said again behind the join', () => {
+    const scene = Scene.inLobby().ask({ kind: 'view', room: 'lobby', thread: 3 });
+    const [view] = scene.sent();
+    assert.deepEqual([view.room, view.thread], [7, 3]);
+    scene.says({ kind: 'done', id: view.id });
+    scene.machine.lost(scene.now, 'gone');
+    scene.reconnect();
+    const [join] = scene.sent();
+    scene.says({ kind: 'joined', id: join.id, room: 12, position: at(5), head: 5, members: 1, reset: null });
+    const [again] = scene.sent();
+    assert.deepEqual([again.kind, again.room, again.thread], ['view', 12, 3]);
+});
+
+test('of signals the newest of a name goes out, a flood waits bounded, and a refused one costs nothing else', () => {
+    const scene = Scene.inLobby();
+    const signal = (name, body) => ({ kind: 'signal', room: 'lobby', name, body });
+    scene.ask(signal('cursor', '01')).ask(signal('zoom', '02')).ask(signal('cursor', '03'));
+    assert.deepEqual(scene.sent().map(({ room, name, body }) => [room, name, body]), [[7, 'zoom', '02'], [7, 'cursor', '03']]);
+    assert.deepEqual(scene.outcomes(), ['done', 'done', 'done']);
+    for (let count = 0; count < 1000; count += 1) scene.ask(signal(`s${count}`, ''));
+    assert.equal(scene.sent().length, 64);
+    scene.says({ kind: 'error', id: null, code: 4003, retry_after_ms: null, explanation: 'muted' });
+    assert.equal(scene.machine.state, 'live');
+    scene.outcomes();
+    scene.machine.lost(scene.now, 'gone');
+    assert.deepEqual(scene.ask(signal('cursor', '')).outcomes(), ['disconnected']);
+});
+
+test('a user who is kept out is told why', () => {
+    for (const reason of ['removed', 'banned', 'hidden']) {
+        const scene = Scene.inLobby().says({ kind: 'removed', room: 7, reason });
+        assert.deepEqual(scene.events(), [{ type: 'removed', room: 'lobby', why: { cause: reason } }]);
+    }
 });

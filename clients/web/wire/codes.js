@@ -14,14 +14,22 @@ export const ERRORS = Object.freeze({
     key_conflict: 1102,
     tenant_not_found: 1103,
     too_many: 1104,
+    message_not_found: 1105,
+    not_here: 1106,
+    role_not_found: 1107,
     overloaded: 2000,
     storage_full: 2001,
     storage_failed: 2002,
     shutting_down: 2003,
+    too_fast: 2004,
     unauthenticated: 3000,
     session_expired: 3001,
     forbidden: 4000,
     not_member: 4001,
+    banned: 4002,
+    muted: 4003,
+    archived: 4004,
+    apart: 4005,
 });
 
 export const CLOSES = Object.freeze({

@@ -24,13 +24,14 @@ export class MessageError extends Error {
  * The arrays a message consists of.
  * @param {Uint8Array} bytes
  * @param {number} bytesMax
+ * @param {number} elementsMax of one frame
  * @returns {any[][]}
  * @throws {MessageError}
  */
-export function readMessage(bytes, bytesMax) {
+export function readMessage(bytes, bytesMax, elementsMax) {
     if (bytes.length > bytesMax) throw new MessageError(`more than ${bytesMax} bytes`, bytesMax);
     if (bytes.length === 0) throw new MessageError('an empty message', 0);
-    const reader = new Reader(bytes);
+    const reader = new Reader(bytes, elementsMax);
     const frames = [];
     while (!reader.isAtEnd()) {
         if (frames.length === LIMITS.frames_per_message_max) {
@@ -45,7 +46,8 @@ export function readMessage(bytes, bytesMax) {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 class Reader {
-    constructor(bytes) {
+    constructor(bytes, elementsMax) {
+        this.elementsMax = elementsMax;
         this.bytes = bytes;
         this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
         this.at = 0;
@@ -168,6 +170,6 @@ class Reader {
         this.depth += 1;
         this.elements += elements;
         if (this.depth > LIMITS.depth_max) throw new MessageError('nested too deep', this.at);
-        if (this.elements > LIMITS.elements_max) throw new MessageError('too many elements', this.at);
+        if (this.elements > this.elementsMax) throw new MessageError('too many elements', this.at);
     }
 }

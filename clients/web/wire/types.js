@@ -66,14 +66,19 @@ export function textUpTo(max) {
 const CONTROL = /\p{Cc}/u;
 
 /** What is wrong with an id, or null. */
-export function flawOfId(value) {
+export function flawOfId(value, max = LIMITS.id_bytes_max) {
     if (value === '') return 'is empty';
     const bytes = bytesOf(value);
-    if (bytes > LIMITS.id_bytes_max) return `has ${bytes} bytes, the limit is ${LIMITS.id_bytes_max}`;
+    if (bytes > max) return `has ${bytes} bytes, the limit is ${max}`;
     return CONTROL.test(value) ? 'has a control character' : null;
 }
 
-export const id = checked(text, flawOfId);
+/** A text that is an id of at most `max` bytes. @returns {Type} */
+export function idUpTo(max) {
+    return checked(text, (value) => flawOfId(value, max));
+}
+
+export const id = idUpTo(LIMITS.id_bytes_max);
 export const tenant = checked(text, (value) => {
     const valid = value.length <= LIMITS.tenant_name_bytes_max && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(value);
     return valid ? null : 'is no tenant name';
@@ -90,6 +95,21 @@ export const key = {
         writer.binary(Uint8Array.from(value.match(/../g), (pair) => parseInt(pair, 16)));
     },
 };
+
+/** Opaque bytes, as hex digits: they can be kept and compared like a key. @returns {Type} */
+export function bytes(max = Infinity) {
+    return {
+        read: (value) => {
+            if (!(value instanceof Uint8Array)) refuse('is not bytes');
+            if (value.length > max) refuse(`has ${value.length} bytes, the limit is ${max}`);
+            return Array.from(value, (byte) => byte.toString(16).padStart(2, '0')).join('');
+        },
+        write: (writer, value) => {
+            if (!/^([0-9a-f]{2})*$/.test(value)) throw new RangeError('bytes are written as hex digits');
+            writer.binary(Uint8Array.from(value.match(/../g) ?? [], (pair) => parseInt(pair, 16)));
+        },
+    };
+}
 
 /** One of a few, by name; the numbers begin at `first`. @returns {Type} */
 export function choice(first, names) {
@@ -119,6 +139,33 @@ export function optional(type, missing = null) {
     };
 }
 
+/**
+ * A field that is left out where all from it on hold their defaults, and reads as `missing` then.
+ * @returns {Type & { optional: true }}
+ */
+export function trailing(type, missing = null) {
+    const isDefault = (value) => value === undefined || value === null || isSame(value, missing);
+    return {
+        optional: true,
+        isDefault,
+        read: (value) => (value === null || value === undefined ? structuredClone(missing) : type.read(value)),
+        write: (writer, value) => {
+            if (!isDefault(value)) type.write(writer, value);
+            // What is an object has no shorter form of nothing than nil.
+            else if (missing === null || (typeof missing === 'object' && !Array.isArray(missing))) writer.nil();
+            else type.write(writer, missing);
+        },
+    };
+}
+
+/** Whether two plain values hold the same. */
+function isSame(one, other) {
+    if (one === other) return true;
+    if (one === null || other === null || typeof one !== 'object' || typeof other !== 'object') return false;
+    const keys = new Set([...Object.keys(one), ...Object.keys(other)]);
+    return [...keys].every((key) => isSame(one[key] ?? null, other[key] ?? null));
+}
+
 /** An array of elements that are all alike. @returns {Type} */
 export function list(type, max = Infinity) {
     return {
@@ -141,10 +188,7 @@ export function fields(table) {
             if (!Array.isArray(value)) refuse('is not an array');
             return readFields(table, value, 0);
         },
-        write: (writer, value) => {
-            writer.array(table.length);
-            writeFields(table, writer, value);
-        },
+        write: (writer, value) => writeArray([], table, writer, value),
     };
 }
 
@@ -161,8 +205,13 @@ export function readFields(table, values, from) {
     return read;
 }
 
-export function writeFields(table, writer, values) {
-    for (const [name, type] of table) type.write(writer, values[name]);
+/** Writes an array: numbers that come first, then the fields of `table` as far as they must be there. */
+export function writeArray(numbers, table, writer, values) {
+    let count = table.length;
+    while (count > 0 && table[count - 1][1].isDefault?.(values[table[count - 1][0]])) count -= 1;
+    writer.array(numbers.length + count);
+    for (const number of numbers) writer.uint(number);
+    for (const [name, type] of table.slice(0, count)) type.write(writer, values[name]);
 }
 
 /** Runs `read`; what it refuses carries the name and the position of the outermost field. */

@@ -286,8 +286,11 @@ export class Chat {
                 // Before the answer to the join nothing comes; a room that was closed here is not shown.
                 if (room?.position) this.#timeline(room, event);
                 return;
+            case 'passed':
+                if (room?.position) room.pass(event.position, event.members);
+                break;
             case 'typing':
-                if (room) room.typers = { users: event.users.filter((user) => user !== this.me), count: event.count - (event.users.includes(this.me) ? 1 : 0) };
+                if (room && event.thread === null) room.typers = { users: event.users.filter((user) => user !== this.me), count: event.count - (event.users.includes(this.me) ? 1 : 0) };
                 break;
             case 'presence':
                 for (const { user, presence } of event.users) this.presence.set(user, presence);
@@ -296,7 +299,7 @@ export class Chat {
                 if (room?.state === 'joined') this.#begin(room, event.position);
                 break;
             case 'removed':
-                if (room) room.state = event.why.cause === 'removed' ? 'removed' : 'left';
+                if (room) room.state = ['removed', 'banned', 'hidden'].includes(event.why.cause) ? 'removed' : 'left';
                 break;
             default:
         }

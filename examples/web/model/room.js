@@ -102,8 +102,24 @@ export class Room {
         if (event.author === this.me && event.body.kind === 'message') this.#echo(event);
         if (['member_joined', 'member_added'].includes(event.body.kind)) this.#membership(event.body.member ?? event.author, true);
         if (['member_left', 'member_removed'].includes(event.body.kind)) this.#membership(event.body.member ?? event.author, false);
+        if (event.body.kind === 'member_banned') this.#membership(event.body.user, false);
+        this.#amend(event.body);
         this.#learnTitle();
         this.#count();
+    }
+
+    /** Changes of membership that are not told one by one. */
+    pass(position, members) {
+        this.position = position;
+        this.memberCount = members;
+    }
+
+    /** A message that is shown was edited, or taken back. */
+    #amend({ kind, target, text, version }) {
+        if (kind !== 'message_edited' && kind !== 'message_deleted') return;
+        const said = this.events.find(({ seq, body }) => seq === target && body.kind === 'message');
+        if (!said) return;
+        said.body = kind === 'message_deleted' ? { kind: 'tombstone' } : { ...said.body, text, state: { ...said.body.state, version } };
     }
 
     /** Everything up to the newest was looked at. */

@@ -29,7 +29,7 @@ export function rowsOf(room, dayOf = localDay) {
         rows.push({ key: `day:${day}`, type: 'day', day, time });
     };
     for (const { seq, time: told, author, body } of room.events) {
-        if (body.kind === 'unknown') continue;
+        if (body.kind !== 'message' && !(body.kind in WHAT)) continue;
         const time = Math.min(told, TIME_MAX);
         enterDay(time);
         if (body.kind !== 'message') {
@@ -41,7 +41,7 @@ export function rowsOf(room, dayOf = localDay) {
             rows.push({ key: 'fresh', type: 'fresh' });
             last = null;
         }
-        last = message(rows, last, { key: `e:${seq}`, author, text: body.text, time, mine: author === room.me, state: 'stored' });
+        last = message(rows, last, { key: body.state?.version ? `e:${seq}.${body.state.version}` : `e:${seq}`, author, text: body.text, time, mine: author === room.me, state: 'stored' });
     }
     for (const { key, text, at, state, problem } of room.shownPending) {
         enterDay(Math.max(at, Math.min(room.events.at(-1)?.time ?? 0, TIME_MAX)));

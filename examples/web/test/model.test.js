@@ -281,3 +281,21 @@ test('where nothing can be stored, nothing breaks', () => {
         assert.equal(shelf.device(() => 'chosen'), 'chosen');
     }
 });
+
+test('an edit changes the message that is shown, and one that was taken back is shown no more', () => {
+    const room = roomWith([said(1, 'ben', 'helo'), said(2, 'ben', 'second')]);
+    const shown = () => messages(room).map(({ key, text }) => [key, text]);
+    const happens = (seq, body) => room.append({ seq, time: 0, author: 'ben', body }, at(seq), true);
+    happens(3, { kind: 'message_edited', target: 1, version: 1, text: 'hello' });
+    assert.deepEqual(shown(), [['e:1.1', 'hello'], ['e:2', 'second']]);
+    happens(4, { kind: 'message_deleted', target: 2, by_moderator: false });
+    happens(5, { kind: 'message_deleted', target: 99, by_moderator: false });
+    assert.deepEqual(shown(), [['e:1.1', 'hello']]);
+});
+
+test('what the page has no words for is not shown, and what passes moves the place in a room', () => {
+    const room = roomWith([said(1, 'ben', 'hello'), came(2, 'ben', 'pin_set'), came(3, 'ben', 'tombstone')]);
+    assert.deepEqual(types(room).filter((type) => type === 'notice'), []);
+    room.pass(at(9), 5000);
+    assert.deepEqual([room.position.seq, room.memberCount], [9, 5000]);
+});

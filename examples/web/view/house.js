@@ -104,7 +104,7 @@ export function house({ chat, opened, rename }) {
         talk.node.hidden = room === null;
         for (const button of [copy, people]) button.hidden = room === null;
         setText(title, room?.title ?? 'Homeroom');
-        const here = [...(room?.members ?? [])].filter((user) => ['active', 'idle'].includes(chat.presence.get(user))).length;
+        const here = [...(room?.members ?? [])].filter((user) => ['active', 'idle', 'away', 'busy'].includes(chat.presence.get(user))).length;
         setText(count, room === null || room.memberCount === 0 ? '' : `${room.memberCount} ${room.memberCount === 1 ? 'person' : 'people'}${here > 0 && chat.link.state === 'live' ? `, ${here} here` : ''}`);
         talk.update();
         left.update();

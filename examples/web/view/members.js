@@ -6,8 +6,10 @@
 import { avatar, el, icon, person, reconcile, setText } from './dom.js';
 
 // Whose state the server does not tell, and everybody's while there is no connection, is unknown.
-const ORDER = { active: 0, idle: 1, offline: 2, unknown: 3 };
-const WORDS = { active: 'Here now', idle: 'Away', offline: 'Not here', unknown: '' };
+const ORDER = { active: 0, busy: 1, idle: 2, away: 3, offline: 4, unknown: 5 };
+/** What looks like another. */
+const LIKE = { away: 'idle', busy: 'idle' };
+const WORDS = { active: 'Here now', away: 'Away', busy: 'Do not disturb', idle: 'Away', offline: 'Not here', unknown: '' };
 /** Most people listed. */
 const SHOWN_MAX = 256;
 
@@ -26,8 +28,8 @@ export function members({ chat, leave, close }) {
 
     function entry({ user, presence, isMe }) {
         return el(
-            'li', { class: `member ${presence}`, data: { user } },
-            el('span', { class: 'with-dot' }, avatar(user), el('span', { class: `dot ${presence}`, 'aria-hidden': 'true' })),
+            'li', { class: `member ${LIKE[presence] ?? presence}`, data: { user } },
+            el('span', { class: 'with-dot' }, avatar(user), el('span', { class: `dot ${LIKE[presence] ?? presence}`, 'aria-hidden': 'true' })),
             el('span', { class: 'who' }, el('span', {}, person(user), isMe ? ' (you)' : null), el('span', { class: 'state' }, WORDS[presence])),
         );
     }

@@ -40,7 +40,7 @@ fn text(fields: &mut Fields<'_, '_>) -> FieldResult<String> {
 }
 
 fn allowed_mentions(fields: &mut Fields<'_, '_>) -> FieldResult<AllowedMentions> {
-    let names = ["allowed_mentions.users", "allowed_mentions.user"];
+    let names = ["allowed_mentions.users", "allowed_mentions.users.user"];
     Ok(AllowedMentions {
         users: fields.optional(|fields| fields.users(names, limit::ALLOWED_MENTIONS_MAX))?,
         roles: fields.flag("allowed_mentions.roles")?,

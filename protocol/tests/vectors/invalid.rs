@@ -496,7 +496,7 @@ fn later_fields() -> Vec<Invalid> {
             "An allowed mention of nobody.",
             &send(8, "c0 c0 91 91 a0"),
             6,
-            (7, "allowed_mentions.user"),
+            (7, "allowed_mentions.users.user"),
         ),
         field(
             "send_custom_kind",

@@ -82,10 +82,13 @@ const ASSETS: &[Asset] = assets! {
     "/clients/web/machine/outcome.js" SCRIPT "clients/web/machine/outcome.js",
     "/clients/web/machine/requests.js" SCRIPT "clients/web/machine/requests.js",
     "/clients/web/machine/rooms.js" SCRIPT "clients/web/machine/rooms.js",
+    "/clients/web/wire/client.js" SCRIPT "clients/web/wire/client.js",
     "/clients/web/wire/codes.js" SCRIPT "clients/web/wire/codes.js",
     "/clients/web/wire/frames.js" SCRIPT "clients/web/wire/frames.js",
     "/clients/web/wire/limits.js" SCRIPT "clients/web/wire/limits.js",
+    "/clients/web/wire/nouns.js" SCRIPT "clients/web/wire/nouns.js",
     "/clients/web/wire/reader.js" SCRIPT "clients/web/wire/reader.js",
+    "/clients/web/wire/server.js" SCRIPT "clients/web/wire/server.js",
     "/clients/web/wire/types.js" SCRIPT "clients/web/wire/types.js",
     "/clients/web/wire/writer.js" SCRIPT "clients/web/wire/writer.js",
 };
