@@ -161,16 +161,19 @@ impl Board {
         failed.get_or_insert_with(|| what.into());
     }
 
+    fn failed(&self) -> Option<String> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.clone()
+    }
+
     /// Waits until so many have been counted.
     async fn reach(&self, counter: &AtomicUsize, count: u64) -> Result<(), Failure> {
         let count = usize::try_from(count)?;
         let reached = async {
             while counter.load(Ordering::SeqCst) != count {
-                let failed = (self.failed.lock()).unwrap_or_else(PoisonError::into_inner);
-                if let Some(failed) = failed.clone() {
+                if let Some(failed) = self.failed() {
                     return Err(failed);
                 }
-                drop(failed);
                 sleep(Duration::from_millis(5)).await;
             }
             Ok(())

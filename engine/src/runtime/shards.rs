@@ -498,7 +498,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::hub::{COLLECTED_BYTES_MAX, Generation, Push, SocketSink};
+    use crate::hub::{COLLECTED_BYTES_MAX, Generation, LISTENERS_PER_CALL, Push, SocketSink};
 
     const LIFE: TenantLife = TenantLife(1);
     const ROOM: RoomNumber = RoomNumber(1);
@@ -611,6 +611,90 @@ mod tests {
         let bound = (2 * COLLECTED_BYTES_MAX + WAITING_BYTES_MAX as usize) / 2;
         assert!(most <= bound + 4 * TEXT_BYTES, "{most} bytes are kept");
         assert!(most > bound / 4, "{most}: the bound is reached");
+    }
+
+    fn ended(connection: u64) -> Need {
+        Need::Ended {
+            tenant: LIFE,
+            connection: ConnectionId(connection),
+        }
+    }
+
+    /// Whether there was no room for a need is asked once, however many wait behind it.
+    #[tokio::test]
+    async fn a_tenant_without_room_is_told_everything_in_order_as_it_gets_some() {
+        const NEEDS: u64 = 5_000;
+        let (inbox, mut commands) = mpsc::channel(3);
+        let mut life = Life::new(256 * 1024, inbox.downgrade());
+        life.needs.extend((0..NEEDS).map(ended));
+        let mut told = Vec::new();
+        let mut rounds = 0;
+        while life.ask() {
+            rounds += 1;
+            while let Ok(Command::Input(Input::Disconnect { connection, .. })) = commands.try_recv()
+            {
+                told.push(connection.0);
+            }
+        }
+        while let Ok(Command::Input(Input::Disconnect { connection, .. })) = commands.try_recv() {
+            told.push(connection.0);
+        }
+        assert!(told.into_iter().eq(0..NEEDS));
+        assert_eq!(rounds, NEEDS / 3);
+        drop((inbox, commands));
+        life.needs.push(ended(1));
+        assert!(!life.ask(), "who is gone needs nothing");
+        assert!(life.is_over());
+    }
+
+    #[tokio::test]
+    async fn a_life_is_forgotten_when_all_its_connections_are_gone() {
+        let mut task = ShardTask::new(256 * 1024, Metrics::new(clock::now));
+        let (inbox, _commands) = mpsc::channel(1);
+        crowd(&mut task, LIFE, &inbox, &Eats::default(), 3);
+        task.tick();
+        assert_eq!((task.lives.len(), task.turns.len()), (1, 1));
+        for n in 1..=3 {
+            task.take(ShardInput::Detach {
+                life: LIFE,
+                connection: ConnectionId(n),
+                how: Disconnection::Clean,
+            });
+        }
+        task.turn();
+        task.tick();
+        assert!(task.lives.is_empty() && task.turns.is_empty());
+    }
+
+    /// Each has its turn, and what one of them collected is not in the way of the other.
+    #[tokio::test]
+    async fn lives_with_much_to_write_take_turns() {
+        const LISTENERS: usize = 2_000;
+        let mut task = ShardTask::new(256 * 1024, Metrics::new(clock::now));
+        let (inbox, _commands) = mpsc::channel(1);
+        let lives = [TenantLife(1), TenantLife(2)];
+        let eaten = lives.map(|_| Eats::default());
+        for (life, eaten) in lives.iter().zip(&eaten) {
+            crowd(&mut task, *life, &inbox, eaten, LISTENERS as u64);
+        }
+        while !task.turns.is_empty() {
+            task.turn();
+        }
+        let room = Arc::new(tokio::sync::Semaphore::new(lives.len()));
+        for life in lives {
+            let share = Arc::clone(&room).acquire_owned().await.unwrap();
+            task.lay_down(life, Laid::new(vec![event(1)], share, None));
+        }
+        let mut apart = 0;
+        while !task.turns.is_empty() {
+            task.turn();
+            let [one, other] = eaten.each_ref().map(|it| it.0.load(Ordering::Relaxed));
+            apart = apart.max(one.abs_diff(other) / TEXT_BYTES);
+        }
+        assert!(apart > 0 && apart <= LISTENERS_PER_CALL + 2, "{apart}");
+        for eaten in eaten {
+            assert!(eaten.0.load(Ordering::Relaxed) > LISTENERS * TEXT_BYTES);
+        }
     }
 
     #[tokio::test]

@@ -81,8 +81,6 @@ pub struct Tenant {
     pub(super) clock: Timestamp,
     /// Whether anything happened in this life yet.
     awake: bool,
-    /// The clock as it was last seen: for where there is none.
-    pub(super) seen: Timestamp,
     pub(super) sessions: Sessions,
     pub(super) people: People,
     pub(super) typing: Typing,
@@ -275,7 +273,6 @@ impl Tenant {
 
     /// Before anything else that happens, and for rooms that keep nothing before the first of this life.
     fn wake(&mut self, moment: Moment) {
-        self.seen = self.seen.max(moment.now);
         if !self.awake {
             self.awake = true;
             self.rooms.wake(moment.entropy_64());
@@ -344,7 +341,6 @@ impl Domain for Tenant {
             keys: KeyWindow::default(),
             passing_keys: PassingKeys::default(),
             awake: false,
-            seen: Timestamp(0),
             roles: Roles::default(),
             recent: Recent::default(),
             applied: LogPosition::START,

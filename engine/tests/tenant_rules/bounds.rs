@@ -2,6 +2,7 @@
 
 use homeroom_engine::{
     domain::{Domain as _, Storage},
+    hub::RETURN_SPREAD_MS,
     identity::Scopes,
     tenant::{DUE_PER_TICK_MAX, Disconnection, Input, Whom},
 };
@@ -171,6 +172,30 @@ fn fields_out_of_range_are_refused() {
         ErrorCode::UnexpectedFrame,
         "it does not hear the room"
     );
+}
+
+#[test]
+fn who_is_turned_away_by_a_full_tenant_comes_back_one_by_one() {
+    let (full, outside) = (200, 300);
+    let mut world = World::with(|settings| settings.connections_max = full);
+    for number in 0..full {
+        world.connect(&format!("user-{number}"), "web");
+    }
+    for number in 0..outside {
+        world.connect_as(identity(&format!("late-{number}"), "web"));
+    }
+    let times: Vec<u64> = world.hub.back_after.values().copied().collect();
+    assert_eq!(times.len(), outside);
+    let earliest = world.seed.settings.retry_after_ms;
+    let window = earliest..=earliest + full as u64 * RETURN_SPREAD_MS;
+    assert!(times.iter().all(|after| window.contains(after)));
+    // No tenth of the window has more than twice its share.
+    let tenth = full as u64 * RETURN_SPREAD_MS / 10;
+    let crowd = times.iter().map(|&from| {
+        let part = from..from + tenth;
+        times.iter().filter(|after| part.contains(after)).count()
+    });
+    assert!(crowd.max() <= Some(outside / 5), "{times:?}");
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub(crate) struct Hub {
     floors: BTreeMap<RoomNumber, Generation>,
     /// How connections were closed by the tenant.
     pub(crate) closed: BTreeMap<ConnectionId, CloseCode>,
+    /// When they were told to come back, in ms.
+    pub(crate) back_after: BTreeMap<ConnectionId, u64>,
 }
 
 #[derive(Default)]
@@ -207,9 +209,15 @@ impl Hub {
                 events,
             } => self.page(connection, room, generation, events),
             Delivery::Close {
-                connection, code, ..
+                connection,
+                code,
+                reconnect_after_ms,
+                ..
             } => {
                 self.sockets.remove(&connection);
+                if let Some(after) = reconnect_after_ms {
+                    self.back_after.insert(connection, after);
+                }
                 self.closed.insert(connection, code);
             }
             Delivery::Answer(answer) => answer.leave(),

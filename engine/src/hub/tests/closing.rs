@@ -303,6 +303,36 @@ fn who_is_closed_with_all_others_is_given_a_time_of_its_own_to_come_back() {
 }
 
 #[test]
+fn who_is_sent_away_elsewhere_at_the_same_time_counts_as_well() {
+    for (shards, among, window) in [(1, 0, 100), (8, 0, 800), (1, 5_000, 5_000), (8, 500, 800)] {
+        let mut stage = Stage::new();
+        let fakes: Vec<Fake> = (0..100).map(|id| stage.socket(id, OPEN).0).collect();
+        stage.deliver(Delivery::CloseAll {
+            code: CloseCode::ShuttingDown,
+            reconnect_after_ms: Some(500),
+            shards,
+            among,
+        });
+        stage.settle();
+        let times = fakes
+            .iter()
+            .map(|fake| match decoded(&fake.far().bytes).frames.last() {
+                Some(ServerFrame::Bye {
+                    reconnect_after_ms: Some(after),
+                    ..
+                }) => after - 500,
+                other => panic!("no time in {other:?}"),
+            });
+        let latest = times.max().unwrap();
+        let window = (window - 1) * RETURN_SPREAD_MS;
+        assert!(
+            latest <= window && latest > window * 9 / 10,
+            "{latest} of {window}"
+        );
+    }
+}
+
+#[test]
 fn who_comes_back_alone_comes_back_when_it_was_said() {
     let mut stage = Stage::new();
     let (ada, _) = stage.socket(3, OPEN);
