@@ -25,4 +25,5 @@ mod steps;
 #[cfg(test)]
 mod support;
 mod typing;
+#[cfg(test)]
 mod viewing;
