@@ -12,7 +12,7 @@ use super::{
     event::Event,
     history::{Fact, Question, Span},
     refusal::Refusal,
-    requests::Answer,
+    requests::{Answer, history::Summaries},
     room::Room,
     state::Tenant,
 };
@@ -244,7 +244,7 @@ impl Tenant {
         } else {
             match answer {
                 Some(Ok(Fact::Timeline { mut page, .. })) => {
-                    self.hide_deleted(room, &mut page.events);
+                    self.hide_deleted(room, Summaries::Told, &mut page.events);
                     without_gap(page.events, from).ok_or(ResetReason::Trimmed)
                 }
                 Some(

@@ -7,6 +7,10 @@ mod crowds;
 mod hub;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod message_laws;
+#[cfg(test)]
+mod messages;
 mod pages;
 mod places;
 mod presence;

@@ -17,6 +17,15 @@ use crate::{
     },
 };
 
+/// How a reader comes to know of the threads of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::tenant) enum Summaries {
+    /// Each root says it.
+    Shown,
+    /// By the replies, which are told one by one.
+    Told,
+}
+
 impl Tenant {
     /// What must be read for a page.
     pub(super) fn history_needs(&self, user: &UserId, request: &Request) -> Option<Question> {
@@ -111,7 +120,7 @@ impl Tenant {
         let Some(room) = self.rooms.get(number) else {
             return page;
         };
-        self.hide_deleted(number, &mut page.events);
+        self.hide_deleted(number, Summaries::Shown, &mut page.events);
         let (Some(first), Some(last)) = (page.events.first(), page.events.last()) else {
             return page;
         };
@@ -130,7 +139,12 @@ impl Tenant {
     }
 
     /// Takes out of a page whatever was deleted: each message's place stays.
-    pub(in crate::tenant) fn hide_deleted(&self, number: RoomNumber, events: &mut [TimelineEvent]) {
+    pub(in crate::tenant) fn hide_deleted(
+        &self,
+        number: RoomNumber,
+        summaries: Summaries,
+        events: &mut [TimelineEvent],
+    ) {
         let Some(room) = self.rooms.get(number) else {
             return;
         };
@@ -139,7 +153,10 @@ impl Tenant {
                 EventBody::Message(message) if !room.counting.is_live(event.seq) => {
                     event.body = EventBody::Tombstone {
                         thread: message.thread,
-                        summary: room.counting.thread(event.seq),
+                        summary: match summaries {
+                            Summaries::Shown => room.counting.thread(event.seq),
+                            Summaries::Told => None,
+                        },
                         by_moderator: room.deletions.was_by_moderator(event.seq),
                     };
                 }

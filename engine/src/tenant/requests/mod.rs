@@ -1,7 +1,7 @@
 //! Requests of clients: look up, decide, apply, answer. Every reply is held, refusals included, so
 //! that nobody is told of what may yet be lost.
 
-mod history;
+pub(super) mod history;
 mod members;
 mod messages;
 mod presence;
