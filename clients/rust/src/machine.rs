@@ -75,6 +75,8 @@ pub struct Counters {
     pub strays: u64,
     /// Frames of kinds this version does not know: passed over.
     pub unknown: u64,
+    /// Errors about signals: they were not allowed, or too many.
+    pub signals_refused: u64,
 }
 
 /// The client. `T` is whatever the driver needs to give an answer to whoever asked.

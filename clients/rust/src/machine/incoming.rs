@@ -75,7 +75,15 @@ impl<T> Machine<T> {
                 retry_after_ms,
                 explanation,
             } => {
-                self.refused(now, code, retry_after_ms, explanation);
+                let is_broken = [ErrorCode::Malformed, ErrorCode::UnknownKind]
+                    .map(ErrorCode::number)
+                    .contains(&code);
+                if self.state == State::Live && !is_broken {
+                    // All else that carries no id is a signal.
+                    self.counters.signals_refused += 1;
+                } else {
+                    self.refused(now, code, retry_after_ms, explanation);
+                }
                 Ok(())
             }
             frame if self.state == State::Live => self.take_live(now, frame),

@@ -1,7 +1,7 @@
 //! Streams beside rooms, large rooms, and what is on the screen.
 
 use homeroom_protocol::{
-    ClientFrame, Epoch, Request, RoomNumber, Seq, ServerFrame, SignalName, Stream,
+    ClientFrame, Epoch, ErrorCode, Request, RoomNumber, Seq, ServerFrame, SignalName, Stream,
 };
 
 use super::script::{Script, at, joined, message, push, room};
@@ -158,6 +158,23 @@ fn of_signals_the_newest_of_a_name_goes_out_and_none_waits_for_a_connection() {
             .any(|frame| matches!(frame, ClientFrame::Signal { .. })),
         "{frames:?}"
     );
+}
+
+#[test]
+fn a_refused_signal_costs_nothing_but_itself() {
+    let mut script = Script::in_lobby();
+    let refused = |code: ErrorCode| ServerFrame::Error {
+        id: None,
+        code: code.number(),
+        retry_after_ms: None,
+        explanation: "no".into(),
+    };
+    script.server(&[refused(ErrorCode::Muted), refused(ErrorCode::TooFast)]);
+    assert_eq!(script.machine.state(), State::Live);
+    assert_eq!(script.machine.counters().signals_refused, 2);
+    // Bytes that the server could not read at all are no signal.
+    script.server(&[refused(ErrorCode::Malformed)]);
+    assert_ne!(script.machine.state(), State::Live);
 }
 
 #[test]
