@@ -8,9 +8,9 @@ mod engine_support;
 use std::time::Duration;
 
 use engine_support::{Scene, code};
-use homeroom_engine::{Event, Events};
+use homeroom_engine::{Event, Events, Health};
 use homeroom_protocol::{
-    Availability, ErrorCode, OccupancyChange, Presence, SignalName, Status, UserId,
+    Availability, DeviceState, ErrorCode, OccupancyChange, Presence, SignalName, Status, UserId,
 };
 
 /// The first event for which there is an answer.
@@ -139,4 +139,17 @@ async fn whoever_floods_is_refused_with_a_time_and_counted() {
         panic!("refused");
     };
     assert!(retry_after_ms.is_some_and(|ms| ms > 0 && ms <= 2_000));
+}
+
+#[tokio::test]
+async fn a_tenant_that_stores_all_it_may_takes_no_writes_and_goes_on_with_the_rest() {
+    let scene = Scene::on_disk_with(|config| config.settings.stored_bytes_max = 1).await;
+    let (ana, _to_ana) = scene.connect("ana").await;
+    let refused = ana.enter("lobby").await.unwrap_err();
+    assert_eq!(code(&refused), ErrorCode::TooMany);
+    assert!(refused.to_string().contains("bytes"), "{refused}");
+    ana.presence(DeviceState::Idle).await.unwrap();
+    let me = ana.watch(vec![user("ana")]).await.unwrap();
+    assert_eq!(me[0].presence, Presence::Idle);
+    assert_eq!(scene.engine.health(), Health::default(), "no disk is full");
 }
