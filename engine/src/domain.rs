@@ -54,6 +54,8 @@ pub enum Storage {
     Open,
     /// The disk is full.
     Full,
+    /// All that may be stored is stored.
+    Spent,
 }
 
 /// What one call to a domain led to.

@@ -78,7 +78,7 @@ impl Scene {
     fn new() -> Self {
         let now = Timestamp(1_000_000_000_000);
         let seed = Seed {
-            tenant: TenantName::new("school").unwrap(),
+            tenant: TenantName::new("school").expect("a valid name"),
             hash_key: [1; 16],
             settings: Settings::default(),
         };
@@ -96,7 +96,7 @@ impl Scene {
             open: BTreeMap::new(),
         };
         let first = scene.connect(PEOPLE);
-        let room = RoomId::new("hall").unwrap();
+        let room = RoomId::new("hall").expect("a valid id");
         let (key, info) = (IdempotencyKey([1; 16]), RoomInfo::default());
         let members = Vec::new();
         scene.ask(
@@ -178,8 +178,8 @@ impl Scene {
         let sink = Sink::Socket(Box::new(self.heard.clone()));
         self.shard
             .attach(LIFE, connection, sink, Arc::new(Gauge::default()));
-        let user = UserId::new(format!("person-{number}")).unwrap();
-        let identity = Identity::new(user, DeviceId::new("web").unwrap());
+        let user = UserId::new(format!("person-{number}")).expect("a valid id");
+        let identity = Identity::new(user, DeviceId::new("web").expect("a valid id"));
         self.input(Input::Connect {
             connection,
             identity,
@@ -199,7 +199,7 @@ impl Scene {
     }
 
     fn join(&mut self, connection: ConnectionId) {
-        let (room, resume) = (RoomId::new("hall").unwrap(), None);
+        let (room, resume) = (RoomId::new("hall").expect("a valid id"), None);
         self.ask(connection, Request::Join { room, resume });
     }
 
@@ -218,7 +218,7 @@ impl Scene {
     /// Their sockets break, all in one moment.
     fn cut(&mut self, people: std::ops::Range<usize>) {
         for number in people {
-            let connection = self.open.remove(&number).unwrap();
+            let connection = self.open.remove(&number).expect("they came");
             self.shard.detach(connection);
             let how = Disconnection::Vanished;
             self.input(Input::Disconnect { connection, how });

@@ -13,6 +13,7 @@ mod high_water;
 mod memory;
 mod open_error;
 mod opening;
+mod quota;
 mod reader;
 mod recovery;
 mod salvage;
@@ -32,6 +33,7 @@ pub use copy::{COPIED_COMMIT_BYTES_MAX, CopyCheck, CopyError, LogCopy, Tally};
 pub use memory::MemoryLog;
 pub use open_error::{Damage, OpenError};
 pub use opening::{LastEnd, OpenReport};
+pub use quota::{Measure, QuotaLog};
 pub use reader::LogReader;
 pub use salvage::{Salvage, Salvaged, Unreadable};
 pub use segments::{Entropy, SegmentLog, SegmentOptions};
@@ -119,6 +121,8 @@ pub enum Space {
     Reserved,
     /// The reserve could not be renewed: the disk is full.
     Low,
+    /// There would be room, but the log holds as much as it may.
+    Spent,
 }
 
 /// How much a log sets aside ahead of its end: two full commits and their headers.

@@ -81,7 +81,7 @@ impl Tail {
         let made = tail.file.write_at(&header.encode(), 0).map_err(trouble);
         let made = made.and_then(|()| match tail.renew() {
             Space::Reserved => Ok(()),
-            Space::Low => Err(Trouble::Full),
+            Space::Low | Space::Spent => Err(Trouble::Full),
         });
         if let Err(trouble) = made {
             // It is found and removed when the log is next opened, if not now.

@@ -222,6 +222,12 @@ impl<D: Domain> Core<D> {
         matches!(self.storage, Storage::Full)
     }
 
+    /// Whether new events are refused, for want of disk space or because the log holds what it may.
+    #[must_use]
+    pub const fn takes_no_events(&self) -> bool {
+        matches!(self.storage, Storage::Full | Storage::Spent)
+    }
+
     /// Whether nobody is connected.
     pub fn is_idle(&self) -> bool {
         self.domain.is_idle()
@@ -332,5 +338,6 @@ const fn storage_of(space: Space) -> Storage {
     match space {
         Space::Reserved => Storage::Open,
         Space::Low => Storage::Full,
+        Space::Spent => Storage::Spent,
     }
 }

@@ -20,8 +20,10 @@ use crate::{
     engine::Config,
     index::{IndexCache, IndexIdentity, Indexer, SledPlace},
     log::{
-        LastEnd, LogReader, OpenReport, Salvage, SegmentLog, SegmentOptions, TenantId, Verified,
-        disk::Disk, verify,
+        LastEnd, LogReader, Measure, OpenReport, QuotaLog, Salvage, SegmentLog, SegmentOptions,
+        TenantId, Verified,
+        disk::{Disk, OpenMode},
+        verify,
     },
     metrics::Watch,
     snapshot::{SnapshotIdentity, SnapshotStore},
@@ -117,6 +119,20 @@ impl OnDisk {
         Ok(Salvage::open(self.disk(), &folder, &mark, record.id)?)
     }
 
+    /// What the files of a log take. One that cannot be looked at takes nothing: it is about a bound, not
+    /// about the truth, and whoever reads it next will say what is wrong with it.
+    fn measure(&self, folder: &Path) -> Measure {
+        let (disk, folder) = (self.disk(), folder.to_owned());
+        Box::new(move || {
+            let size_of = |name: String| {
+                let file = disk.open(&folder.join(&name), OpenMode::Read);
+                file.and_then(|file| file.size()).unwrap_or(0)
+            };
+            let names = disk.list(&folder).unwrap_or_default();
+            names.into_iter().map(size_of).sum()
+        })
+    }
+
     fn open_log(
         &self,
         name: &TenantName,
@@ -159,8 +175,10 @@ impl OnDisk {
         let place = Box::new(SledPlace::new(&home, identity));
         let index = Indexer::new(seed.clone(), place, Some(Arc::clone(&self.indexes)));
         let index = index.watched(watch);
+        let measure = self.measure(&self.log_folder(name));
+        let bytes_max = seed.settings.stored_bytes_max as u64;
         let stores = Stores {
-            log: Arc::new(log),
+            log: Arc::new(QuotaLog::new(Arc::new(log), bytes_max, measure)),
             index: Arc::new(index),
         };
         wake::wake(&seed, stores, Some(snapshots), report.writer)

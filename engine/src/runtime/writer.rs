@@ -377,7 +377,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         {
             self.start_append(refused);
         }
-        if self.checkpoint.is_none() && (durable > self.marked || self.core.is_short_of_space()) {
+        if self.checkpoint.is_none() && (durable > self.marked || self.core.takes_no_events()) {
             let log = Arc::clone(&self.stores.log);
             self.marked = durable;
             self.checkpoint = Some(self.pool.commit(move || log.checkpoint()));

@@ -103,6 +103,9 @@ described! {
         pub user_units_per_s: u32,
         /// Units that all connections of one user have at most saved up. 80 000: those of two connections.
         pub user_units_burst: u32,
+        /// Bytes that the whole tenant stores in its log. 64 GiB: a thousand segments. At it, writes are refused
+        /// with [`TooMany`](homeroom_protocol::ErrorCode::TooMany); reads and signals go on.
+        pub stored_bytes_max: usize,
         /// Messages, and other writes to rooms, that the whole tenant is given each second. 20 000: a fair
         /// part of what one disk takes, so that others have the rest.
         pub messages_per_s: u32,
@@ -153,6 +156,7 @@ impl Default for Settings {
             connection_units_burst: 40_000,
             user_units_per_s: 4_000,
             user_units_burst: 80_000,
+            stored_bytes_max: 64 << 30,
             messages_per_s: 20_000,
             messages_burst: 200_000,
             heartbeat_ms: 25_000,

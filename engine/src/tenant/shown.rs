@@ -142,7 +142,7 @@ impl Tenant {
                 }
                 self.plan_seen();
             }
-            Storage::Full => {
+            Storage::Full | Storage::Spent => {
                 let at = self
                     .clock
                     .plus_ms(self.settings.storage_full_retry_after_ms);

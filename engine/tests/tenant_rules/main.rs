@@ -42,4 +42,5 @@ mod streams;
 #[cfg(test)]
 mod support;
 mod typing;
+#[cfg(test)]
 mod viewing;

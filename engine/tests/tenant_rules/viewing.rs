@@ -1,9 +1,6 @@
 //! Who shows a room, is there and signals in it.
 
-use homeroom_engine::{
-    domain::Domain as _,
-    tenant::{Disconnection, Input, Whom},
-};
+use homeroom_engine::tenant::{Disconnection, Input, Whom};
 use homeroom_protocol::{
     Availability, ConnectionId, ErrorCode, Measure, OccupancyChange, Request, RoomNumber, Seq,
     ServerFrame, Signal, SignalName, limit,

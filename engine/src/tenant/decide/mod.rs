@@ -278,6 +278,10 @@ impl<'a> Ground<'a> {
     pub(super) const fn can_store(&self) -> Result<(), Refusal> {
         match self.storage {
             Storage::Open => Ok(()),
+            Storage::Spent => Err(Refusal::TooMany {
+                what: "bytes that this tenant stores",
+                max: self.settings.stored_bytes_max,
+            }),
             Storage::Full => Err(Refusal::StorageFull {
                 retry_after_ms: self.settings.storage_full_retry_after_ms,
             }),
