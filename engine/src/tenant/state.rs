@@ -25,6 +25,7 @@ use super::{
     occupancy::Occupancy,
     passing::PassingKeys,
     people::{Grace, People},
+    recent::Recent,
     requests::typing::Signalled,
     restart::{Entry, Restarted},
     revocation::Rechecks,
@@ -65,6 +66,7 @@ pub struct Tenant {
     pub(super) keys: KeyWindow,
     pub(super) passing_keys: PassingKeys,
     pub(super) roles: Roles,
+    pub(super) recent: Recent,
     /// The newest event taken in. Log positions are dense and nobody else writes, so the next event
     /// stands right after it.
     pub(super) applied: LogPosition,
@@ -140,7 +142,9 @@ impl Tenant {
             out.held.push(effects::event(&event));
             return;
         }
-        self.take_in(self.applied.next(), &event);
+        let at = self.applied.next();
+        self.take_in(at, &event);
+        self.recent.apply(at, &event);
         out.held.push(self.rooms.told(&event));
         self.follow_up(&event, out);
         out.events.push(event.into());
@@ -312,6 +316,7 @@ impl Tenant {
     fn recovered_to(&mut self, at: LogPosition) {
         self.applied = self.applied.max(at);
         self.durable = self.durable.max(at);
+        self.recent.forget_to(at);
     }
 }
 
@@ -335,6 +340,7 @@ impl Domain for Tenant {
             passing_keys: PassingKeys::default(),
             awake: false,
             roles: Roles::default(),
+            recent: Recent::default(),
             applied: LogPosition::START,
             dirty: BTreeSet::new(),
             durable: LogPosition::START,
@@ -518,11 +524,11 @@ impl Domain for Tenant {
     }
 
     fn answer(
-        _seed: &Seed,
+        seed: &Seed,
         question: &Question,
         history: &dyn History,
     ) -> Result<Fact, HistoryError> {
-        history::answer(question, history)
+        history::answer(seed, question, history)
     }
 
     fn sections(&self) -> Vec<SectionId> {

@@ -7,7 +7,12 @@ mod hub;
 mod large;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod message_laws;
+#[cfg(test)]
+mod messages;
 mod pages;
+mod places;
 mod presence;
 mod restarts;
 mod retries;
@@ -15,6 +20,8 @@ mod revocation;
 #[cfg(test)]
 mod roles;
 mod rooms;
+#[cfg(test)]
+mod scenes;
 #[cfg(test)]
 mod services;
 mod sessions;
