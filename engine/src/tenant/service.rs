@@ -269,7 +269,8 @@ impl Tenant {
                 let reader = call.actor.user_id();
                 let part = (None, *direction);
                 let place = (anchor_of(*direction, *anchor), *limit);
-                may_read.then(|| self.page_question(room, part, place, &reader))
+                let reads = may_read && room.keeps_messages();
+                reads.then(|| self.page_question(room, part, place, &reader))
             }
             ServiceRequest::AddMember { .. }
             | ServiceRequest::RemoveMember { .. }
@@ -458,7 +459,8 @@ impl Tenant {
     ) -> Result<ServiceAnswer, Refusal> {
         let room = served.room(self, room)?;
         decide::check_limit(limit, PAGE_EVENTS_MAX)?;
-        let page = self.timeline(answer)?;
+        let part = (direction, served.moment.now);
+        let page = self.timeline_of(room, part, answer)?;
         let reader = &served.asker.user;
         let place = (direction, anchor_of(direction, anchor));
         let page = self.page_now((room.number, reader), place, page);

@@ -269,7 +269,7 @@ impl Tenant {
         }
     }
 
-    /// Before the first thing that happens in this life.
+    /// Before anything else that happens, and for rooms that keep nothing before the first of this life.
     fn wake(&mut self, moment: Moment) {
         if !self.awake {
             self.awake = true;

@@ -1,6 +1,9 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 
 mod bounds;
+mod changing;
+#[cfg(test)]
+mod counts;
 mod crowds;
 #[cfg(test)]
 mod hub;
@@ -12,8 +15,11 @@ mod message_laws;
 #[cfg(test)]
 mod messages;
 mod pages;
+mod passing;
 mod places;
 mod presence;
+mod reading;
+mod reports;
 mod restarts;
 mod retries;
 mod revocation;
@@ -30,6 +36,7 @@ mod snapshots;
 mod stage;
 #[cfg(test)]
 mod steps;
+mod streams;
 #[cfg(test)]
 mod support;
 mod typing;
