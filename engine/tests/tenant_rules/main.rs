@@ -1,8 +1,13 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 
 mod bounds;
+mod changing;
+#[cfg(test)]
+mod counts;
+mod crowds;
 #[cfg(test)]
 mod hub;
+mod large;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
@@ -10,10 +15,16 @@ mod message_laws;
 #[cfg(test)]
 mod messages;
 mod pages;
+mod passing;
 mod places;
 mod presence;
+mod reading;
+mod reports;
 mod restarts;
 mod retries;
+mod revocation;
+#[cfg(test)]
+mod roles;
 mod rooms;
 #[cfg(test)]
 mod scenes;
@@ -22,7 +33,10 @@ mod services;
 mod sessions;
 mod snapshots;
 #[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod steps;
+mod streams;
 #[cfg(test)]
 mod support;
 mod typing;
