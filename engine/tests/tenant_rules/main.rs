@@ -29,6 +29,8 @@ mod sessions;
 mod snapshots;
 #[cfg(test)]
 mod steps;
+#[cfg(test)]
+mod stream_laws;
 mod streams;
 #[cfg(test)]
 mod support;
