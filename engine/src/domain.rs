@@ -110,6 +110,14 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
     /// The lane of an input; `None` when its order does not matter.
     fn lane(input: &Self::Input) -> Option<Lane>;
 
+    /// Whether an input may be dealt with at all, asked first when it is its turn: nothing has been looked
+    /// up for it, so what is refused here costs next to nothing. When not, whatever it is to be told is in
+    /// `out`, and that was all.
+    fn admit(&mut self, moment: Moment, input: &Self::Input, out: &mut Outcome<Self>) -> bool {
+        let _ = (moment, input, out);
+        true
+    }
+
     /// What must be looked up before this input can be decided; asked once, when it is its turn.
     fn needs(&self, input: &Self::Input) -> Option<Self::Question>;
 

@@ -24,6 +24,20 @@ pub const JOINED_EVENTS_MAX: usize = 1024;
 /// its rooms' events leave memory and are read from the log again when it has caught up.
 pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 
+/// How long an outbox may hold events while it is never empty: then those leave memory, however few they
+/// are, and are read from the log again when the connection takes bytes.
+pub const OUTBOX_AGE_MS: u64 = 10 * 1000;
+
+/// What all signals to viewers that wait for their turn may weigh, by [`Push::weight`](super::Push::weight); what is
+/// beyond, and replaces nothing, is dropped and counted.
+pub const SIGNAL_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Ticks that a signal waits for its turn, behind all that is durable; then it is dropped and counted.
+pub const SIGNAL_AGE_TICKS: u64 = 3;
+
+/// How long a client is told to wait before it asks again for what showed a room that was being looked at.
+pub(super) const PAUSED_RETRY_MS: u64 = 100;
+
 /// Reply bytes in an outbox from which on its connection's reader should stop reading.
 pub const REPLY_LANE_BYTES: usize = 64 * 1024;
 

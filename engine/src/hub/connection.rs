@@ -1,15 +1,22 @@
 //! One connection as its shard sees it. Tens of thousands are idle at any moment: nothing is
 //! allocated before it is needed, and what is no longer needed is given back.
 
-use std::{mem, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    sync::Arc,
+};
 
-use homeroom_protocol::{CloseCode, ConnectionId, RoomNumber, ServerFrame, Timestamp};
+use homeroom_protocol::{
+    CloseCode, ConnectionId, RequestId, RoomNumber, Seq, ServerFrame, Timestamp,
+};
 
 use super::{
-    Gauge, Push, Sink, TenantLife,
-    bounds::STALL_MS,
+    Audience, Gauge, Push, Sink, TenantLife,
+    bounds::{OUTBOX_AGE_MS, STALL_MS},
     joined::Joined,
     pipe::{Broken, Pipe},
+    push::Told,
     tally::Tally,
 };
 
@@ -20,6 +27,49 @@ pub(super) struct Seat {
     pub(super) roster: u32,
     /// The place in its list of listeners.
     pub(super) index: u32,
+    /// Of a watcher: the user changed, and this connection has not heard how.
+    pub(super) changed: bool,
+}
+
+/// Which of a connection's lists a seat is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Row {
+    Rooms,
+    Watches,
+    Views,
+}
+
+impl Row {
+    /// That of a seat in this audience.
+    pub(super) const fn of(audience: &Audience) -> Self {
+        match audience {
+            Audience::Room(_) => Self::Rooms,
+            Audience::Watchers(_) => Self::Watches,
+            Audience::Viewers(..) => Self::Views,
+        }
+    }
+}
+
+/// What a connection shows of what it hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Showing {
+    /// Every room; it never said.
+    All,
+    /// Nothing.
+    Nothing,
+    /// One room, and perhaps a thread beside it.
+    One(RoomNumber, Option<Seq>),
+}
+
+impl Showing {
+    /// Whether a room is shown, and a thread beside it.
+    pub(super) fn of(self, room: RoomNumber) -> Option<Option<Seq>> {
+        match self {
+            Self::All => Some(None),
+            Self::One(shown, thread) if shown == room => Some(thread),
+            Self::Nothing | Self::One(..) => None,
+        }
+    }
 }
 
 /// What becomes of what was already said to a connection that is told to close.
@@ -71,10 +121,23 @@ pub(super) struct Connection {
     direct: Vec<Arc<Push>>,
     pub(super) rooms: Vec<Seat>,
     pub(super) watches: Vec<Seat>,
+    /// As a viewer: only of rooms that it hears.
+    pub(super) views: Vec<Seat>,
+    pub(super) showing: Showing,
+    /// How many of the shard's pauses have taken back what was queued here.
+    pub(super) pauses: u64,
+    /// The tick in which it was last told of watched users.
+    pub(super) told_in: u64,
+    /// In the shard's lists of connections that are to be told of watched users.
+    pub(super) listed_for_changes: bool,
     /// Signals dropped and not yet told.
     dropped: u64,
     /// When the sink last took something, or had nothing to take.
     progress: Timestamp,
+    /// Since when its queue has not been empty, or when its events last left memory.
+    queued_since: Timestamp,
+    /// Its events left memory because it took them too slowly: none is queued before it takes a byte.
+    aged: bool,
     /// Listeners of this connection whose events must be read from the log.
     behind: u32,
     /// Where the search for the next such listener begins, so that each gets its turn.
@@ -99,8 +162,15 @@ impl Connection {
             direct: Vec::new(),
             rooms: Vec::new(),
             watches: Vec::new(),
+            views: Vec::new(),
+            showing: Showing::All,
+            pauses: 0,
+            told_in: 0,
+            listed_for_changes: false,
             dropped: 0,
             progress: Timestamp(0),
+            queued_since: Timestamp(0),
+            aged: false,
             behind: 0,
             page_turn: 0,
             pages: 0,
@@ -108,6 +178,19 @@ impl Connection {
             listed_as_stalled: false,
             closing: false,
         }
+    }
+
+    /// Its seats of one kind.
+    pub(super) const fn seats_mut(&mut self, row: Row) -> &mut Vec<Seat> {
+        match row {
+            Row::Rooms => &mut self.rooms,
+            Row::Watches => &mut self.watches,
+            Row::Views => &mut self.views,
+        }
+    }
+
+    pub(super) const fn is_unseated(&self) -> bool {
+        self.rooms.is_empty() && self.watches.is_empty() && self.views.is_empty()
     }
 
     /// Collects a direct push; whether it is the first of its turn.
@@ -142,27 +225,41 @@ impl Connection {
         outbox_bytes_max: usize,
         note: &mut Note<'_>,
     ) -> Result<usize, Broken> {
-        let heard = self.watched(note, |pipe| pipe.hear(joined, from, room, outbox_bytes_max))?;
+        let space = if self.aged { 0 } else { outbox_bytes_max };
+        let heard = self.watched(note, |pipe| pipe.hear(joined, from, room, space))?;
         note.tally.events += heard.events as u64;
         note.tally.signals += (joined.signals().len() - heard.dropped) as u64;
-        if heard.dropped > 0 {
-            note.tally.signals_dropped += heard.dropped as u64;
-            self.dropped += heard.dropped as u64;
-            self.gauge.add_dropped(heard.dropped as u64);
-        }
+        self.drop_signals(heard.dropped as u64, note);
         Ok(heard.events)
     }
 
-    /// The sink takes more: writes what is queued, then how many signals were dropped meanwhile.
-    pub(super) fn drain(
+    /// Gives the newest of watched users; whether it was taken. Else nothing is lost: they will be told
+    /// with what is newest then.
+    pub(super) fn hear_changes(
+        &mut self,
+        joined: &Joined,
+        note: &mut Note<'_>,
+    ) -> Result<bool, Broken> {
+        let heard = self.watched(note, |pipe| pipe.hear(joined, None, None, 0))?;
+        note.tally.signals += (joined.signals().len() - heard.dropped) as u64;
+        Ok(heard.dropped == 0)
+    }
+
+    /// Signals that it will not hear, and is told of when it takes something.
+    pub(super) fn drop_signals(&mut self, signals: u64, note: &mut Note<'_>) {
+        if signals > 0 {
+            note.tally.signals_dropped += signals;
+            self.dropped += signals;
+            self.gauge.add_dropped(signals);
+        }
+    }
+
+    /// Says how many signals were dropped, unless it is blocked.
+    pub(super) fn tell_dropped(
         &mut self,
         scratch: &mut Vec<u8>,
         note: &mut Note<'_>,
     ) -> Result<(), Broken> {
-        if self.watched(note, |pipe| pipe.drain(scratch))? {
-            self.progress = note.now;
-            self.pipe.gauge_changed();
-        }
         if self.dropped > 0 && !self.pipe.is_blocked() {
             let signals = mem::take(&mut self.dropped);
             let push = Arc::new(Push::new(ServerFrame::Dropped { signals }));
@@ -172,11 +269,102 @@ impl Connection {
         Ok(())
     }
 
+    /// The sink takes more: writes what is queued, then how many signals were dropped meanwhile.
+    pub(super) fn drain(
+        &mut self,
+        scratch: &mut Vec<u8>,
+        note: &mut Note<'_>,
+    ) -> Result<(), Broken> {
+        let progress = self.watched(note, |pipe| pipe.drain(scratch))?;
+        if progress {
+            self.progress = note.now;
+            self.pipe.gauge_changed();
+        }
+        if progress || !self.pipe.is_blocked() {
+            self.aged = false;
+        }
+        self.tell_dropped(scratch, note)
+    }
+
     /// Drops what is queued of a room it hears no more, and refuses the replies that show it.
     pub(super) fn leave(&mut self, room: RoomNumber) {
         self.pipe.leave(room);
+        self.refuse_replies(&|other| other == room, Push::closed_room);
         self.show_queued();
         self.pipe.gauge_changed();
+    }
+
+    /// Drops what is queued of rooms that were paused, and refuses the replies that show them. The first
+    /// event of each that it did not hear.
+    pub(super) fn pause(&mut self, rooms: &BTreeSet<RoomNumber>) -> BTreeMap<RoomNumber, Seq> {
+        let lost = self.pipe.take_back(&|room| rooms.contains(&room));
+        let is_paused = |room| rooms.contains(&room);
+        self.refuse_replies(&is_paused, Push::paused_room);
+        self.drop_told(&|told| told.is_void_in_pause(&is_paused));
+        self.show_queued();
+        self.pipe.gauge_changed();
+        lost
+    }
+
+    /// After it left a room for good, unlike one that it begins to hear anew: takes back that it was let in,
+    /// and that the stream starts anew.
+    pub(super) fn shut_out(&mut self, room: RoomNumber) {
+        self.refuse_joined(room);
+        self.drop_told(&|told| told.is_of(&|other| other == room));
+        self.show_queued();
+    }
+
+    /// Puts a refusal in the place of each reply that let it into a room that it has left again.
+    fn refuse_joined(&mut self, left: RoomNumber) {
+        self.pipe.refuse_joined(left);
+        for push in &mut self.direct {
+            if let Some((request, room)) = push.lets_in()
+                && room == left
+            {
+                *push = Arc::new(Push::closed_room(request));
+            }
+        }
+    }
+
+    /// Drops what it alone was to be told and is void.
+    fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        self.pipe.drop_told(is_void);
+        self.direct
+            .retain(|push| !push.tells_of().is_some_and(is_void));
+    }
+
+    /// Drops all events that are queued, if something has been for so long that they shall leave memory.
+    /// The first event of each room that it did not hear.
+    pub(super) fn forget_old(&mut self, now: Timestamp) -> BTreeMap<RoomNumber, Seq> {
+        if self.aged || !self.pipe.is_blocked() || now.since_ms(self.queued_since) < OUTBOX_AGE_MS {
+            return BTreeMap::new();
+        }
+        self.queued_since = now;
+        let lost = self.pipe.take_back(&|_| true);
+        self.aged = !lost.is_empty();
+        self.show_queued();
+        lost
+    }
+
+    /// Whether its events left memory and it has taken nothing since.
+    pub(super) const fn is_aged(&self) -> bool {
+        self.aged
+    }
+
+    /// Puts a refusal in the place of each reply that shows such a room.
+    fn refuse_replies(
+        &mut self,
+        shown: &dyn Fn(RoomNumber) -> bool,
+        refusal: fn(RequestId) -> Push,
+    ) {
+        self.pipe.refuse_replies(shown, refusal);
+        for push in &mut self.direct {
+            if let Some((request, room)) = push.shows()
+                && shown(room)
+            {
+                *push = Arc::new(refusal(request));
+            }
+        }
     }
 
     /// Nothing more will be queued. Unless it may hear what was said already, all that is queued is
@@ -226,6 +414,7 @@ impl Connection {
         let queued = self.pipe.has_queued();
         if !queued_before && queued {
             self.progress = note.now;
+            self.queued_since = note.now;
         }
         if queued_before || queued {
             self.show_queued();

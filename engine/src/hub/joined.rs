@@ -10,10 +10,46 @@ use homeroom_protocol::Seq;
 
 use super::Push;
 
+/// An event, or a run of places that have none of their own.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    /// Its place, or the first of them.
+    pub(super) first: Seq,
+    /// Its place, or the last of them.
+    pub(super) last: Seq,
+    pub(super) push: Arc<Push>,
+}
+
+impl Said {
+    /// What this push says, which begins at `first`.
+    pub(super) fn new(first: Seq, push: Arc<Push>) -> Self {
+        let last = match push.of_room() {
+            Some((_, Some((_, last)))) => last.max(first),
+            Some((_, None)) | None => first,
+        };
+        Self { first, last, push }
+    }
+
+    /// The part from `next` on, for a listener that came in between; `None` when there is none.
+    pub(super) fn from(&self, next: Seq) -> Option<Self> {
+        if next > self.last {
+            return None;
+        }
+        if next <= self.first {
+            return Some(self.clone());
+        }
+        Some(Self {
+            first: next,
+            last: self.last,
+            push: Arc::new(self.push.passed_from(next)?),
+        })
+    }
+}
+
 /// Events without a gap, then signals; as typed pushes and, if a socket listens, as one buffer.
 #[derive(Debug)]
 pub(super) struct Joined {
-    events: Vec<(Seq, Arc<Push>)>,
+    events: Vec<Said>,
     signals: Vec<Arc<Push>>,
     bytes: Bytes,
     /// Where each frame begins, and where the last one ends; empty if nothing was encoded.
@@ -22,11 +58,7 @@ pub(super) struct Joined {
 
 impl Joined {
     /// Joins pushes; `encoded` if sockets will take them. The events' seqs must follow each other.
-    pub(super) fn new(
-        events: Vec<(Seq, Arc<Push>)>,
-        signals: Vec<Arc<Push>>,
-        encoded: bool,
-    ) -> Self {
+    pub(super) fn new(events: Vec<Said>, signals: Vec<Arc<Push>>, encoded: bool) -> Self {
         let mut joined = Self {
             events,
             signals,
@@ -61,15 +93,31 @@ impl Joined {
     }
 
     fn pushes(&self) -> impl Iterator<Item = &Arc<Push>> {
-        (self.events.iter().map(|(_, push)| push)).chain(&self.signals)
+        (self.events.iter().map(|said| &said.push)).chain(&self.signals)
     }
 
     /// The first and last event.
     pub(super) fn range(&self) -> Option<(Seq, Seq)> {
-        Some((self.events.first()?.0, self.events.last()?.0))
+        Some((self.events.first()?.first, self.events.last()?.last))
     }
 
-    pub(super) fn events(&self) -> &[(Seq, Arc<Push>)] {
+    /// The number of the event at this place, or of the run that holds it; `None` below the first and
+    /// above the last.
+    pub(super) fn index_of(&self, seq: Seq) -> Option<usize> {
+        let (first, last) = self.range()?;
+        if seq == first {
+            return Some(0);
+        }
+        let index = || self.events.partition_point(|said| said.last < seq);
+        (first < seq && seq <= last).then(index)
+    }
+
+    /// The place after the first `events` of them; `None` when that is none.
+    pub(super) fn after(&self, events: usize) -> Option<Seq> {
+        Some(self.events.get(events.checked_sub(1)?)?.last.next())
+    }
+
+    pub(super) fn events(&self) -> &[Said] {
         &self.events
     }
 

@@ -4,7 +4,7 @@
 //! [`Delivery`] values in the order the tenant released them, writes through `try_write` sinks that
 //! never block, and answers with what it needs next. The runtime has one shard per worker.
 
-use std::{fmt, io, sync::Arc};
+use std::{collections::BTreeMap, fmt, io, sync::Arc};
 
 use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, UserId, limit};
 
@@ -15,10 +15,12 @@ mod gauge;
 mod joined;
 mod outbox;
 mod pipe;
+mod places;
 mod push;
 mod roster;
 mod seating;
 mod shard;
+mod signals;
 mod slots;
 mod tally;
 #[cfg(test)]
@@ -27,8 +29,9 @@ mod turn;
 
 pub use bounds::{
     COLLECTED_BYTES_MAX, DIRECT_LANE_BYTES_MAX, HISTORY_IN_FLIGHT_MAX, JOINED_BYTES_MAX,
-    JOINED_EVENTS_MAX, LISTENERS_PER_CALL, OUTBOX_BYTES_MAX, PAGES_PER_CONNECTION_MAX,
-    REPLY_LANE_BYTES, RETURN_SPREAD_MS, STALL_MS, TAIL_EVENTS_MAX,
+    JOINED_EVENTS_MAX, LISTENERS_PER_CALL, OUTBOX_AGE_MS, OUTBOX_BYTES_MAX,
+    PAGES_PER_CONNECTION_MAX, REPLY_LANE_BYTES, RETURN_SPREAD_MS, SIGNAL_AGE_TICKS,
+    SIGNAL_BYTES_MAX, STALL_MS, TAIL_EVENTS_MAX,
 };
 pub(crate) use content::body_bytes;
 pub use gauge::Gauge;
@@ -47,11 +50,21 @@ pub enum Audience {
     Room(RoomNumber),
     /// The connections that watch a user.
     Watchers(UserId),
+    /// Those that hear a room and show it, or, with the root of a thread, show that thread beside it:
+    /// see [`Delivery::View`].
+    Viewers(RoomNumber, Option<Seq>),
 }
 
 /// Counts the changes of who may hear a room. What was queued under an older one is not written.
+/// One tenant life counts all its rooms together, from 1 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Generation(pub u64);
+
+impl Generation {
+    /// Before all others: who [listens](Delivery::Listen) under it has a place, but hears nothing
+    /// before it is [stamped anew](Delivery::Restamp).
+    pub const STALE: Self = Self(0);
+}
 
 /// What a tenant wants delivered. The order of one tenant's deliveries is kept, with one exception
 /// that can only help: within a turn, replies are written before the pushes of rooms.
@@ -73,8 +86,23 @@ pub enum Delivery {
         /// What.
         push: Arc<Push>,
     },
-    /// To all of an audience that can take it now: the newest of one audience and kind wins, a slow
-    /// reader misses it and is told how many it missed.
+    /// Takes places of a room's timeline without an event of its own: a change of membership in a large
+    /// room. Its listeners are told by one `passed` frame for all that were passed since the last one,
+    /// right before the room's next event, or at the next [tick](Shard::tick).
+    Passed {
+        /// The room.
+        room: RoomNumber,
+        /// Its place in the room's timeline.
+        seq: Seq,
+        /// How many members the room has now.
+        members: u32,
+    },
+    /// To all of an audience that can take it now, after all that is durable. The newest of one audience
+    /// and kind wins or takes in the one before. A slow reader misses it and is told how many it missed.
+    ///
+    /// What is said to [`Audience::Watchers`] is gathered for each watcher: one frame a tick holds the
+    /// newest state of each user that changed, the first one after a quiet while goes at once, and a
+    /// slow reader is told when it reads on.
     Signal {
         /// The audience.
         audience: Audience,
@@ -99,8 +127,40 @@ pub enum Delivery {
         /// The listener's generation: pages read under another one are not written.
         generation: Generation,
     },
+    /// From now on nobody hears a room, whatever is collected, queued or being read for them, except the
+    /// rest of a half-written frame: who may hear it has changed, and every listener is to be looked at
+    /// again. Costs the same for any number of listeners. Those who are not stamped anew hear nothing
+    /// for ever; they should be unlistened. Queued replies that show the room are refused, to be asked
+    /// again.
+    Pause {
+        /// The room.
+        room: RoomNumber,
+        /// Newer than that of any of its listeners.
+        generation: Generation,
+    },
+    /// These may hear a room again: what they missed is read from the log, from where they were. One that
+    /// was paused again meanwhile, under a newer generation, stays so. It comes behind the `Listen` of
+    /// each, which may have been decided under an older generation, or as [`Generation::STALE`].
+    Restamp {
+        /// The room.
+        room: RoomNumber,
+        /// Who, at most [`LISTENERS_PER_CALL`]; those who do not listen are passed over.
+        connections: Vec<ConnectionId>,
+        /// Their generation from now on: pages read under an older one are not written.
+        generation: Generation,
+    },
+    /// What a connection shows from now on. Before the first of these it shows every room it hears.
+    View {
+        /// The connection.
+        connection: ConnectionId,
+        /// The room, heard now or later; `None`: none.
+        room: Option<RoomNumber>,
+        /// The root of a thread that is shown beside it.
+        thread: Option<Seq>,
+    },
     /// A connection hears a room no more. Nothing of the room that is still queued for it is written,
-    /// except the rest of a half-written frame.
+    /// except the rest of a half-written frame, and replies that show it are refused, also where the
+    /// connection never heard it.
     Unlisten {
         /// The listener.
         connection: ConnectionId,
@@ -168,6 +228,10 @@ pub enum SignalKind {
     Typing,
     /// The state of a user.
     Presence,
+    /// What apps signal to each other: batches are joined, the newest of each sender and name wins.
+    Signals,
+    /// Who is there: changes are joined.
+    Occupancy,
 }
 
 impl Delivery {
@@ -183,7 +247,11 @@ impl Delivery {
                 users.len() * (size_of::<UserId>() + limit::USER_ID_BYTES_MAX)
             }
             Self::Answer(answer) => answer.weight(),
+            Self::Restamp { connections, .. } => size_of_val(connections.as_slice()),
             Self::Listen { .. }
+            | Self::Passed { .. }
+            | Self::Pause { .. }
+            | Self::View { .. }
             | Self::Unlisten { .. }
             | Self::Close { .. }
             | Self::CloseAll { .. } => 0,
@@ -258,6 +326,13 @@ pub trait SessionSink: Send + fmt::Debug {
 
     /// Takes back what its reader has not read of a room that is left, or, with `None`, all of it.
     fn take_back(&mut self, of: Option<RoomNumber>);
+
+    /// Takes back the events and signals of such rooms that its reader has not read, and says which was the
+    /// first event of each: they may be given again, read from the log.
+    fn take_back_events(
+        &mut self,
+        unwanted: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq>;
 
     /// No more will come, and nothing that was not read yet.
     fn close(&mut self, code: CloseCode);

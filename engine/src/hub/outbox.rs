@@ -5,12 +5,18 @@
 //! of it back, except the rest of a frame whose beginning is already on its way. A reply that shows a
 //! room is not taken back, as every request has one: a refusal takes its place.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use homeroom_protocol::{RequestId, RoomNumber};
+use homeroom_protocol::{
+    RequestId, RoomNumber, Seq, decode_server_message, limit::SERVER_MESSAGE_BYTES_MAX,
+};
 
-use super::{bounds::GATHER_BYTES, push::Push};
+use super::{
+    bounds::GATHER_BYTES,
+    places::of_room,
+    push::{Push, Told},
+};
 
 /// What a piece belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +26,10 @@ pub(super) enum Lane {
     /// The same, as the reply to this request, which shows this room: refused when the connection
     /// leaves it.
     Reply(RequestId, RoomNumber),
+    /// The same, of a reply that lets it in: refused when it leaves, kept in a pause.
+    Joined(RequestId, RoomNumber),
+    /// The same, of a room: dropped when the connection leaves it.
+    Told(Told),
     /// A room's: dropped when the connection leaves it.
     Room(RoomNumber),
     /// The rest of a half-written frame that has no other lane any more.
@@ -29,11 +39,20 @@ pub(super) enum Lane {
 impl Lane {
     /// That of a direct push.
     pub(super) fn of(push: &Push) -> Self {
-        (push.shows()).map_or(Self::Direct, |(request, room)| Self::Reply(request, room))
+        if let Some((request, room)) = push.shows() {
+            return Self::Reply(request, room);
+        }
+        if let Some((request, room)) = push.lets_in() {
+            return Self::Joined(request, room);
+        }
+        push.tells_of().map_or(Self::Direct, Self::Told)
     }
 
     const fn is_direct(self) -> bool {
-        matches!(self, Self::Direct | Self::Reply(..))
+        matches!(
+            self,
+            Self::Direct | Self::Reply(..) | Self::Joined(..) | Self::Told(_)
+        )
     }
 }
 
@@ -137,19 +156,63 @@ impl Outbox {
         self.pieces = VecDeque::new();
     }
 
-    /// Drops what is queued of a room and refuses the replies that show it, except the rest of a
-    /// half-written frame.
-    pub(super) fn leave(&mut self, room: RoomNumber) {
+    /// Drops what is queued of such rooms, except the rest of a half-written frame. The first event of each
+    /// that will not be written.
+    pub(super) fn take_back(
+        &mut self,
+        unwanted: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq> {
+        let mut lost = BTreeMap::new();
+        for piece in &self.pieces {
+            if let Lane::Room(room) = piece.lane
+                && unwanted(room)
+                && !lost.contains_key(&room)
+                && let Some(seq) =
+                    first_event(&piece.bytes[boundary_from(&piece.bytes, piece.written)..])
+            {
+                lost.insert(room, seq);
+            }
+        }
+        self.drop_where(|lane| matches!(lane, Lane::Room(room) if unwanted(room)));
+        lost
+    }
+
+    /// Puts a refusal in the place of each reply that shows such a room, unless its beginning is already on
+    /// its way.
+    pub(super) fn refuse_replies(
+        &mut self,
+        shown: &dyn Fn(RoomNumber) -> bool,
+        refusal: fn(RequestId) -> Push,
+    ) {
         for piece in &mut self.pieces {
-            if let Lane::Reply(request, shown) = piece.lane
-                && shown == room
+            if let Lane::Reply(request, room) = piece.lane
+                && shown(room)
+                && piece.written == 0
+            {
+                piece.bytes = refusal(request).wire().clone();
+                piece.lane = Lane::Direct;
+            }
+        }
+        self.count();
+    }
+
+    /// The same for replies that let it into a room that it has left again.
+    pub(super) fn refuse_joined(&mut self, left: RoomNumber) {
+        for piece in &mut self.pieces {
+            if let Lane::Joined(request, room) = piece.lane
+                && room == left
                 && piece.written == 0
             {
                 piece.bytes = Push::closed_room(request).wire().clone();
                 piece.lane = Lane::Direct;
             }
         }
-        self.drop_where(|lane| lane == Lane::Room(room));
+        self.count();
+    }
+
+    /// Drops what this connection alone was to be told and is void, except the rest of a half-written frame.
+    pub(super) fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        self.drop_where(|lane| matches!(lane, Lane::Told(told) if is_void(told)));
     }
 
     /// Drops everything, except the rest of a half-written frame.
@@ -170,6 +233,10 @@ impl Outbox {
         }
         self.pieces
             .retain(|piece| piece.lane == Lane::Rest || !unwanted(piece.lane));
+        self.count();
+    }
+
+    fn count(&mut self) {
         let length = |piece: &Piece| piece.rest().len();
         self.bytes = self.pieces.iter().map(length).sum();
         self.direct_bytes = (self.pieces.iter())
@@ -192,6 +259,31 @@ fn boundary_from(frames: &[u8], at: usize) -> usize {
         boundary = boundary.saturating_add(length).min(frames.len());
     }
     boundary
+}
+
+/// The place of the first event among frames of our own. Signals have none. It is looked up in the frames
+/// themselves because it is hardly ever asked for, and queueing must cost nothing.
+fn first_event(mut frames: &[u8]) -> Option<Seq> {
+    while let Some(length) = frame_length(frames) {
+        let (frame, later) = frames.split_at_checked(length)?;
+        frames = later;
+        let payload = &frame[header_length(frame)?..];
+        for said in decode_server_message(payload, SERVER_MESSAGE_BYTES_MAX).ok()? {
+            if let Some((_, Some((first, _)))) = of_room(&said.ok()?) {
+                return Some(first);
+            }
+        }
+    }
+    None
+}
+
+/// Length of the header of the frame at the start of `bytes` (RFC 6455, 5.2).
+fn header_length(bytes: &[u8]) -> Option<usize> {
+    match bytes.get(1)? & 0x7f {
+        126 => Some(4),
+        127 => Some(10),
+        _ => Some(2),
+    }
 }
 
 /// Length of the frame at the start of `bytes`, header included (RFC 6455, 5.2).
@@ -251,7 +343,7 @@ mod tests {
                 outbox.push(joined, written, Lane::Room(RoomNumber(1)));
                 outbox.push(other.clone().into(), 0, Lane::Room(RoomNumber(2)));
                 outbox.push(whole.clone().into(), 0, Lane::Room(RoomNumber(1)));
-                outbox.leave(RoomNumber(1));
+                outbox.take_back(&|room| room == RoomNumber(1));
                 let expected = [&half[written..], &other].concat();
                 assert_eq!(outbox.bytes(), expected.len());
                 assert_eq!(drain(&mut outbox), expected, "{length} {written}");
@@ -264,7 +356,7 @@ mod tests {
         let mut outbox = Outbox::default();
         let joined: Bytes = [frame(1, 5), frame(2, 5)].concat().into();
         outbox.push(joined, 7, Lane::Room(RoomNumber(1)));
-        outbox.leave(RoomNumber(1));
+        outbox.take_back(&|room| room == RoomNumber(1));
         assert!(outbox.is_empty());
         assert_eq!(outbox.weight(), 0);
     }
@@ -273,8 +365,8 @@ mod tests {
     fn leaving_twice_does_not_take_the_rest_of_the_half_written_frame() {
         let mut outbox = Outbox::default();
         outbox.push(frame(1, 5).into(), 3, Lane::Room(RoomNumber(1)));
-        outbox.leave(RoomNumber(1));
-        outbox.leave(RoomNumber(1));
+        outbox.take_back(&|room| room == RoomNumber(1));
+        outbox.take_back(&|room| room == RoomNumber(1));
         outbox.keep_half_written();
         assert_eq!(drain(&mut outbox), vec![1; 4]);
     }

@@ -3,15 +3,22 @@
 //! A pipe that was refused something is blocked, and is left alone until its sink is said to be
 //! writable again.
 
-use std::{collections::VecDeque, io, mem, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io, mem,
+    sync::Arc,
+};
 
-use homeroom_protocol::{CloseCode, RoomNumber, ServerFrame, websocket::close_message};
+use homeroom_protocol::{
+    CloseCode, RequestId, RoomNumber, Seq, ServerFrame, websocket::close_message,
+};
 
 use super::{
     Push, SessionRefusal, SessionSink, Sink, SocketSink,
     bounds::{DIRECT_LANE_BYTES_MAX, GATHER_BYTES},
     joined::Joined,
     outbox::{Lane, Outbox},
+    push::Told,
 };
 
 /// The connection cannot go on: its sink failed, or its replies passed their bound.
@@ -165,12 +172,57 @@ impl Pipe {
         }
     }
 
-    /// Drops what is queued of a room and refuses the replies that show it, except the rest of a
-    /// half-written frame.
+    /// Drops what is queued of a room that is left, except the rest of a half-written frame.
     pub(super) fn leave(&mut self, room: RoomNumber) {
         match self {
-            Self::Socket(socket) => socket.outbox.leave(room),
-            Self::Session(session) => session.leave(room),
+            Self::Socket(socket) => {
+                socket.outbox.take_back(&|other| other == room);
+            }
+            Self::Session(session) => session.sink.take_back(Some(room)),
+        }
+    }
+
+    /// Drops the events and signals that are queued of such rooms, except the rest of a half-written frame.
+    /// The first event of each that was not heard.
+    pub(super) fn take_back(
+        &mut self,
+        unwanted: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq> {
+        match self {
+            Self::Socket(socket) => socket.outbox.take_back(unwanted),
+            Self::Session(session) => session.sink.take_back_events(unwanted),
+        }
+    }
+
+    /// Puts a refusal in the place of each queued reply that shows such a room.
+    pub(super) fn refuse_replies(
+        &mut self,
+        shown: &dyn Fn(RoomNumber) -> bool,
+        refusal: fn(RequestId) -> Push,
+    ) {
+        match self {
+            Self::Socket(socket) => socket.outbox.refuse_replies(shown, refusal),
+            Self::Session(session) => session.refuse_replies(shown, refusal),
+        }
+    }
+
+    /// Puts a refusal in the place of each queued reply that let it into a room that it has left again.
+    pub(super) fn refuse_joined(&mut self, left: RoomNumber) {
+        match self {
+            Self::Socket(socket) => socket.outbox.refuse_joined(left),
+            Self::Session(session) => session.refuse(|push| {
+                push.lets_in()
+                    .filter(|&(_, room)| room == left)
+                    .map(|(request, _)| Push::closed_room(request))
+            }),
+        }
+    }
+
+    /// Drops what is queued for this connection alone and is void, except the rest of a half-written frame.
+    pub(super) fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        match self {
+            Self::Socket(socket) => socket.outbox.drop_told(is_void),
+            Self::Session(session) => session.drop_told(is_void),
         }
     }
 
@@ -360,24 +412,40 @@ impl Session {
         within_direct_lane(self.parked_bytes)
     }
 
-    fn leave(&mut self, room: RoomNumber) {
-        self.sink.take_back(Some(room));
+    fn refuse_replies(
+        &mut self,
+        shown: &dyn Fn(RoomNumber) -> bool,
+        refusal: fn(RequestId) -> Push,
+    ) {
+        self.refuse(|push| {
+            push.shows()
+                .filter(|&(_, room)| shown(room))
+                .map(|(request, _)| refusal(request))
+        });
+    }
+
+    /// Puts what is made of a push in its place.
+    fn refuse(&mut self, refused: impl Fn(&Push) -> Option<Push>) {
         for push in &mut self.parked {
-            if let Some((request, shown)) = push.shows()
-                && shown == room
-            {
+            if let Some(refusal) = refused(push) {
                 self.parked_bytes -= push.wire().len();
-                *push = Arc::new(Push::closed_room(request));
+                *push = Arc::new(refusal);
                 self.parked_bytes += push.wire().len();
             }
         }
     }
 
+    fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        self.parked
+            .retain(|push| !push.tells_of().is_some_and(is_void));
+        self.parked_bytes = self.parked.iter().map(|push| push.wire().len()).sum();
+    }
+
     fn hear(&mut self, joined: &Joined, from: Option<usize>) -> Result<Heard, Broken> {
         let mut heard = Heard::default();
         let events = from.map_or(&[][..], |from| &joined.events()[from..]);
-        for (_, push) in events {
-            if self.blocked || !self.try_push(push)? {
+        for said in events {
+            if self.blocked || !self.try_push(&said.push)? {
                 break;
             }
             heard.events += 1;

@@ -8,7 +8,7 @@ use homeroom_protocol::{
     websocket::{WireMessage, wire_message},
 };
 
-use super::content::frame_bytes;
+use super::{bounds::PAUSED_RETRY_MS, content::frame_bytes};
 
 /// What any push weighs: the frame's fixed part and its ids, in both forms, and what refers to it.
 const WEIGHT_MIN: usize = 512;
@@ -18,6 +18,32 @@ const WEIGHT_MIN: usize = 512;
 pub struct Push {
     frame: ServerFrame,
     wire: OnceLock<WireMessage>,
+}
+
+/// What one connection is told of a room that nobody else is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Who types and who is there, for whoever begins to show it.
+    Shown(RoomNumber),
+    /// That its stream starts anew. Whoever goes on to hear the room must hear of it.
+    Reset(RoomNumber),
+}
+
+impl Told {
+    /// Whether it is of such a room, and void when that is paused.
+    pub(super) fn is_void_in_pause(self, paused: &dyn Fn(RoomNumber) -> bool) -> bool {
+        match self {
+            Self::Shown(room) => paused(room),
+            Self::Reset(_) => false,
+        }
+    }
+
+    /// Whether it is of such a room.
+    pub(super) fn is_of(self, left: &dyn Fn(RoomNumber) -> bool) -> bool {
+        match self {
+            Self::Shown(room) | Self::Reset(room) => left(room),
+        }
+    }
 }
 
 impl Push {
@@ -76,6 +102,26 @@ impl Push {
         }
     }
 
+    /// The request and the room of a reply that lets its connection in. It stands in a pause: whoever goes
+    /// on to hear the room must know that they do.
+    pub(super) const fn lets_in(&self) -> Option<(RequestId, RoomNumber)> {
+        match &self.frame {
+            ServerFrame::Joined { id, room, .. } => Some((*id, *room)),
+            _ => None,
+        }
+    }
+
+    /// The room that a push tells of which is no reply, although it may be for one connection alone.
+    pub(super) const fn tells_of(&self) -> Option<Told> {
+        if let ServerFrame::Reset { room, .. } = &self.frame {
+            return Some(Told::Reset(*room));
+        }
+        match self.of_room() {
+            Some((room, _)) => Some(Told::Shown(room)),
+            None => None,
+        }
+    }
+
     /// The request and the room of a reply that shows what is in the room.
     pub(super) const fn shows(&self) -> Option<(RequestId, RoomNumber)> {
         match &self.frame {
@@ -117,6 +163,17 @@ impl Push {
             code: code.number(),
             retry_after_ms: None,
             explanation: code.meaning().into(),
+        })
+    }
+
+    /// The reply that takes the place of one which [shows](Self::shows) a room that is being looked at:
+    /// asked again, it is answered.
+    pub(super) fn paused_room(id: RequestId) -> Self {
+        Self::new(ServerFrame::Error {
+            id: Some(id),
+            code: ErrorCode::Overloaded.number(),
+            retry_after_ms: Some(PAUSED_RETRY_MS),
+            explanation: "Who may see this room has just changed.".to_owned(),
         })
     }
 

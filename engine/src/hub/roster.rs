@@ -1,10 +1,12 @@
 //! Who hears a room or watches a user, and how far each has come.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use homeroom_protocol::{Epoch, Seq};
 
-use super::{Audience, Generation, Push, TenantLife, bounds::TAIL_EVENTS_MAX};
+use super::{
+    Audience, Generation, Push, TenantLife, bounds::TAIL_EVENTS_MAX, joined::Said, signals::Pending,
+};
 
 /// One audience of one tenant life.
 #[derive(Debug)]
@@ -29,7 +31,29 @@ pub(super) struct Roster {
     asked: u32,
     /// What was given to the others since: without it, a listener of a busy room whose pages are
     /// always overtaken would never go live.
-    tail: VecDeque<(Seq, Arc<Push>)>,
+    tail: VecDeque<Said>,
+    /// Listeners of an older generation are stale: nothing is written for them.
+    floor: Generation,
+    /// How many may be stale, never too few: while it is 0, nobody has to be asked.
+    stale: u32,
+    /// Places that were passed and not yet told.
+    passed: Option<Passed>,
+    /// In the shard's list of rosters with such runs.
+    passing: bool,
+    /// What was signalled to viewers and waits for its turn.
+    pub(super) signals: Option<Box<Pending>>,
+    /// In the line of those with something to be told.
+    pub(super) in_line: bool,
+    /// Of watchers: the newest that was said of the user.
+    pub(super) newest: Option<Arc<Push>>,
+}
+
+/// A run of places without events of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Passed {
+    pub(super) first: Seq,
+    pub(super) last: Seq,
+    pub(super) members: u32,
 }
 
 /// One connection in an audience.
@@ -115,6 +139,13 @@ impl Roster {
             holds: 0,
             asked: 0,
             tail: VecDeque::new(),
+            floor: Generation::STALE,
+            stale: 0,
+            passed: None,
+            passing: false,
+            signals: None,
+            in_line: false,
+            newest: None,
         }
     }
 
@@ -127,15 +158,16 @@ impl Roster {
             self.given = head;
             self.batch = None;
             self.tail.clear();
+            self.passed = None;
         } else if head > self.head {
             self.head = head;
         }
     }
 
     /// Events are given to those who are live.
-    pub(super) fn give(&mut self, events: &[(Seq, Arc<Push>)]) {
-        if let Some((last, _)) = events.last() {
-            self.given = self.given.max(*last);
+    pub(super) fn give(&mut self, events: &[Said]) {
+        if let Some(said) = events.last() {
+            self.given = self.given.max(said.last);
         }
         if self.asked == 0 {
             return;
@@ -146,7 +178,7 @@ impl Roster {
     }
 
     /// The newest events that were given.
-    pub(super) fn tail(&self) -> impl Iterator<Item = (Seq, Arc<Push>)> {
+    pub(super) fn tail(&self) -> impl Iterator<Item = Said> {
         self.tail.iter().cloned()
     }
 
@@ -167,6 +199,60 @@ impl Roster {
     pub(super) fn is_current(&self, next: Seq) -> bool {
         next > self.given
     }
+
+    /// Nobody who listens hears on, before they are stamped anew.
+    pub(super) fn pause(&mut self, generation: Generation) {
+        if generation > self.floor {
+            self.floor = generation;
+            self.stale = count(self.listeners.len());
+        }
+    }
+
+    /// Whether nothing is written for this listener.
+    pub(super) fn is_stale(&self, cursor: &Cursor) -> bool {
+        cursor.generation == Generation::STALE || cursor.generation < self.floor
+    }
+
+    /// Whether any listener may be stale.
+    pub(super) const fn has_stale(&self) -> bool {
+        self.stale > 0
+    }
+
+    /// A stale listener came.
+    pub(super) const fn stale_came(&mut self) {
+        self.stale += 1;
+    }
+
+    /// A stale listener went, or is so no more.
+    pub(super) const fn stale_went(&mut self) {
+        self.stale = self.stale.saturating_sub(1);
+    }
+
+    /// One more place was passed: the run before it, if it does not go on.
+    pub(super) fn pass(&mut self, seq: Seq, members: u32) -> Option<Passed> {
+        let goes_on = self.passed.filter(|run| run.last.next() == seq);
+        let run = Passed {
+            first: goes_on.map_or(seq, |run| run.first),
+            last: seq,
+            members,
+        };
+        let before = self.passed.replace(run);
+        before.filter(|_| goes_on.is_none())
+    }
+
+    /// What was passed since this was last taken.
+    pub(super) const fn take_passed(&mut self) -> Option<Passed> {
+        self.passed.take()
+    }
+
+    /// It is put on the list of rosters with such runs, or taken off it; whether it was on it.
+    pub(super) const fn list_as_passing(&mut self, listed: bool) -> bool {
+        mem::replace(&mut self.passing, listed)
+    }
+}
+
+fn count(listeners: usize) -> u32 {
+    u32::try_from(listeners).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use homeroom_protocol::{ConnectionId, RoomNumber};
 
 use super::{
     Audience, TenantLife,
-    connection::{Connection, Seat},
+    connection::{Connection, Row, Seat},
     roster::{Cursor, CursorState, Listener, Roster, Stamp},
     slots::Slots,
 };
@@ -58,7 +58,7 @@ impl Seating {
     /// Forgets a connection that has left its seats.
     pub(super) fn remove(&mut self, slot: u32) -> Option<Connection> {
         let connection = self.connections.remove(slot)?;
-        debug_assert!(connection.rooms.is_empty() && connection.watches.is_empty());
+        debug_assert!(connection.is_unseated());
         self.by_id.remove(&connection.id);
         Some(connection)
     }
@@ -94,7 +94,7 @@ impl Seating {
         rooms.iter().position(|seat| seat.roster == roster)
     }
 
-    /// Seats a connection; with a cursor in a room, without one as a watcher.
+    /// Seats a connection; with a cursor in a room, without one elsewhere.
     pub(super) fn sit(
         &mut self,
         connection_slot: u32,
@@ -108,11 +108,8 @@ impl Seating {
         ) else {
             return;
         };
-        let seats = if cursor.is_some() {
-            &mut connection.rooms
-        } else {
-            &mut connection.watches
-        };
+        roster.sockets += u32::from(connection.pipe.is_socket());
+        let seats = connection.seats_mut(Row::of(&roster.key.1));
         roster.listeners.push(Listener {
             connection: connection_slot,
             seat: place(seats.len()),
@@ -121,14 +118,19 @@ impl Seating {
         seats.push(Seat {
             roster: roster_slot,
             index: place(roster.listeners.len() - 1),
+            changed: false,
         });
-        roster.cursors.extend(cursor);
-        roster.sockets += u32::from(connection.pipe.is_socket());
+        if let Some(cursor) = cursor {
+            if roster.is_stale(&cursor) {
+                roster.stale_came();
+            }
+            roster.cursors.push(cursor);
+        }
     }
 
-    /// Gives up a seat in a room, by its index in the connection's list; what its cursor was.
-    pub(super) fn leave_room(&mut self, connection: u32, seat: usize) -> Option<Cursor> {
-        let seats = &mut self.connections.get_mut(connection)?.rooms;
+    /// Gives up a seat, by its index in the row; what its cursor was, if it had one.
+    pub(super) fn leave(&mut self, connection: u32, row: Row, seat: usize) -> Option<Cursor> {
+        let seats = self.connections.get_mut(connection)?.seats_mut(row);
         if seat >= seats.len() {
             return None;
         }
@@ -141,10 +143,10 @@ impl Seating {
         self.vacate(connection, given_up)
     }
 
-    /// Gives up all watchers' seats of a connection.
-    pub(super) fn stop_watching(&mut self, connection: u32) {
-        while let Some(seat) =
-            (self.connections.get_mut(connection)).and_then(|connection| connection.watches.pop())
+    /// Gives up all seats of a row, of which none has a cursor.
+    pub(super) fn clear(&mut self, connection: u32, row: Row) {
+        while let Some(seat) = (self.connections.get_mut(connection))
+            .and_then(|connection| connection.seats_mut(row).pop())
         {
             self.vacate(connection, seat);
         }
@@ -163,20 +165,21 @@ impl Seating {
         roster.listeners.swap_remove(index);
         roster.sockets -= u32::from(is_socket);
         let cursor = (!roster.cursors.is_empty()).then(|| roster.cursors.swap_remove(index));
-        if cursor.is_some_and(|cursor| cursor.state == CursorState::Asked) {
-            roster.page_done();
+        if let Some(cursor) = &cursor {
+            if cursor.state == CursorState::Asked {
+                roster.page_done();
+            }
+            if roster.is_stale(cursor) {
+                roster.stale_went();
+            }
         }
         if let Some(moved) = roster.listeners.get(index) {
             let (connection, place_there) = (moved.connection, moved.seat as usize);
-            if let Some(connection) = self.connections.get_mut(connection) {
-                let seats = if cursor.is_some() {
-                    &mut connection.rooms
-                } else {
-                    &mut connection.watches
-                };
-                if let Some(moved_seat) = seats.get_mut(place_there) {
-                    moved_seat.index = seat.index;
-                }
+            let row = Row::of(&roster.key.1);
+            if let Some(connection) = self.connections.get_mut(connection)
+                && let Some(moved_seat) = connection.seats_mut(row).get_mut(place_there)
+            {
+                moved_seat.index = seat.index;
             }
         }
         self.free_if_unused(seat.roster);
@@ -207,12 +210,16 @@ impl Seating {
         for (&id, &slot) in &self.by_id {
             let connection = self.connections.get(slot).unwrap();
             assert_eq!(connection.id, id);
-            for (list, is_room) in [(&connection.rooms, true), (&connection.watches, false)] {
+            for (list, row) in [
+                (&connection.rooms, Row::Rooms),
+                (&connection.watches, Row::Watches),
+                (&connection.views, Row::Views),
+            ] {
                 for (at, seat) in list.iter().enumerate() {
                     let roster = self.rosters.get(seat.roster).unwrap();
                     let listener = &roster.listeners[seat.index as usize];
                     assert_eq!((listener.connection, listener.seat as usize), (slot, at));
-                    assert_eq!(matches!(roster.key.1, Audience::Room(_)), is_room);
+                    assert_eq!(Row::of(&roster.key.1), row);
                     seats += 1;
                 }
             }
@@ -223,8 +230,15 @@ impl Seating {
             assert!(!roster.listeners.is_empty() || roster.holds > 0);
             match roster.key.1 {
                 Audience::Room(_) => assert_eq!(roster.cursors.len(), roster.listeners.len()),
-                Audience::Watchers(_) => assert!(roster.cursors.is_empty()),
+                Audience::Watchers(_) | Audience::Viewers(..) => {
+                    assert!(roster.cursors.is_empty());
+                }
             }
+            let stale = roster
+                .cursors
+                .iter()
+                .filter(|cursor| roster.is_stale(cursor));
+            assert!(stale.count() == 0 || roster.has_stale());
         }
         assert_eq!(seats, listeners);
         assert_eq!(self.rosters.iter().count(), self.by_audience.len());

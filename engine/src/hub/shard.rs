@@ -19,15 +19,18 @@ use super::{
     bounds::{
         COLLECTED_BYTES_MAX, DIRECT_LANE_BYTES_MAX, LISTENERS_PER_CALL, PAGES_PER_CONNECTION_MAX,
     },
-    connection::{Connection, Note},
+    connection::{Connection, Note, Row},
     roster::{Cursor, CursorState, Stamp},
     seating::Seating,
+    signals::SignalLane,
     tally::Tally,
     turn::{Job, PageRead, Work},
 };
 
+mod audience;
 mod collect;
 mod paging;
+mod telling;
 mod write;
 
 /// What [`Shard::end_turn`] left undone.
@@ -53,6 +56,18 @@ pub struct Shard {
     /// The job before the first of this turn.
     turn_stamp: Stamp,
     closing: VecDeque<Goodbye>,
+    /// Paused rooms whose sessions are still to be looked at.
+    sweeps: VecDeque<Sweep>,
+    /// Rooms that were paused so far.
+    pauses: u64,
+    signals: SignalLane,
+    /// Connections that are to be told now of watched users, and those that have been told in this tick.
+    pub(super) changed: VecDeque<ConnectionId>,
+    pub(super) changed_later: VecDeque<ConnectionId>,
+    /// Rosters of rooms with places that were passed since the last tick.
+    pub(super) passing: VecDeque<u32>,
+    /// Ticks so far, from 1 on.
+    ticks: u64,
     /// Connections that may ask for pages.
     page_seekers: VecDeque<ConnectionId>,
     /// Connections whose last page did not help.
@@ -72,6 +87,13 @@ struct Goodbye {
     connection: ConnectionId,
     code: CloseCode,
     bye: Arc<Push>,
+}
+
+/// The listeners of a paused room below this index are still to be looked at.
+#[derive(Debug)]
+struct Sweep {
+    roster: u32,
+    below: usize,
 }
 
 /// Why a shard ends a connection by its own rules.
@@ -99,6 +121,13 @@ impl Shard {
             stamp: Stamp::ZERO,
             turn_stamp: Stamp::ZERO,
             closing: VecDeque::new(),
+            sweeps: VecDeque::new(),
+            pauses: 0,
+            signals: SignalLane::default(),
+            changed: VecDeque::new(),
+            changed_later: VecDeque::new(),
+            passing: VecDeque::new(),
+            ticks: 1,
             page_seekers: VecDeque::new(),
             page_waiters: Vec::new(),
             stalled: Vec::new(),
@@ -186,6 +215,18 @@ impl Shard {
                     self.listen(tenant, slot, room, (epoch, head), cursor);
                 }
             }
+            Delivery::Passed { room, seq, members } => self.passed(tenant, room, seq, members),
+            Delivery::Pause { room, generation } => self.pause(tenant, room, generation),
+            Delivery::Restamp {
+                room,
+                connections,
+                generation,
+            } => self.restamp(tenant, room, connections, generation),
+            Delivery::View {
+                connection,
+                room,
+                thread,
+            } => self.view(tenant, connection, room, thread),
             Delivery::Unlisten { connection, room } => {
                 if let Some(slot) = self.seating.open_slot(tenant, connection) {
                     self.unlisten(tenant, slot, room);
@@ -251,6 +292,10 @@ impl Shard {
         if found.closing {
             return;
         }
+        self.take_back_paused(slot);
+        let Some(found) = self.seating.connections.get_mut(slot) else {
+            return;
+        };
         let mut note = Note {
             now,
             tally: &mut self.tally,
@@ -260,6 +305,7 @@ impl Shard {
             return;
         }
         self.look_after(slot);
+        self.resume_changes(slot);
     }
 
     /// Writes what was collected, for at most [`LISTENERS_PER_CALL`](super::LISTENERS_PER_CALL)
@@ -267,7 +313,9 @@ impl Shard {
     pub fn end_turn(&mut self, now: Timestamp, needs: &mut Vec<Need>) -> Turn {
         let mut budget = self.listeners_per_call;
         while budget > 0 {
-            if let Some(goodbye) = self.closing.pop_front() {
+            if let Some(sweep) = self.sweeps.pop_front() {
+                self.sweep(sweep, &mut budget);
+            } else if let Some(goodbye) = self.closing.pop_front() {
                 budget -= 1;
                 self.say_goodbye(&goodbye, now);
             } else if let Some(connection) = self.turn.direct.pop_front() {
@@ -283,15 +331,25 @@ impl Shard {
             } else if let Some(connection) = self.page_seekers.pop_front() {
                 budget -= 1;
                 self.ask(connection, needs);
-            } else if self.inbox.is_empty() {
-                break;
-            } else {
+            } else if !self.inbox.is_empty() {
                 self.begin_turn();
+            } else if let Some(job) = self.signals.job.take() {
+                self.tell(job, &mut budget, now);
+            } else if let Some(roster) = self.signals.waiting.pop_front() {
+                self.begin_signals(roster);
+            } else if let Some(connection) = self.changed.pop_front() {
+                budget -= 1;
+                self.tell_changes(connection, now);
+            } else {
+                break;
             }
         }
         needs.append(&mut self.ended);
         Turn {
-            more: !(self.closing.is_empty()
+            more: !(self.sweeps.is_empty()
+                && self.closing.is_empty()
+                && self.signals.is_empty()
+                && self.changed.is_empty()
                 && self.turn.is_empty()
                 && self.job.is_none()
                 && self.page_seekers.is_empty()
@@ -299,9 +357,13 @@ impl Shard {
         }
     }
 
-    /// Once a second: ends connections that took no byte for too long, and asks again for pages that
-    /// came empty.
+    /// Once a second: ends connections that took no byte for too long, lets events leave memory that are
+    /// queued for too long, asks again for pages that came empty, and collects what is told once a tick.
+    /// End a turn afterwards.
     pub fn tick(&mut self, now: Timestamp, needs: &mut Vec<Need>) {
+        self.ticks += 1;
+        self.changed.append(&mut self.changed_later);
+        self.flush_all_passed();
         let mut stalled = mem::take(&mut self.stalled);
         let mut outbox_bytes = 0;
         stalled.retain(|&connection| {
@@ -315,6 +377,14 @@ impl Shard {
                 self.cut(slot, Cut::TooSlow);
                 return false;
             }
+            let lost = found.forget_old(now);
+            let tenant = found.tenant;
+            for (room, seq) in lost {
+                self.set_back(tenant, slot, room, seq);
+            }
+            let Some(found) = self.seating.connections.get_mut(slot) else {
+                return false;
+            };
             outbox_bytes += found.pipe.queued_bytes().0;
             found.listed_as_stalled = found.pipe.has_queued();
             found.listed_as_stalled
@@ -348,6 +418,7 @@ impl Shard {
         if connection.is_behind()
             && !connection.listed_for_pages
             && connection.pages < PAGES_PER_CONNECTION_MAX
+            && !connection.is_aged()
             && connection.pipe.has_drained(self.outbox_bytes_max)
         {
             connection.listed_for_pages = true;
@@ -398,16 +469,17 @@ impl Shard {
 
     /// Takes a connection out of every audience, in as many steps as it has seats.
     fn unseat(&mut self, slot: u32) {
+        self.seating.clear(slot, Row::Views);
+        self.seating.clear(slot, Row::Watches);
         while let Some(last) = (self.seating.connections.get(slot))
             .and_then(|connection| connection.rooms.len().checked_sub(1))
         {
             self.give_up_seat(slot, last);
         }
-        self.seating.stop_watching(slot);
     }
 
     fn give_up_seat(&mut self, slot: u32, seat: usize) {
-        let Some(cursor) = self.seating.leave_room(slot, seat) else {
+        let Some(cursor) = self.seating.leave(slot, Row::Rooms, seat) else {
             return;
         };
         let Some(connection) = self.seating.connections.get_mut(slot) else {

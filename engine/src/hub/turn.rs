@@ -7,7 +7,7 @@ use homeroom_protocol::{ConnectionId, Epoch, RoomNumber, Seq};
 use super::{
     Generation, Push, SignalKind, TenantLife,
     bounds::{JOINED_BYTES_MAX, JOINED_EVENTS_MAX},
-    joined::Joined,
+    joined::{Joined, Said},
     roster::Stamp,
 };
 
@@ -45,7 +45,7 @@ pub(super) struct Batch {
     pub(super) roster: u32,
     /// The timeline the events belong to; `None` for watchers.
     pub(super) epoch: Option<Epoch>,
-    pub(super) events: VecDeque<(Seq, Arc<Push>)>,
+    pub(super) events: VecDeque<Said>,
     pub(super) signals: Vec<(SignalKind, Arc<Push>)>,
 }
 
@@ -74,20 +74,20 @@ impl Batch {
     /// Takes out what is joined next: events without a gap, as many as one buffer may hold, and the
     /// signals after the last of them.
     pub(super) fn take_joined(&mut self, encoded: bool) -> Joined {
-        let mut events: Vec<(Seq, Arc<Push>)> = Vec::new();
+        let mut events: Vec<Said> = Vec::new();
         let mut bytes = 0;
-        while let Some((seq, push)) = self.events.pop_front() {
+        while let Some(said) = self.events.pop_front() {
             if encoded {
-                bytes += push.wire().len();
+                bytes += said.push.wire().len();
             }
-            let follows = events.last().is_none_or(|(last, _)| last.next() == seq);
+            let follows = (events.last()).is_none_or(|last| last.last.next() == said.first);
             let fits = bytes <= JOINED_BYTES_MAX && events.len() < JOINED_EVENTS_MAX;
             let begins = events.is_empty();
             if !begins && (!follows || !fits) {
-                self.events.push_front((seq, push));
+                self.events.push_front(said);
                 break;
             }
-            events.push((seq, push));
+            events.push(said);
         }
         let signals = if self.events.is_empty() {
             self.signals.drain(..).map(|(_, push)| push).collect()

@@ -110,7 +110,10 @@ impl<D: Domain> Core<D> {
         let Some((lane, input)) = self.asked.remove(&ticket) else {
             return;
         };
-        self.handle(env, input, Some(fact));
+        let mut out = Outcome::default();
+        let moment = self.moment(env);
+        self.domain.handle(moment, input, Some(fact), &mut out);
+        self.settle(out);
         self.freed.extend(lane);
         self.resume(env);
     }
@@ -257,10 +260,19 @@ impl<D: Domain> Core<D> {
     }
 
     fn begin(&mut self, env: &mut impl Environment, lane: Option<Lane>, input: D::Input) -> Begun {
+        let moment = self.moment(env);
+        let mut out = Outcome::default();
+        if !self.domain.admit(moment, &input, &mut out) {
+            self.settle(out);
+            return Begun::Decided;
+        }
         let Some(question) = self.domain.needs(&input) else {
-            self.handle(env, input, None);
+            self.domain.handle(moment, input, None, &mut out);
+            self.settle(out);
             return Begun::Decided;
         };
+        // What was admitted is decided by an answer; nothing can be said of it before.
+        debug_assert!(out.events.is_empty() && out.held.is_empty() && out.now.is_empty());
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.lanes.block(lane);
@@ -271,18 +283,6 @@ impl<D: Domain> Core<D> {
             upto: self.commits.durable(),
         });
         Begun::Waits
-    }
-
-    fn handle(
-        &mut self,
-        env: &mut impl Environment,
-        input: D::Input,
-        fact: Option<Result<D::Fact, HistoryError>>,
-    ) {
-        let mut out = Outcome::default();
-        let moment = self.moment(env);
-        self.domain.handle(moment, input, fact, &mut out);
-        self.settle(out);
     }
 
     /// Queues what was decided, holds what depends on it, and lets go what depends on nothing new.

@@ -109,9 +109,13 @@ const fn receiver(delivery: &Delivery) -> Option<ConnectionId> {
         | Delivery::Listen { connection, .. }
         | Delivery::Unlisten { connection, .. }
         | Delivery::Watch { connection, .. }
+        | Delivery::View { connection, .. }
         | Delivery::Page { connection, .. }
         | Delivery::Close { connection, .. } => Some(*connection),
         Delivery::Event { .. }
+        | Delivery::Passed { .. }
+        | Delivery::Pause { .. }
+        | Delivery::Restamp { .. }
         | Delivery::Signal { .. }
         | Delivery::CloseAll { .. }
         | Delivery::Answer(_) => None,

@@ -36,7 +36,7 @@ pub(crate) const INBOX_MAX: usize = 1024;
 /// The same for what goes out of turn: what must not wait behind a slow disk, and leads to few events.
 pub(crate) const URGENT_MAX: usize = 64;
 /// Inputs decided before the writer looks at everything else again.
-const INPUTS_PER_TURN: usize = 128;
+pub(crate) const INPUTS_PER_TURN: usize = 128;
 /// Once in this time the high-water mark, the index and the snapshot are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Records the index may lag behind before it is brought up without a question asking for it.
@@ -220,12 +220,17 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline: Pin<Box<Sleep>> = Box::pin(sleep_until(Instant::now()));
         let mut inputs = Vec::with_capacity(INPUTS_PER_TURN);
+        let mut full_turn = false;
         loop {
             self.decide();
             self.start_what_is_due().await;
             self.tell_figures();
             if self.may_end(inbox, urgent) {
                 return Ok(());
+            }
+            if std::mem::take(&mut full_turn) {
+                // There may be as much again: first it is the turn of other tenants.
+                tokio::task::yield_now().await;
             }
             let wake_at = self.core.next_deadline();
             if let Some(at) = wake_at {
@@ -243,7 +248,10 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                     let (ticket, fact) = answer.expect("answering a question does not panic");
                     self.core.answered(&mut self.env, ticket, fact);
                 }
-                () = &mut deadline, if wake_at.is_some() => self.core.tick(&mut self.env),
+                () = &mut deadline, if wake_at.is_some() => {
+                    self.core.tick(&mut self.env);
+                    full_turn = true;
+                }
                 space = finished(&mut self.checkpoint) => self.core.set_space(space?),
                 () = self.snapshotting.written() => {}
                 indexed = finished(&mut self.indexing) => self.indexed = indexed,
@@ -251,6 +259,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 count = inbox.recv_many(&mut inputs, INPUTS_PER_TURN), if takes_input => {
                     // Nobody holds its address any more.
                     self.closing |= count == 0;
+                    full_turn = count == INPUTS_PER_TURN;
                     self.taken.extend(inputs.drain(..));
                 }
                 () = std::future::ready(()), if saving => {}

@@ -1,18 +1,21 @@
 //! The hub's end of a session: answers go to whoever asked, events into a bounded queue.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use homeroom_protocol::{CloseCode, RequestId, RoomId, RoomNumber, ServerFrame};
+use homeroom_protocol::{CloseCode, RequestId, RoomId, RoomNumber, Seq, ServerFrame};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     Room,
     queue::{Entry, QueueWriter},
 };
-use crate::hub::{Push, SessionRefusal, SessionSink};
+use crate::{
+    hub::{Push, SessionRefusal, SessionSink},
+    runtime::clock,
+};
 
 /// Who waits for which answer, and the rooms by their numbers.
 #[derive(Debug, Default)]
@@ -187,11 +190,11 @@ impl SessionSink for QueueSink {
                 None => return Ok(()),
             },
             ServerFrame::Event { .. }
-            | ServerFrame::Typing { .. }
             | ServerFrame::Presence { .. }
-            | ServerFrame::Passed { .. }
+            | ServerFrame::Passed { .. } => Entry::Shared(Arc::clone(push)),
+            ServerFrame::Typing { .. }
             | ServerFrame::Signals { .. }
-            | ServerFrame::Occupancy { .. } => Entry::Shared(Arc::clone(push)),
+            | ServerFrame::Occupancy { .. } => Entry::Signal(Arc::clone(push), clock::now()),
             ServerFrame::Welcome(_)
             | ServerFrame::Pong { .. }
             | ServerFrame::Done { .. }
@@ -219,6 +222,13 @@ impl SessionSink for QueueSink {
         self.queue.take_back(of);
     }
 
+    fn take_back_events(
+        &mut self,
+        unwanted: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq> {
+        self.queue.take_back_events(unwanted)
+    }
+
     fn close(&mut self, code: CloseCode) {
         self.queue.take_back(None);
         self.queue.close(Some(Entry::Ended {
@@ -238,7 +248,7 @@ impl Drop for QueueSink {
 
 #[cfg(test)]
 mod tests {
-    use homeroom_protocol::{Epoch, Permissions, Position, RemovedReason, RoomInfo, Seq};
+    use homeroom_protocol::{Epoch, Permissions, Position, RemovedReason, RoomInfo};
     use tokio::sync::Semaphore;
 
     use super::{super::queue::queue, *};

@@ -1,7 +1,7 @@
 //! Connections come and go: welcome, presence, expiry, revocation.
 
 use homeroom_protocol::{
-    CloseCode, ConnectionId, Presence, RoomNumber, ServerFrame, Timestamp, UserId, Welcome,
+    CloseCode, ConnectionId, RoomNumber, ServerFrame, Timestamp, UserId, Welcome,
     limit::CLIENT_MESSAGE_BYTES_MAX,
 };
 
@@ -10,6 +10,7 @@ use super::{
     effects,
     input::{Disconnection, Whom},
     state::Tenant,
+    typing::Place,
 };
 use crate::{
     domain::{Moment, Outcome},
@@ -50,11 +51,14 @@ impl Tenant {
             ));
             return;
         }
+        // What was interrupted goes on.
+        self.clear_lists_soon(moment);
         let Identity { user, device, .. } = &identity;
-        let before = self.people.presence(user);
+        let before = self.presence_of(user);
         self.people
             .arrive(user, device, connection, &mut self.deadlines);
-        self.announce(user, before, out);
+        self.announce(&before, out);
+        self.plan_status_end(user);
         if let Some(at) = identity.expires {
             self.deadlines.set(at, Due::Session(connection));
         }
@@ -90,7 +94,7 @@ impl Tenant {
             self.deadlines.clear(at, Due::Session(connection));
         }
         let Identity { user, device, .. } = &session.identity;
-        let before = self.people.presence(user);
+        let before = self.presence_of(user);
         self.people.depart(
             (user, device, connection),
             how,
@@ -100,10 +104,11 @@ impl Tenant {
         );
         for &room in session.listening.keys() {
             if self.typing.has(room, user) && !self.listens(user, room) {
-                self.stop_typing(room, user, out);
+                self.stop_typing_in(room, user, out);
             }
         }
-        self.announce(user, before, out);
+        self.end_view(&session, how);
+        self.announce(&before, out);
     }
 
     pub(super) fn renew(
@@ -159,10 +164,11 @@ impl Tenant {
         for connection in self.people.connections(user, device) {
             self.revoke_connection(moment, connection, out);
         }
-        let before = self.people.presence(user);
+        let before = self.presence_of(user);
         self.people
             .forget_vanished(user, device, &mut self.deadlines);
-        self.announce(user, before, out);
+        self.forget_vanished_viewer(user);
+        self.announce(&before, out);
     }
 
     fn revoke_connection(
@@ -176,24 +182,6 @@ impl Tenant {
         self.end(moment, connection, Disconnection::Clean, out);
     }
 
-    /// Tells a user's watchers, if the sum of the user's devices is not what it was.
-    pub(super) fn announce(&mut self, user: &UserId, before: Presence, out: &mut Outcome<Self>) {
-        let presence = self.people.presence(user);
-        if presence == before {
-            return;
-        }
-        let push = effects::presence_push(self.presence_of(user));
-        out.now.push(effects::presence(user, push.clone()));
-        // A snapshot that is still held is older than this: say it again, behind it.
-        let unsettled = self
-            .sessions
-            .unsettled_watchers(user, self.durable, self.applied);
-        for connection in unsettled {
-            let push = push.clone();
-            out.held.push(Delivery::Direct { connection, push });
-        }
-    }
-
     /// Whether any connection of a user hears a room.
     pub(super) fn listens(&self, user: &UserId, room: RoomNumber) -> bool {
         let connections = self.people.connections(user, None);
@@ -203,10 +191,24 @@ impl Tenant {
         })
     }
 
-    /// Takes a user off the list of those who type.
-    pub(super) fn stop_typing(&mut self, room: RoomNumber, user: &UserId, out: &mut Outcome<Self>) {
-        if self.typing.stop(room, user, &mut self.deadlines) {
-            out.now.push(effects::typing(room, self.typing.list(room)));
+    /// Takes a user off the list of those who type in one place.
+    pub(super) fn stop_typing(&mut self, place: Place, user: &UserId, out: &mut Outcome<Self>) {
+        if self.typing.stop(place, user, &mut self.deadlines) {
+            out.now
+                .push(effects::typing(place, self.typing.list(place)));
+        }
+    }
+
+    /// The same in a room and all its threads.
+    pub(super) fn stop_typing_in(
+        &mut self,
+        room: RoomNumber,
+        user: &UserId,
+        out: &mut Outcome<Self>,
+    ) {
+        for place in self.typing.stop_all(room, user, &mut self.deadlines) {
+            out.now
+                .push(effects::typing(place, self.typing.list(place)));
         }
     }
 }

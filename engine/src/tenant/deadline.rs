@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use homeroom_protocol::{ConnectionId, DeviceId, RoomNumber, Timestamp, UserId};
+use homeroom_protocol::{ConnectionId, DeviceId, RoomNumber, Seq, Timestamp, UserId};
 
 /// Something that happens by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,11 +11,25 @@ pub(super) enum Due {
     Session(ConnectionId),
     /// A vanished device counts no more.
     Grace(UserId, DeviceId),
-    /// Somebody has not typed for a while.
-    Typing(RoomNumber, UserId),
+    /// The next members of paused rooms are looked at.
+    Recheck,
+    /// Somebody has not typed for a while, in a room or in a thread of it.
+    Typing(RoomNumber, Option<Seq>, UserId),
+    /// What somebody said of themselves is over.
+    Status(UserId),
+    /// Who went is written down.
+    Seen,
+    /// What was signalled in a room is told.
+    Signals(RoomNumber),
+    /// Viewers whose membership was not on disk are looked at again.
+    Arrivals,
+    /// Who came to and went from a room is told.
+    Occupancy(RoomNumber),
+    /// Somebody whose connection vanished is in a room no more.
+    Absence(RoomNumber, UserId),
 }
 
-/// At most one entry for each session, vanished device and typist, whose owner sets and clears it.
+/// At most one entry for each thing that can be due, whose owner sets and clears it.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines(BTreeSet<(Timestamp, Due)>);
 
@@ -38,5 +52,10 @@ impl Deadlines {
             return None;
         }
         self.0.pop_first().map(|(_, due)| due)
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use homeroom_protocol::{
-    CloseCode, ConnectionId, Epoch, RequestId, RoomNumber, ServerFrame, TimelineEvent, UserId,
-    UserPresence,
+    CloseCode, ConnectionId, Epoch, RequestId, RoomNumber, ServerFrame, Signal, TimelineEvent,
+    UserId, UserPresence,
 };
 
-use super::{event::Event, refusal::Refusal};
+use super::{event::Event, occupancy::Told, refusal::Refusal, typing::Place};
 use crate::hub::{Audience, Delivery, Push, SignalKind};
 
 pub(super) fn direct(connection: ConnectionId, frame: ServerFrame) -> Delivery {
@@ -41,21 +41,59 @@ pub(super) fn event_push(room: RoomNumber, epoch: Epoch, event: TimelineEvent) -
     Arc::new(Push::new(ServerFrame::Event { room, epoch, event }))
 }
 
-pub(super) fn typing(room: RoomNumber, (users, count): (Vec<UserId>, u32)) -> Delivery {
-    Delivery::Signal {
-        audience: Audience::Room(room),
-        kind: SignalKind::Typing,
-        push: Arc::new(Push::new(ServerFrame::Typing {
-            room,
-            users,
-            count,
-            thread: None,
-        })),
+/// What is wrong with something that is not answered.
+pub(super) fn objected(connection: ConnectionId, refusal: Refusal) -> Delivery {
+    direct(
+        connection,
+        ServerFrame::Error {
+            id: None,
+            code: refusal.code().number(),
+            retry_after_ms: refusal.retry_after_ms(),
+            explanation: refusal.explanation(),
+        },
+    )
+}
+
+pub(super) fn typing_frame(
+    (room, thread): Place,
+    (users, count): (Vec<UserId>, u32),
+) -> ServerFrame {
+    ServerFrame::Typing {
+        room,
+        users,
+        count,
+        thread,
     }
 }
 
-pub(super) fn presence_push(user: UserPresence) -> Arc<Push> {
-    let users = vec![user];
+pub(super) fn typing(place: Place, list: (Vec<UserId>, u32)) -> Delivery {
+    viewers(place, SignalKind::Typing, typing_frame(place, list))
+}
+
+pub(super) fn signals(room: RoomNumber, signals: Vec<Signal>) -> Delivery {
+    let frame = ServerFrame::Signals { room, signals };
+    viewers((room, None), SignalKind::Signals, frame)
+}
+
+pub(super) fn occupancy(room: RoomNumber, (count, change): Told) -> Delivery {
+    let frame = ServerFrame::Occupancy {
+        room,
+        count,
+        change,
+    };
+    viewers((room, None), SignalKind::Occupancy, frame)
+}
+
+fn viewers((room, thread): Place, kind: SignalKind, frame: ServerFrame) -> Delivery {
+    Delivery::Signal {
+        audience: Audience::Viewers(room, thread),
+        kind,
+        push: Arc::new(Push::new(frame)),
+    }
+}
+
+pub(super) fn presence_push(presence: UserPresence) -> Arc<Push> {
+    let users = vec![presence];
     Arc::new(Push::new(ServerFrame::Presence { users }))
 }
 

@@ -1,7 +1,7 @@
 //! All that can happen to a tenant.
 
 use homeroom_protocol::{
-    ConnectionId, DeviceId, Request, RequestId, RoomNumber, Seq, Timestamp, UserId,
+    ConnectionId, DeviceId, Request, RequestId, RoomNumber, Seq, SignalName, Timestamp, UserId,
 };
 
 use super::service::ServiceCall;
@@ -27,6 +27,17 @@ pub enum Input {
         id: RequestId,
         /// What it asks.
         request: Request,
+    },
+    /// A client signals: told to whoever shows the room, never stored, not answered unless it is refused.
+    Signal {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The room.
+        room: RoomNumber,
+        /// What the app calls it.
+        name: SignalName,
+        /// Opaque, at most [`SIGNAL_BYTES_MAX`](homeroom_protocol::limit::SIGNAL_BYTES_MAX) bytes.
+        body: Vec<u8>,
     },
     /// A connection is gone. Also comes after the tenant itself closed one, and then changes nothing.
     Disconnect {
@@ -94,6 +105,7 @@ impl Input {
         match self {
             Self::Connect { connection, .. }
             | Self::Request { connection, .. }
+            | Self::Signal { connection, .. }
             | Self::Disconnect { connection, .. }
             | Self::Renew { connection, .. } => Some(Lane(connection.0)),
             // A service that wants an order waits for its answers.

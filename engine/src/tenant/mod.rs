@@ -12,13 +12,15 @@
 //! | `requests`, `service`, `connections`, `listening`, `places` | one input each: look up, decide, apply, answer |
 //! | `rooms`, `room`, `keys`, `roles` | durable state, written by `apply` alone |
 //! | `counting`, `gate`, `overwrites`, `pins`, `deletions`, `pace`, `retention`, `personal` | what a room knows, by concern |
-//! | `permit`, `marks`, `mentions` | what follows from it |
+//! | `permit`, `marks`, `mentions`, `crowds` | what follows from it |
 //! | `recent` | what happened to messages since the history was read |
 //! | `people`, `typing`, `session`, `deadline`, `passing` | what lives as long as connections do |
 //! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
 
+mod budget;
 mod connections;
 mod counting;
+mod crowds;
 mod deadline;
 mod decide;
 mod deletions;
@@ -32,6 +34,7 @@ mod keys;
 mod listening;
 mod marks;
 mod mentions;
+mod occupancy;
 mod overwrites;
 mod pace;
 mod passing;
@@ -45,18 +48,25 @@ mod refusal;
 mod requests;
 mod restart;
 mod retention;
+mod revocation;
 mod roles;
 mod room;
 mod rooms;
 mod sections;
+mod seen;
 mod seqs;
 mod service;
+mod service_roles;
 mod session;
 mod settings;
+mod shown;
+mod signals;
 mod state;
 mod stored;
 mod typing;
+mod viewing;
 
+pub use crowds::MEMBERS_TOLD_MAX;
 pub use event::{Event, KeyedBy, TenantChange, TenantEvent};
 pub use hashing::{Digest, Lookup};
 pub use history::{Fact, LookedMessage, Question, Span, Target, TimelinePage};
@@ -68,5 +78,6 @@ pub use service::{
     Answered, Asker, HistoryPage, MembersPage, Placed, Refused, RoomSummary, ServiceAnswer,
     ServiceCall, ServiceRequest,
 };
+pub use service_roles::{RoleAnswer, RoleRequest};
 pub use settings::{Seed, Settings};
 pub use state::{DUE_PER_TICK_MAX, Tenant};

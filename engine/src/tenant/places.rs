@@ -55,11 +55,8 @@ impl Tenant {
                 self.commit(event, out);
                 self.tell_place(moment, (room, &by), &user, PlaceChange::Unbanned, out);
             }
-            EventBody::MemberMuted { user, .. } => {
-                self.commit(event, out);
-                self.stop_typing(room, &user, out);
-            }
-            EventBody::MemberUnmuted { .. }
+            EventBody::MemberMuted { .. }
+            | EventBody::MemberUnmuted { .. }
             | EventBody::RoomChanged { .. }
             | EventBody::OverwriteSet { .. }
             | EventBody::Message(_)

@@ -24,6 +24,7 @@ use super::{
     retention::{self, SavedKept},
     roles::Roles,
     room::{Membership, Room},
+    seen::Seen,
     stored::{self, Bin, Blob},
 };
 use crate::{
@@ -35,8 +36,10 @@ use crate::{
 pub(super) const KEYS: SectionId = SectionId(0);
 /// The section of the roles: above all rooms.
 pub(super) const ROLES: SectionId = SectionId(1 << 32);
+/// The section of when users were last seen.
+pub(super) const SEEN: SectionId = SectionId((1 << 32) + 1);
 
-/// The version of the sections of keys and roles.
+/// The version of the sections of keys, roles and when users were last seen.
 const VERSION: u8 = 1;
 /// The version of a room's section. Version 1, of release 0.1, did not hold what counts as unread, and
 /// that cannot be made up: a snapshot of that kind is passed over, and the log replayed from its start.
@@ -177,6 +180,15 @@ pub(super) fn save_roles(roles: &Roles) -> Vec<u8> {
 pub(super) fn load_roles(bytes: &[u8]) -> Result<Roles, DecodeError> {
     let what = "roles section";
     Roles::restore(load(VERSION, bytes, what)?).ok_or(DecodeError::Malformed { what })
+}
+
+pub(super) fn save_seen(seen: &Seen) -> Vec<u8> {
+    save(VERSION, &seen.save())
+}
+
+pub(super) fn load_seen(bytes: &[u8]) -> Result<Seen, DecodeError> {
+    let what = "section of when users were last seen";
+    Seen::restore(load(VERSION, bytes, what)?).ok_or(DecodeError::Malformed { what })
 }
 
 /// Lookup, digest, log position, room, epoch, seq, time.

@@ -13,12 +13,13 @@ use homeroom_protocol::{
 };
 
 use super::{
-    decide::{self, Ground, Keyed, Verdict},
+    decide::{self, Ground, Keyed, Standing, Verdict},
     event::Event,
     history::Question,
     refusal::Refusal,
-    requests::Answer,
+    requests::{Answer, By},
     room::Room,
+    service_roles::{RoleAnswer, RoleRequest},
     state::Tenant,
 };
 use crate::{
@@ -93,6 +94,8 @@ pub enum ServiceRequest {
         /// Which.
         room: RoomId,
     },
+    /// Something about roles and what differs in rooms.
+    Roles(RoleRequest),
 }
 
 /// Where and when something took its place.
@@ -122,6 +125,8 @@ pub enum ServiceAnswer {
     Presence(Vec<UserPresence>),
     /// To [`ServiceRequest::Room`].
     Room(RoomSummary),
+    /// To [`ServiceRequest::Roles`]; which one, its variants say.
+    Roles(RoleAnswer),
 }
 
 /// A part of a timeline, in the order of seq.
@@ -190,6 +195,24 @@ pub struct ServiceCall {
     pub asker: Arc<dyn Asker>,
 }
 
+impl ServiceCall {
+    /// The answer that says no.
+    pub(super) fn refused(&self, refusal: Refusal) -> Delivery {
+        let (asker, answer) = (Arc::clone(&self.asker), Err(refusal.into()));
+        Delivery::Answer(Arc::new(Reply { asker, answer }))
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            code: refusal.code(),
+            retry_after_ms: refusal.retry_after_ms(),
+            explanation: refusal.explanation(),
+        }
+    }
+}
+
 /// An answer on its way, held until it may leave.
 #[derive(Debug, Clone)]
 struct Reply {
@@ -218,6 +241,7 @@ impl Deferred for Reply {
             Ok(
                 ServiceAnswer::Placed(_) | ServiceAnswer::Membership(_) | ServiceAnswer::Room(_),
             ) => 0,
+            Ok(ServiceAnswer::Roles(answer)) => answer.weight(),
             Err(refused) => refused.explanation.len(),
         };
         size_of::<Self>() + content
@@ -252,7 +276,8 @@ impl Tenant {
             | ServiceRequest::RemoveMember { .. }
             | ServiceRequest::Members { .. }
             | ServiceRequest::Presence { .. }
-            | ServiceRequest::Room { .. } => None,
+            | ServiceRequest::Room { .. }
+            | ServiceRequest::Roles(_) => None,
         }
     }
 
@@ -280,11 +305,7 @@ impl Tenant {
                 self.serve_request(&served, request, (answer, &mut *out))
             }
         };
-        let answer = answer.map_err(|refusal| Refused {
-            code: refusal.code(),
-            retry_after_ms: refusal.retry_after_ms(),
-            explanation: refusal.explanation(),
-        });
+        let answer = answer.map_err(Refused::from);
         out.held
             .push(Delivery::Answer(Arc::new(Reply { asker, answer })));
     }
@@ -319,6 +340,10 @@ impl Tenant {
             }
             ServiceRequest::Presence { users } => self.serve_presence(served, users),
             ServiceRequest::Room { room } => self.serve_room(served, &room),
+            ServiceRequest::Roles(request) => {
+                let answer = self.serve_roles(served.as_by(), request, out)?;
+                Ok(ServiceAnswer::Roles(answer))
+            }
         }
     }
 
@@ -374,9 +399,6 @@ impl Tenant {
             },
         )?;
         let verdict = decide::messages::send(served.ground(self), keyed, number, draft)?;
-        if let Verdict::Happened(_) = verdict {
-            self.stop_typing(number, &served.asker.user, out);
-        }
         Ok(ServiceAnswer::Placed(self.settle_placed(
             served.moment,
             verdict,
@@ -519,6 +541,17 @@ struct Serving {
 }
 
 impl Serving {
+    const fn as_by(&self) -> By<'_> {
+        By {
+            asker: &self.asker,
+            standing: match self.actor {
+                Actor::Service(_) => Standing::Service,
+                Actor::User(_) => Standing::Member,
+            },
+            moment: self.moment,
+        }
+    }
+
     fn by(&self) -> (&UserId, Timestamp) {
         (&self.asker.user, self.moment.now)
     }

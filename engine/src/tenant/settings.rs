@@ -58,6 +58,9 @@ described! {
         pub connections_max: usize,
         /// Most rooms one connection listens to. 512: as many as a user may be a member of.
         pub rooms_per_connection_max: usize,
+        /// Most users who have roles besides everyone. 200 000: more than a large organisation has members;
+        /// each costs about 150 bytes.
+        pub users_with_roles_max: usize,
         /// Most vanished devices whose grace still runs. 20 000: as many as connections. At the limit a
         /// device that vanishes is shown offline at once.
         pub lingering_devices_max: usize,
@@ -72,6 +75,39 @@ described! {
         pub typing_ttl_ms: u64,
         /// How long a vanished device still counts, in ms. 10 s: a change from one network to another.
         pub presence_grace_ms: u64,
+        /// How long signals of a room wait for each other, in ms. 50 ms: twenty pictures of a moving cursor
+        /// a second, whoever moves it.
+        pub signals_tick_ms: u64,
+        /// How long changes of who is in a room wait for each other, in ms. 1 s: a class that comes in costs
+        /// one frame a second for each who sees it.
+        pub occupancy_tick_ms: u64,
+        /// How long those who go are gathered before it is written down when they were seen, in ms. 1 s.
+        pub seen_tick_ms: u64,
+        /// What a request costs that is answered from memory, as typing, a signal or a presence; in units of
+        /// the rates below. 1: the measure of all others.
+        pub light_request_units: u32,
+        /// What a write costs. 2: it goes to disk, together with others.
+        pub write_request_units: u32,
+        /// What a page, a list or a join costs. 5: it is read from disk, or is as long as a hundred messages.
+        pub read_request_units: u32,
+        /// What a request costs that people make now and then: to make or change a room or a role, to
+        /// moderate, to report, to mark all. 20: its effects stay, or many are told of it.
+        pub heavy_request_units: u32,
+        /// Units that one connection is given each second. 2 000: a thousand messages, far above any
+        /// person, and low enough that one script does not fill a core. What is above is refused with
+        /// [`TooFast`](homeroom_protocol::ErrorCode::TooFast), as at the bounds below.
+        pub connection_units_per_s: u32,
+        /// Units that one connection has at most saved up. 40 000: a client that synchronises a large past.
+        pub connection_units_burst: u32,
+        /// Units that all connections of one user are given each second. 4 000: two of them at full speed.
+        pub user_units_per_s: u32,
+        /// Units that all connections of one user have at most saved up. 80 000: those of two connections.
+        pub user_units_burst: u32,
+        /// Messages, and other writes to rooms, that the whole tenant is given each second. 20 000: a fair
+        /// part of what one disk takes, so that others have the rest.
+        pub messages_per_s: u32,
+        /// Messages that the whole tenant has at most saved up. 200 000: ten seconds of them.
+        pub messages_burst: u32,
         /// How often a client must say something, in ms. 25 s: below the idle limits of common proxies.
         pub heartbeat_ms: u64,
         /// Most requests of one connection that wait for a reply, told in the welcome; the host reads no
@@ -100,11 +136,25 @@ impl Default for Settings {
             threads_followed_max: 512,
             connections_max: 20_000,
             rooms_per_connection_max: 512,
+            users_with_roles_max: 200_000,
             lingering_devices_max: 20_000,
             keys_in_memory_max: 65_536,
             key_ttl_ms: 24 * 60 * 60 * 1000,
             typing_ttl_ms: 6_000,
             presence_grace_ms: 10_000,
+            signals_tick_ms: 50,
+            occupancy_tick_ms: 1_000,
+            seen_tick_ms: 1_000,
+            light_request_units: 1,
+            write_request_units: 2,
+            read_request_units: 5,
+            heavy_request_units: 20,
+            connection_units_per_s: 2_000,
+            connection_units_burst: 40_000,
+            user_units_per_s: 4_000,
+            user_units_burst: 80_000,
+            messages_per_s: 20_000,
+            messages_burst: 200_000,
             heartbeat_ms: 25_000,
             requests_in_flight_max: 32,
             retry_after_ms: 1_000,

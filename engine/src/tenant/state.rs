@@ -1,6 +1,9 @@
 //! The tenant itself: its state, and how it meets the runtime.
 
-use std::{collections::BTreeSet, hash::Hasher};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::Hasher,
+};
 
 use bytes::Bytes;
 use homeroom_protocol::{
@@ -10,6 +13,7 @@ use homeroom_protocol::{
 use siphasher::sip::SipHasher24;
 
 use super::{
+    budget::Budgets,
     deadline::{Deadlines, Due},
     decide::{Ground, Standing},
     effects,
@@ -18,18 +22,24 @@ use super::{
     history::{self, Fact, Question},
     input::Input,
     keys::{self, KeyBounds, KeyWindow},
+    occupancy::Occupancy,
     passing::PassingKeys,
     people::{Grace, People},
     recent::Recent,
+    requests::typing::Signalled,
     restart::{Entry, Restarted},
+    revocation::Rechecks,
     roles::Roles,
     room::Room,
     rooms::Rooms,
     sections,
+    seen::Seen,
     session::Sessions,
     settings::{Seed, Settings},
+    signals::Signals,
     stored,
     typing::Typing,
+    viewing::Arrivals,
 };
 use crate::{
     domain::{DecodeError, Domain, History, HistoryError, Lane, Moment, Outcome, SectionId},
@@ -62,16 +72,26 @@ pub struct Tenant {
     pub(super) applied: LogPosition,
     dirty: BTreeSet<SectionId>,
 
+    /// When those who are offline were last there.
+    pub(super) seen: Seen,
+
     /// The newest position known to be durable.
     pub(super) durable: LogPosition,
     /// Whether anything happened in this life yet.
     awake: bool,
-    /// The clock as it was last seen: for where there is none.
-    pub(super) seen: Timestamp,
+    /// The time at which the tenant was last driven.
+    pub(super) clock: Timestamp,
     pub(super) sessions: Sessions,
     pub(super) people: People,
     pub(super) typing: Typing,
+    pub(super) signals: Signals,
+    pub(super) occupancy: Occupancy,
+    pub(super) arrivals: Arrivals,
+    /// When what users say of themselves is over, as planned.
+    pub(super) status_ends: BTreeMap<UserId, Timestamp>,
+    pub(super) budgets: Budgets,
     pub(super) deadlines: Deadlines,
+    pub(super) rechecks: Rechecks,
 }
 
 impl Tenant {
@@ -86,10 +106,22 @@ impl Tenant {
         self.rooms.get(number)
     }
 
-    /// The sum of a user's live devices.
+    /// How a user is, as others see it.
     #[must_use]
     pub fn presence(&self, user: &UserId) -> Presence {
-        self.people.presence(user)
+        self.presence_of(user).presence
+    }
+
+    /// How many requests and signals were refused because too much was asked, since it woke.
+    #[must_use]
+    pub const fn refused_count(&self) -> u64 {
+        self.budgets.refused()
+    }
+
+    /// How many signals were lost because too many came at once, since it woke.
+    #[must_use]
+    pub const fn signals_lost(&self) -> u64 {
+        self.signals.lost()
     }
 
     /// How many connections there are.
@@ -113,8 +145,20 @@ impl Tenant {
         let at = self.applied.next();
         self.take_in(at, &event);
         self.recent.apply(at, &event);
-        out.held.push(effects::event(&event));
+        out.held.push(self.rooms.told(&event));
+        self.follow_up(&event, out);
         out.events.push(event.into());
+    }
+
+    /// What an event ends of what is not stored.
+    fn follow_up(&mut self, event: &Event, out: &mut Outcome<Self>) {
+        if let EventBody::Message(message) = &event.body {
+            self.stop_typing((event.room, message.thread), &event.author, out);
+        } else if let EventBody::MemberMuted { user, .. } = &event.body {
+            self.silence(user, event.room, out);
+        } else if let EventBody::BlockSet { user, .. } = &event.body {
+            self.block_changed(&event.author, user, out);
+        }
     }
 
     /// The same for what concerns the tenant as a whole. Nobody hears of it by itself.
@@ -211,6 +255,13 @@ impl Tenant {
         }
     }
 
+    /// What is so by now.
+    fn wake_to(&mut self, moment: Moment) {
+        self.durable = self.durable.max(moment.durable);
+        self.clock = moment.now;
+        self.settle_arrivals();
+    }
+
     const fn key_bounds(&self) -> KeyBounds {
         KeyBounds {
             ttl_ms: self.settings.key_ttl_ms,
@@ -220,7 +271,6 @@ impl Tenant {
 
     /// Before anything else that happens, and for rooms that keep nothing before the first of this life.
     fn wake(&mut self, moment: Moment) {
-        self.seen = self.seen.max(moment.now);
         if !self.awake {
             self.awake = true;
             self.rooms.wake(moment.entropy_64());
@@ -242,7 +292,11 @@ impl Tenant {
     fn take_in_change(&mut self, at: LogPosition, event: &TenantEvent) {
         self.applied = self.applied.max(at);
         self.rooms.pass_time(event.time);
-        if self.roles.pass(at) {
+        if let TenantChange::Seen { users } = &event.change {
+            if self.seen.apply(at, users) {
+                self.dirty.insert(sections::SEEN);
+            }
+        } else if self.roles.pass(at) {
             self.roles.apply(&event.change);
             self.dirty.insert(sections::ROLES);
         }
@@ -285,21 +339,33 @@ impl Domain for Tenant {
             keys: KeyWindow::default(),
             passing_keys: PassingKeys::default(),
             awake: false,
-            seen: Timestamp(0),
             roles: Roles::default(),
             recent: Recent::default(),
             applied: LogPosition::START,
             dirty: BTreeSet::new(),
             durable: LogPosition::START,
+            seen: Seen::default(),
+            clock: Timestamp(0),
             sessions: Sessions::default(),
             people: People::default(),
             typing: Typing::default(),
+            signals: Signals::default(),
+            occupancy: Occupancy::default(),
+            arrivals: Arrivals::default(),
+            status_ends: BTreeMap::new(),
+            budgets: Budgets::default(),
             deadlines: Deadlines::default(),
+            rechecks: Rechecks::default(),
         }
     }
 
     fn lane(input: &Input) -> Option<Lane> {
         input.lane()
+    }
+
+    fn admit(&mut self, moment: Moment, input: &Input, out: &mut Outcome<Self>) -> bool {
+        self.clock = moment.now;
+        self.is_affordable(input, out)
     }
 
     fn needs(&self, input: &Input) -> Option<Question> {
@@ -317,6 +383,7 @@ impl Domain for Tenant {
             } => self.page_needs(*connection, *room, *generation, *from),
             Input::Service(call) => self.service_needs(call),
             Input::Connect { .. }
+            | Input::Signal { .. }
             | Input::Disconnect { .. }
             | Input::Renew { .. }
             | Input::Revoke { .. } => None,
@@ -330,7 +397,7 @@ impl Domain for Tenant {
         fact: Option<Result<Fact, HistoryError>>,
         out: &mut Outcome<Self>,
     ) {
-        self.durable = self.durable.max(moment.durable);
+        self.wake_to(moment);
         self.wake(moment);
         match input {
             Input::Connect {
@@ -342,6 +409,12 @@ impl Domain for Tenant {
                 id,
                 request,
             } => self.request(moment, (connection, id), request, fact, out),
+            Input::Signal {
+                connection,
+                room,
+                name,
+                body,
+            } => self.signal(moment, connection, Signalled { room, name, body }, out),
             Input::Disconnect { connection, how } => self.end(moment, connection, how, out),
             Input::Renew {
                 connection,
@@ -362,26 +435,42 @@ impl Domain for Tenant {
     }
 
     fn tick(&mut self, moment: Moment, out: &mut Outcome<Self>) {
-        self.durable = self.durable.max(moment.durable);
+        self.wake_to(moment);
         self.wake(moment);
         let mut typing_changed = BTreeSet::new();
+        let mut recheck = false;
         for _ in 0..DUE_PER_TICK_MAX {
             match self.deadlines.pop(moment.now) {
                 None => break,
                 Some(Due::Session(connection)) => self.expire_session(moment, connection, out),
                 Some(Due::Grace(user, device)) => {
-                    let before = self.people.presence(&user);
+                    let before = self.presence_of(&user);
                     self.people.expire(&user, &device);
-                    self.announce(&user, before, out);
+                    self.announce(&before, out);
                 }
-                Some(Due::Typing(room, user)) => {
-                    self.typing.stop(room, &user, &mut self.deadlines);
-                    typing_changed.insert(room);
+                Some(Due::Recheck) => recheck = true,
+                Some(Due::Typing(room, thread, user)) => {
+                    let place = (room, thread);
+                    self.typing.stop(place, &user, &mut self.deadlines);
+                    typing_changed.insert(place);
+                }
+                Some(Due::Status(user)) => self.end_status(&user, out),
+                Some(Due::Seen) => self.write_seen(moment, out),
+                Some(Due::Signals(room)) => self.tell_signals(room, out),
+                Some(Due::Arrivals) => self.look_at_arrivals(),
+                Some(Due::Occupancy(room)) => self.tell_occupancy(room, out),
+                Some(Due::Absence(room, user)) => {
+                    let tick = self.tick_of_occupancy();
+                    self.occupancy.lapse(room, &user, tick, &mut self.deadlines);
                 }
             }
         }
-        for room in typing_changed {
-            out.now.push(effects::typing(room, self.typing.list(room)));
+        if recheck {
+            self.recheck(moment, out);
+        }
+        for place in typing_changed {
+            out.now
+                .push(effects::typing(place, self.typing.list(place)));
         }
     }
 
@@ -447,7 +536,7 @@ impl Domain for Tenant {
             .rooms
             .iter()
             .map(|room| sections::section_of(room.number()));
-        let others = [sections::KEYS, sections::ROLES];
+        let others = [sections::KEYS, sections::ROLES, sections::SEEN];
         others.into_iter().chain(rooms).collect()
     }
 
@@ -462,6 +551,9 @@ impl Domain for Tenant {
         if section == sections::ROLES {
             return Some(sections::save_roles(&self.roles));
         }
+        if section == sections::SEEN {
+            return Some(sections::save_seen(&self.seen));
+        }
         let room = self.rooms.get(sections::room_of(section)?)?;
         Some(sections::save_room(room))
     }
@@ -475,6 +567,11 @@ impl Domain for Tenant {
         if section == sections::ROLES {
             self.roles = sections::load_roles(bytes)?;
             self.recovered_to(self.roles.applied());
+            return Ok(());
+        }
+        if section == sections::SEEN {
+            self.seen = sections::load_seen(bytes)?;
+            self.recovered_to(self.seen.applied());
             return Ok(());
         }
         let number = sections::room_of(section).ok_or(DecodeError::Malformed {

@@ -4,19 +4,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use homeroom_engine::{
-    hub::{Audience, Delivery, Generation, Push},
+    hub::{Audience, Delivery, Generation, LISTENERS_PER_CALL, Push},
     tenant::Input,
 };
 use homeroom_protocol::{
-    CloseCode, ConnectionId, Presence, RequestId, RoomNumber, Seq, ServerFrame, UserId,
+    CloseCode, ConnectionId, Epoch, Presence, RequestId, RoomNumber, Seq, ServerFrame, UserId,
 };
 
-use crate::support::shown;
+use crate::{stage::Stage, support::shown};
 
 #[derive(Default)]
 pub(crate) struct Hub {
+    /// A real shard that does it all instead.
+    pub(crate) stage: Option<Stage>,
+    /// Frames that were taken out of the way while a reply was looked for.
+    aside: BTreeMap<ConnectionId, Vec<ServerFrame>>,
+    /// Most connections that were stamped anew at once.
+    pub(crate) restamped_max: usize,
+    /// How often a room was paused.
+    pub(crate) pauses: usize,
     sockets: BTreeMap<ConnectionId, Socket>,
     heads: BTreeMap<RoomNumber, Seq>,
+    /// The newest pause of each room: who hears it under an older generation is told nothing.
+    floors: BTreeMap<RoomNumber, Generation>,
     /// How connections were closed by the tenant.
     pub(crate) closed: BTreeMap<ConnectionId, CloseCode>,
 }
@@ -26,26 +36,55 @@ struct Socket {
     inbox: Vec<ServerFrame>,
     hears: BTreeMap<RoomNumber, Ear>,
     watches: BTreeSet<UserId>,
+    /// The room and thread it said it shows; `None` before it says so: every room it hears.
+    shows: Option<(Option<RoomNumber>, Option<Seq>)>,
     /// What the client believes of others.
     view: BTreeMap<UserId, Presence>,
 }
 
 struct Ear {
+    epoch: Epoch,
     next: Seq,
     generation: Generation,
     asked: bool,
 }
 
+impl Ear {
+    fn is_stale(&self, floor: Option<&Generation>) -> bool {
+        self.generation == Generation::STALE || floor.is_some_and(|floor| self.generation < *floor)
+    }
+}
+
+impl Socket {
+    fn shows(&self, room: RoomNumber, thread: Option<Seq>) -> bool {
+        match self.shows {
+            None => thread.is_none(),
+            Some((shown, beside)) => shown == Some(room) && (thread.is_none() || thread == beside),
+        }
+    }
+}
+
 impl Hub {
     pub(crate) fn open(&mut self, connection: ConnectionId) {
+        if let Some(stage) = &mut self.stage {
+            stage.open(connection);
+        }
         self.sockets.insert(connection, Socket::default());
     }
 
     pub(crate) fn close(&mut self, connection: ConnectionId) {
+        if let Some(stage) = &mut self.stage {
+            stage.close(connection);
+        }
         self.sockets.remove(&connection);
     }
 
     pub(crate) fn inbox(&mut self, connection: ConnectionId) -> Vec<ServerFrame> {
+        if let Some(stage) = &mut self.stage {
+            let mut inbox = self.aside.remove(&connection).unwrap_or_default();
+            inbox.extend(stage.inbox(connection));
+            return inbox;
+        }
         let socket = self.sockets.get_mut(&connection);
         socket.map_or_else(Vec::new, |socket| std::mem::take(&mut socket.inbox))
     }
@@ -55,7 +94,13 @@ impl Hub {
         connection: ConnectionId,
         id: RequestId,
     ) -> Option<ServerFrame> {
-        let inbox = &mut self.sockets.get_mut(&connection)?.inbox;
+        let inbox = if let Some(stage) = &mut self.stage {
+            let aside = self.aside.entry(connection).or_default();
+            aside.extend(stage.inbox(connection));
+            aside
+        } else {
+            &mut self.sockets.get_mut(&connection)?.inbox
+        };
         let mut replies = inbox.iter().enumerate();
         let (at, _) = replies.find(|(_, frame)| reply_id(frame) == Some(id))?;
         assert!(
@@ -82,6 +127,16 @@ impl Hub {
     }
 
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
+        if let Delivery::Pause { .. } = delivery {
+            self.pauses += 1;
+        }
+        if let Delivery::Restamp { connections, .. } = &delivery {
+            self.restamped_max = self.restamped_max.max(connections.len());
+        }
+        if let Some(stage) = &mut self.stage {
+            stage.deliver(delivery);
+            return;
+        }
         match delivery {
             Delivery::Direct { connection, push } => self.tell(connection, &push),
             Delivery::Event { room, seq, push } => self.event(room, seq, &push),
@@ -90,13 +145,29 @@ impl Hub {
                     self.tell(connection, &push);
                 }
             }
+            Delivery::Passed { room, seq, members } => self.passed(room, seq, members),
+            Delivery::Pause { room, generation } => self.pause(room, generation),
+            Delivery::Restamp {
+                room,
+                connections,
+                generation,
+            } => self.restamp(room, connections, generation),
+            Delivery::View {
+                connection,
+                room,
+                thread,
+            } => {
+                if let Some(socket) = self.sockets.get_mut(&connection) {
+                    socket.shows = Some((room, thread));
+                }
+            }
             Delivery::Listen {
                 connection,
                 room,
+                epoch,
                 next,
                 head,
                 generation,
-                ..
             } => {
                 if let Some(&released) = self.heads.get(&room) {
                     assert_eq!(head, released, "a listen names the newest released event");
@@ -104,6 +175,7 @@ impl Hub {
                 self.heads.insert(room, head);
                 if let Some(socket) = self.sockets.get_mut(&connection) {
                     let ear = Ear {
+                        epoch,
                         next,
                         generation,
                         asked: false,
@@ -140,10 +212,13 @@ impl Hub {
 
     /// A page that is needed next.
     pub(crate) fn need(&mut self) -> Option<Input> {
-        let heads = &self.heads;
+        if let Some(stage) = &mut self.stage {
+            return stage.need();
+        }
+        let (heads, floors) = (&self.heads, &self.floors);
         for (&connection, socket) in &mut self.sockets {
             for (&room, ear) in &mut socket.hears {
-                if !ear.asked && ear.next <= heads[&room] {
+                if !ear.asked && ear.next <= heads[&room] && !ear.is_stale(floors.get(&room)) {
                     ear.asked = true;
                     return Some(Input::Page {
                         connection,
@@ -158,20 +233,73 @@ impl Hub {
     }
 
     fn event(&mut self, room: RoomNumber, seq: Seq, push: &Push) {
+        for (connection, _) in self.next_of(room, seq) {
+            self.tell(connection, push);
+        }
+    }
+
+    /// Told at once and one by one, which is what it comes to for each listener.
+    fn passed(&mut self, room: RoomNumber, seq: Seq, members: u32) {
+        for (connection, epoch) in self.next_of(room, seq) {
+            let passed = ServerFrame::Passed {
+                room,
+                epoch,
+                from: seq,
+                to: seq,
+                members,
+            };
+            self.tell(connection, &Push::new(passed));
+        }
+    }
+
+    /// Takes the next place of a room: who hears it now.
+    fn next_of(&mut self, room: RoomNumber, seq: Seq) -> Vec<(ConnectionId, Epoch)> {
         let before = self.heads.insert(room, seq);
         if let Some(before) = before {
             assert_eq!(seq, before.next(), "events leave in the order of seq");
         }
-        let listeners: Vec<_> = self.sockets.keys().copied().collect();
-        for connection in listeners {
-            let socket = self.sockets.get_mut(&connection).unwrap();
+        let floor = self.floors.get(&room);
+        let mut told = Vec::new();
+        for (&connection, socket) in &mut self.sockets {
             let Some(ear) = socket.hears.get_mut(&room) else {
                 continue;
             };
-            if ear.next == seq {
+            if ear.next == seq && !ear.is_stale(floor) {
                 ear.next = seq.next();
-                self.tell(connection, push);
+                told.push((connection, ear.epoch));
             } else if ear.next < seq {
+                ear.asked = false;
+            }
+        }
+        told
+    }
+
+    fn pause(&mut self, room: RoomNumber, generation: Generation) {
+        let ears = (self.sockets.values()).filter_map(|socket| socket.hears.get(&room));
+        for ear in ears {
+            assert!(
+                ear.generation < generation,
+                "a pause is newer than all who listen"
+            );
+        }
+        self.floors.insert(room, generation);
+    }
+
+    fn restamp(
+        &mut self,
+        room: RoomNumber,
+        connections: Vec<ConnectionId>,
+        generation: Generation,
+    ) {
+        assert!(
+            connections.len() <= LISTENERS_PER_CALL,
+            "bounded slices only"
+        );
+        for connection in connections {
+            let socket = self.sockets.get_mut(&connection);
+            let ear = socket.and_then(|socket| socket.hears.get_mut(&room));
+            if let Some(ear) = ear.filter(|ear| ear.generation < generation) {
+                ear.generation = generation;
                 ear.asked = false;
             }
         }
@@ -187,10 +315,11 @@ impl Hub {
         let Some(socket) = self.sockets.get_mut(&connection) else {
             return;
         };
+        let floor = self.floors.get(&room);
         let Some(ear) = socket.hears.get_mut(&room) else {
             return;
         };
-        if ear.generation != generation {
+        if ear.generation != generation || ear.is_stale(floor) {
             return;
         }
         // An empty page is asked for again only after something new happened.
@@ -199,7 +328,11 @@ impl Hub {
         for (seq, push) in events {
             assert!(seq <= ear.next, "a page has no gap");
             if seq == ear.next {
-                ear.next = seq.next();
+                let last = match push.frame() {
+                    ServerFrame::Passed { to, .. } => *to,
+                    _ => seq,
+                };
+                ear.next = last.next();
                 pushes.push(push);
             }
         }
@@ -223,9 +356,14 @@ impl Hub {
     }
 
     fn audience(&self, audience: &Audience) -> Vec<ConnectionId> {
+        let hears = |socket: &Socket, room: &RoomNumber| {
+            let ear = socket.hears.get(room);
+            ear.is_some_and(|ear| !ear.is_stale(self.floors.get(room)))
+        };
         let is_in = |socket: &Socket| match audience {
-            Audience::Room(room) => socket.hears.contains_key(room),
+            Audience::Room(room) => hears(socket, room),
             Audience::Watchers(user) => socket.watches.contains(user),
+            Audience::Viewers(room, thread) => hears(socket, room) && socket.shows(*room, *thread),
         };
         let sockets = self.sockets.iter().filter(|(_, socket)| is_in(socket));
         sockets.map(|(connection, _)| *connection).collect()

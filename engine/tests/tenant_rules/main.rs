@@ -4,8 +4,10 @@ mod bounds;
 mod changing;
 #[cfg(test)]
 mod counts;
+mod crowds;
 #[cfg(test)]
 mod hub;
+mod large;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
@@ -20,6 +22,9 @@ mod reading;
 mod reports;
 mod restarts;
 mod retries;
+mod revocation;
+#[cfg(test)]
+mod roles;
 mod rooms;
 #[cfg(test)]
 mod scenes;
@@ -27,6 +32,8 @@ mod scenes;
 mod services;
 mod sessions;
 mod snapshots;
+#[cfg(test)]
+mod stage;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! Collecting: what is said waits for its turn, what changes an audience acts at once.
+//! Collecting: what is said waits for its turn.
 
 use std::sync::Arc;
 
-use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, ServerFrame, UserId};
+use homeroom_protocol::{CloseCode, ConnectionId, RoomNumber, Seq, ServerFrame};
 
 use super::{
     super::{
-        Audience, Push, SignalKind, TenantLife,
+        Audience, Push, TenantLife,
         bounds::RETURN_SPREAD_MS,
         connection::Parting,
-        roster::{Cursor, CursorState},
+        joined::Said,
         turn::{Batch, PageRead},
     },
     Goodbye, Shard,
@@ -17,9 +17,12 @@ use super::{
 
 impl Shard {
     pub(super) fn direct(&mut self, tenant: TenantLife, connection: ConnectionId, push: Arc<Push>) {
-        if let Some(slot) = self.seating.open_slot(tenant, connection)
-            && let Some(found) = self.seating.connections.get_mut(slot)
-        {
+        let Some(slot) = self.seating.open_slot(tenant, connection) else {
+            return;
+        };
+        // What was collected before a pause is refused, what comes after it is not.
+        self.take_back_paused(slot);
+        if let Some(found) = self.seating.connections.get_mut(slot) {
             self.inbox.weight += push.weight();
             if let ServerFrame::Error { code, .. } = push.frame() {
                 self.tally.refused(*code);
@@ -47,31 +50,16 @@ impl Shard {
             return;
         }
         roster.head = seq;
+        self.flush_passed(slot);
         let weight = push.weight();
         if let Some(batch) = self.batch(slot) {
-            batch.events.push_back((seq, push));
-            self.inbox.weight += weight;
-        }
-    }
-
-    pub(super) fn signal(
-        &mut self,
-        tenant: TenantLife,
-        audience: Audience,
-        kind: SignalKind,
-        push: Arc<Push>,
-    ) {
-        let weight = push.weight();
-        if let Some(slot) = self.seating.roster(tenant, audience)
-            && let Some(batch) = self.batch(slot)
-        {
-            batch.signal(kind, push);
+            batch.events.push_back(Said::new(seq, push));
             self.inbox.weight += weight;
         }
     }
 
     /// Where this turn's pushes of an audience are collected; `None` if nobody is in it.
-    fn batch(&mut self, slot: u32) -> Option<&mut Batch> {
+    pub(super) fn batch(&mut self, slot: u32) -> Option<&mut Batch> {
         let roster = self.seating.rosters.get_mut(slot)?;
         if roster.listeners.is_empty() {
             return None;
@@ -90,61 +78,6 @@ impl Shard {
         self.inbox.pages.push_back(page);
     }
 
-    pub(super) fn listen(
-        &mut self,
-        tenant: TenantLife,
-        slot: u32,
-        room: RoomNumber,
-        (epoch, head): (Epoch, Seq),
-        mut cursor: Cursor,
-    ) {
-        self.unlisten(tenant, slot, room);
-        let roster_slot = self.seating.roster_or_new(tenant, Audience::Room(room));
-        let Some(roster) = self.seating.rosters.get_mut(roster_slot) else {
-            return;
-        };
-        roster.learn(epoch, head);
-        if cursor.next <= roster.head {
-            cursor.state = CursorState::Behind;
-        }
-        self.seating
-            .sit(slot, roster_slot, Some(cursor), self.stamp.newcomer());
-        if !cursor.is_live()
-            && let Some(connection) = self.seating.connections.get_mut(slot)
-        {
-            connection.fall_behind();
-            self.look_after(slot);
-        }
-    }
-
-    pub(super) fn unlisten(&mut self, tenant: TenantLife, slot: u32, room: RoomNumber) {
-        if let Some(seat) = self.seating.seat_in_room(slot, tenant, room) {
-            self.give_up_seat(slot, seat);
-            if let Some(connection) = self.seating.connections.get_mut(slot) {
-                connection.leave(room);
-            }
-            self.look_after(slot);
-        }
-    }
-
-    pub(super) fn watch(
-        &mut self,
-        tenant: TenantLife,
-        connection: ConnectionId,
-        mut users: Vec<UserId>,
-    ) {
-        let Some(slot) = self.seating.open_slot(tenant, connection) else {
-            return;
-        };
-        self.seating.stop_watching(slot);
-        users.sort_unstable();
-        users.dedup();
-        for user in users {
-            let roster = self.seating.roster_or_new(tenant, Audience::Watchers(user));
-            self.seating.sit(slot, roster, None, self.stamp.newcomer());
-        }
-    }
-
     pub(super) fn close(
         &mut self,
         tenant: TenantLife,
@@ -155,6 +88,7 @@ impl Shard {
         let Some(slot) = self.seating.open_slot(tenant, connection) else {
             return;
         };
+        self.take_back_paused(slot);
         self.unseat(slot);
         if let Some(found) = self.seating.connections.get_mut(slot) {
             found.prepare_close(Parting::of(code));

@@ -1,15 +1,13 @@
 //! Paging: listeners that are behind hear from the log until they have caught up.
 
-use std::sync::Arc;
-
 use homeroom_protocol::{ConnectionId, Seq, Timestamp};
 
 use super::{
     super::{
-        Audience, Need, Push,
+        Audience, Need,
         bounds::PAGES_PER_CONNECTION_MAX,
         connection::Note,
-        joined::Joined,
+        joined::{Joined, Said},
         roster::{Cursor, CursorState},
         turn::PageRead,
     },
@@ -35,12 +33,13 @@ impl Shard {
         let Some(&cursor) = roster.cursors.get(seat.index as usize) else {
             return;
         };
-        if cursor.generation != page.generation || cursor.is_live() {
+        if cursor.generation != page.generation || cursor.is_live() || roster.is_stale(&cursor) {
             return;
         }
         let space = connection.pipe.room_for_events(self.outbox_bytes_max);
         let encoded = connection.pipe.is_socket();
-        let events = page.events.into_iter().chain(roster.tail());
+        let read = page.events.into_iter();
+        let events = (read.map(|(seq, push)| Said::new(seq, push))).chain(roster.tail());
         let joined = fitting(events, cursor.next, space, encoded);
         let helped = space == 0 || !joined.events().is_empty();
         let from = (!joined.events().is_empty()).then_some(0);
@@ -58,7 +57,7 @@ impl Shard {
             connection.pages -= 1;
             roster.page_done();
         }
-        let next = Seq(cursor.next.0 + taken as u64);
+        let next = joined.after(taken).unwrap_or(cursor.next);
         let state = if roster.is_current(next) {
             connection.catch_up();
             CursorState::Live
@@ -101,9 +100,12 @@ impl Shard {
             let Some(roster) = self.seating.rosters.get_mut(seat.roster) else {
                 continue;
             };
+            let is_stale = (roster.cursors.get(seat.index as usize))
+                .is_none_or(|cursor| roster.is_stale(cursor));
             if let Audience::Room(room) = roster.key.1
                 && let Some(cursor) = roster.cursors.get_mut(seat.index as usize)
                 && cursor.state == CursorState::Behind
+                && !is_stale
             {
                 cursor.state = CursorState::Asked;
                 found.pages += 1;
@@ -142,25 +144,26 @@ impl Shard {
 /// The part of a page that follows `next` and fits into `space` bytes, the last event at most
 /// reaching over.
 fn fitting(
-    events: impl Iterator<Item = (Seq, Arc<Push>)>,
+    events: impl Iterator<Item = Said>,
     mut next: Seq,
     space: usize,
     encoded: bool,
 ) -> Joined {
     let mut bytes = 0;
     let mut fits = Vec::new();
-    for (seq, push) in events {
-        if seq < next {
+    for said in events {
+        // Of a run that began before, the rest.
+        let Some(said) = said.from(next) else {
             continue;
-        }
-        if seq > next || bytes >= space {
+        };
+        if said.first > next || bytes >= space {
             break;
         }
-        next = next.next();
+        next = said.last.next();
         if encoded {
-            bytes += push.wire().len();
+            bytes += said.push.wire().len();
         }
-        fits.push((seq, push));
+        fits.push(said);
     }
     Joined::new(fits, Vec::new(), encoded)
 }

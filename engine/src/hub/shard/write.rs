@@ -2,14 +2,15 @@
 
 use std::mem;
 
-use homeroom_protocol::{ConnectionId, Seq, Timestamp};
+use homeroom_protocol::{ConnectionId, RoomNumber, Seq, Timestamp};
 
 use super::{
     super::{
         Audience,
-        connection::Note,
+        connection::{Connection, Note},
         joined::Joined,
-        roster::{Cursor, CursorState},
+        pipe::Broken,
+        roster::CursorState,
         turn::{Batch, Job},
     },
     Goodbye, Shard,
@@ -55,7 +56,7 @@ impl Shard {
             return;
         };
         if batch.is_empty() || roster.listeners.is_empty() || roster.epoch != batch.epoch {
-            self.release(&batch);
+            self.release(batch.roster);
             return;
         }
         let joined = batch.take_joined(roster.sockets > 0);
@@ -69,12 +70,12 @@ impl Shard {
         });
     }
 
-    /// A batch is done: its roster need not be kept for it.
-    fn release(&mut self, batch: &Batch) {
-        if let Some(roster) = self.seating.rosters.get_mut(batch.roster) {
+    /// What held a roster is done: it need not be kept for that.
+    pub(super) fn release(&mut self, slot: u32) {
+        if let Some(roster) = self.seating.rosters.get_mut(slot) {
             roster.holds -= 1;
         }
-        self.seating.free_if_unused(batch.roster);
+        self.seating.free_if_unused(slot);
     }
 
     /// Goes on from listener to listener, as far as the budget reaches.
@@ -86,7 +87,7 @@ impl Shard {
             job.below = job.below.min(roster.listeners.len());
             if job.below == 0 {
                 if job.batch.is_empty() {
-                    self.release(&job.batch);
+                    self.release(job.batch.roster);
                 } else {
                     // Behind the others: a flooded room does not keep them waiting.
                     self.turn.batches.push_back(job.batch);
@@ -118,29 +119,38 @@ impl Shard {
         let Some(roster) = self.seating.rosters.get_mut(job.batch.roster) else {
             return;
         };
-        let room = match roster.key.1 {
-            Audience::Room(room) => Some(room),
-            Audience::Watchers(_) => None,
+        let Audience::Room(room) = roster.key.1 else {
+            return;
         };
-        let mut cursor = roster.cursors.get_mut(index);
-        let from = (cursor.as_deref()).and_then(|cursor| first_lacking(&job.joined, cursor));
+        let Some(&cursor) = roster.cursors.get(index) else {
+            return;
+        };
+        if roster.is_stale(&cursor) {
+            return;
+        }
         let mut note = Note {
             now,
             tally: &mut self.tally,
         };
         let space = self.outbox_bytes_max;
-        let heard = connection.hear(&job.joined, from, room, space, &mut note);
-        let Ok(taken) = heard else {
+        let next = if cursor.is_live() {
+            cursor.next
+        } else {
+            // Hears signals only: its events come from the log.
+            Seq(u64::MAX)
+        };
+        let heard = hear(connection, &job.joined, next, room, space, &mut note);
+        let Ok(heard) = heard else {
             self.end(slot);
             return;
         };
-        if let Some(cursor) = cursor.as_mut()
-            && let Some((_, last)) = job.joined.range()
+        if let Some((_, last)) = job.joined.range()
             && cursor.is_live()
+            && let Some(place) = roster.cursors.get_mut(index)
         {
-            cursor.next = Seq(cursor.next.0 + taken as u64);
-            if cursor.next <= last {
-                cursor.state = CursorState::Behind;
+            place.next = heard;
+            if heard <= last {
+                place.state = CursorState::Behind;
                 connection.fall_behind();
                 self.tally.fell_behind += 1;
                 self.look_after(slot);
@@ -174,12 +184,33 @@ impl Shard {
     }
 }
 
-/// The number of the first event that a live listener lacks; `None` if it has them all, or cannot
-/// take any because one before them is missing.
-fn first_lacking(joined: &Joined, cursor: &Cursor) -> Option<usize> {
-    let (first, last) = joined.range()?;
-    if !cursor.is_live() || cursor.next < first || cursor.next > last {
-        return None;
+/// Gives a listener what it lacks from `next` on, and the signals; what it lacks then.
+fn hear(
+    connection: &mut Connection,
+    joined: &Joined,
+    mut next: Seq,
+    room: RoomNumber,
+    space: usize,
+    note: &mut Note<'_>,
+) -> Result<Seq, Broken> {
+    let mut from = joined.index_of(next);
+    // Who came in the middle of a run is told of the rest of it alone.
+    if let Some(index) = from
+        && let said = &joined.events()[index]
+        && said.first < next
+        && let Some(rest) = said.from(next)
+    {
+        let after = said.last.next();
+        let part = Joined::new(vec![rest], Vec::new(), connection.pipe.is_socket());
+        let heard = connection.hear(&part, Some(0), Some(room), space, note)?;
+        if heard == 1 {
+            next = after;
+            from = Some(index + 1);
+        } else {
+            from = None;
+        }
     }
-    usize::try_from(cursor.next.0 - first.0).ok()
+    let heard = connection.hear(joined, from, Some(room), space, note)?;
+    let heard_to = from.and_then(|from| joined.after(from + heard));
+    Ok(heard_to.filter(|_| heard > 0).unwrap_or(next))
 }

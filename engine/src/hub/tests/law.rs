@@ -1,6 +1,7 @@
 //! The law of delivery, against a model: whatever the network, the log and the users do, the bytes of
 //! each connection are whole frames, and between a room's `Joined` and its `Removed` they are exactly
-//! the events after the joined position, each once and in order.
+//! the events after the joined position, each once and in order; from a room's pause until a listener is
+//! stamped anew no frame of the room begins.
 
 use std::collections::HashMap;
 
@@ -22,6 +23,25 @@ enum Step {
     },
     Typing {
         room: u32,
+        audience: Audience,
+    },
+    /// Somebody joins or leaves a large room.
+    Pass {
+        room: u32,
+    },
+    /// Nobody hears the room before they are stamped anew.
+    Pause {
+        room: u32,
+    },
+    Restamp {
+        connection: u64,
+        room: u32,
+        /// Under a generation that is already too old.
+        late: bool,
+    },
+    View {
+        connection: u64,
+        room: Option<u32>,
     },
     Direct {
         connection: u64,
@@ -32,6 +52,8 @@ enum Step {
         room: u32,
         missing: u64,
         reply_first: bool,
+        /// To be stamped anew before anything is heard.
+        stale: bool,
     },
     Leave {
         connection: u64,
@@ -63,11 +85,27 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (room.clone(), prop_oneof![4 => 1..60usize, 1 => 100..400usize])
             .prop_map(|(room, length)| Step::Event { room, length }),
-        2 => room.clone().prop_map(|room| Step::Typing { room }),
+        2 => (room.clone(), any::<bool>()).prop_map(|(room, viewers)| {
+            let number = RoomNumber(room);
+            let audience = if viewers {
+                Audience::Viewers(number, None)
+            } else {
+                Audience::Room(number)
+            };
+            Step::Typing { room, audience }
+        }),
+        4 => room.clone().prop_map(|room| Step::Pass { room }),
+        1 => room.clone().prop_map(|room| Step::Pause { room }),
+        4 => (connection.clone(), room.clone(), prop::bool::weighted(0.1)).prop_map(
+            |(connection, room, late)| Step::Restamp { connection, room, late }),
+        1 => (connection.clone(), prop::option::of(room.clone()))
+            .prop_map(|(connection, room)| Step::View { connection, room }),
         1 => connection.clone().prop_map(|connection| Step::Direct { connection }),
-        3 => (connection.clone(), room.clone(), 0..8u64, any::<bool>()).prop_map(
-            |(connection, room, missing, reply_first)| Step::Join {
-                connection, room, missing, reply_first
+        3 => (
+            connection.clone(), room.clone(), 0..8u64, any::<bool>(), prop::bool::weighted(0.1)
+        )
+            .prop_map(|(connection, room, missing, reply_first, stale)| Step::Join {
+                connection, room, missing, reply_first, stale
             }),
         1 => (connection.clone(), room.clone())
             .prop_map(|(connection, room)| Step::Leave { connection, room }),
@@ -85,13 +123,15 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     stage: Stage,
     fakes: Vec<(Fake, Arc<Gauge>)>,
-    /// Each room's timeline, and how many of it were delivered.
-    timelines: Vec<Vec<Arc<Push>>>,
+    /// Each room's timeline; `None` for what is not told one by one.
+    timelines: Vec<Vec<Option<Arc<Push>>>>,
     generations: u64,
     /// The generation of each seat, while it is taken.
     seats: HashMap<(u64, u32), u64>,
-    /// How many bytes a connection had taken when it last left a room.
-    left_at: HashMap<(u64, u32), usize>,
+    /// Who may hear nothing of a room, and how many bytes it had taken when that began.
+    silent: HashMap<(u64, u32), usize>,
+    /// Such times that are over: from, to.
+    silences: HashMap<(u64, u32), Vec<(usize, usize)>>,
     asked: Vec<Need>,
     nonce: u64,
 }
@@ -112,7 +152,8 @@ impl World {
             timelines: vec![Vec::new(); ROOMS as usize],
             generations: 0,
             seats: HashMap::new(),
-            left_at: HashMap::new(),
+            silent: HashMap::new(),
+            silences: HashMap::new(),
             asked: Vec::new(),
             nonce: 0,
         }
@@ -132,16 +173,16 @@ impl World {
                 let seq = self.head(room) + 1;
                 let room_number = RoomNumber(room);
                 let push = event_of(room_number, seq, length);
-                self.timelines[room as usize].push(Arc::clone(&push));
+                self.timelines[room as usize].push(Some(Arc::clone(&push)));
                 self.stage.deliver(Delivery::Event {
                     room: room_number,
                     seq: Seq(seq),
                     push,
                 });
             }
-            Step::Typing { room } => {
+            Step::Typing { room, audience } => {
                 self.stage.deliver(Delivery::Signal {
-                    audience: Audience::Room(RoomNumber(room)),
+                    audience,
                     kind: SignalKind::Typing,
                     push: typing_in(RoomNumber(room), 7),
                 });
@@ -155,7 +196,27 @@ impl World {
                 room,
                 missing,
                 reply_first,
-            } => self.join(connection, room, missing, reply_first),
+                stale,
+            } => self.join(connection, room, missing, (reply_first, stale)),
+            Step::Pass { room } => {
+                self.timelines[room as usize].push(None);
+                self.stage.deliver(Delivery::Passed {
+                    room: RoomNumber(room),
+                    seq: Seq(self.head(room)),
+                    members: 7,
+                });
+            }
+            Step::Pause { room } => self.pause(room),
+            Step::Restamp {
+                connection,
+                room,
+                late,
+            } => self.restamp(connection, room, late),
+            Step::View { connection, room } => self.stage.deliver(Delivery::View {
+                connection: ConnectionId(connection),
+                room: room.map(RoomNumber),
+                thread: None,
+            }),
             Step::Leave { connection, room } => self.leave(connection, room),
             Step::EndTurn => {
                 self.stage.end_turn();
@@ -195,20 +256,87 @@ impl World {
         }
     }
 
-    fn join(&mut self, connection: u64, room: u32, missing: u64, reply_first: bool) {
+    /// How many bytes (or frames) a connection has taken.
+    fn taken(&self, connection: u64) -> usize {
+        let fake = self.fake(connection);
+        let far = fake.far();
+        if connection == SESSION {
+            far.frames.len()
+        } else {
+            far.bytes.len()
+        }
+    }
+
+    fn silence(&mut self, connection: u64, room: u32) {
+        let taken = self.taken(connection);
+        self.silent.entry((connection, room)).or_insert(taken);
+    }
+
+    fn end_silence(&mut self, connection: u64, room: u32) {
+        if let Some(from) = self.silent.remove(&(connection, room)) {
+            let to = self.taken(connection);
+            let over = self.silences.entry((connection, room)).or_default();
+            over.push((from, to));
+        }
+    }
+
+    fn join(
+        &mut self,
+        connection: u64,
+        room: u32,
+        missing: u64,
+        (reply_first, stale): (bool, bool),
+    ) {
         let head = self.head(room);
         let have = head.saturating_sub(missing);
         self.generations += 1;
-        self.seats.insert((connection, room), self.generations);
+        let generation = if stale { 0 } else { self.generations };
+        self.seats.insert((connection, room), generation);
+        self.end_silence(connection, room);
+        if stale {
+            self.silence(connection, room);
+        }
         let reply = joined_at(RoomNumber(room), have);
         if reply_first {
             self.stage.direct(connection, Arc::clone(&reply));
         }
-        let (generation, room) = (self.generations, RoomNumber(room));
+        let room = RoomNumber(room);
         (self.stage).listen_to(connection, room, have + 1, head, generation);
         if !reply_first {
             self.stage.direct(connection, reply);
         }
+    }
+
+    fn pause(&mut self, room: u32) {
+        self.generations += 1;
+        self.stage.deliver(Delivery::Pause {
+            room: RoomNumber(room),
+            generation: Generation(self.generations),
+        });
+        for connection in 0..CONNECTIONS {
+            if self.seats.contains_key(&(connection, room)) {
+                self.silence(connection, room);
+            }
+        }
+    }
+
+    fn restamp(&mut self, connection: u64, room: u32, late: bool) {
+        let Some(&generation) = self.seats.get(&(connection, room)) else {
+            return;
+        };
+        let generation = if late {
+            generation
+        } else {
+            self.generations += 1;
+            self.end_silence(connection, room);
+            self.seats.insert((connection, room), self.generations);
+            self.generations
+        };
+        self.stage.deliver(Delivery::Restamp {
+            room: RoomNumber(room),
+            connections: vec![ConnectionId(connection)],
+            generation: Generation(generation),
+        });
     }
 
     fn leave(&mut self, connection: u64, room: u32) {
@@ -225,14 +353,7 @@ impl World {
             reason: RemovedReason::Left,
         };
         (self.stage).direct(connection, Arc::new(Push::new(removed)));
-        let fake = self.fake(connection);
-        let far = fake.far();
-        let taken = if connection == SESSION {
-            far.frames.len()
-        } else {
-            far.bytes.len()
-        };
-        self.left_at.insert((connection, room), taken);
+        self.silence(connection, room);
     }
 
     fn answer(&mut self, need: &Need, events: u64) {
@@ -251,12 +372,21 @@ impl World {
 
     fn page(&mut self, connection: u64, room: u32, generation: u64, from: u64, events: u64) {
         let timeline = &self.timelines[room as usize];
-        let events = (from..from + events)
-            .filter_map(|seq| {
-                let push = timeline.get(usize::try_from(seq - 1).unwrap())?;
-                Some((Seq(seq), Arc::clone(push)))
-            })
-            .collect();
+        let to = (from + events).min(timeline.len() as u64 + 1);
+        let (mut events, mut next) = (Vec::new(), from);
+        while next < to {
+            let at = |seq: u64| &timeline[usize::try_from(seq - 1).unwrap()];
+            let told = (next..to).find(|seq| at(*seq).is_some()).unwrap_or(to);
+            if told > next {
+                let run = (Seq(next), Seq(told - 1));
+                let push = Push::passed(RoomNumber(room), epoch(), run, 7);
+                events.push((Seq(next), Arc::new(push)));
+            }
+            if told < to {
+                events.push((Seq(told), Arc::clone(at(told).as_ref().unwrap())));
+            }
+            next = told + 1;
+        }
         self.stage.deliver(Delivery::Page {
             connection: ConnectionId(connection),
             room: RoomNumber(room),
@@ -265,8 +395,12 @@ impl World {
         });
     }
 
-    /// The network recovers, the log answers: everything must arrive.
+    /// The network recovers, the log answers, all who listen are stamped anew: everything must arrive.
     fn recover(&mut self) {
+        self.stage.tick();
+        for (connection, room) in self.seats.keys().copied().collect::<Vec<_>>() {
+            self.restamp(connection, room, false);
+        }
         for _ in 0..1000 {
             for connection in 0..CONNECTIONS {
                 let fake = self.fake(connection);
@@ -299,13 +433,31 @@ impl World {
             (said.frames, said.starts)
         };
         let mut expected: HashMap<u32, u64> = HashMap::new();
-        let mut joined_last: HashMap<u32, usize> = HashMap::new();
         let (mut nonce, mut dropped) = (0, 0);
         for (frame, start) in frames.iter().zip(starts) {
+            if let ServerFrame::Event { room, .. }
+            | ServerFrame::Passed { room, .. }
+            | ServerFrame::Typing { room, .. } = frame
+            {
+                let silences = self
+                    .silences
+                    .get(&(connection, room.0))
+                    .into_iter()
+                    .flatten();
+                let silent = self
+                    .silent
+                    .get(&(connection, room.0))
+                    .map(|&from| (from, OPEN));
+                for (from, to) in silences.copied().chain(silent) {
+                    assert!(
+                        start < from || start >= to,
+                        "{from} <= {start} < {to}: {frame:?}"
+                    );
+                }
+            }
             match frame {
                 ServerFrame::Joined { room, position, .. } => {
                     expected.insert(room.0, position.seq.0 + 1);
-                    joined_last.insert(room.0, start);
                 }
                 ServerFrame::Removed { room, .. } => {
                     expected.remove(&room.0);
@@ -314,17 +466,24 @@ impl World {
                     let next = expected.get_mut(&room.0).expect("joined");
                     assert_eq!(event.seq.0, *next);
                     *next += 1;
-                    if let Some(&left) = self.left_at.get(&(connection, room.0)) {
-                        assert!(
-                            start < left || joined_last[&room.0] >= left,
-                            "an event began after its room was left"
-                        );
+                }
+                ServerFrame::Passed { room, from, to, .. } => {
+                    let next = expected.get_mut(&room.0).expect("joined");
+                    assert_eq!(from.0, *next);
+                    assert!(to >= from);
+                    for seq in from.0..=to.0 {
+                        let told =
+                            &self.timelines[room.0 as usize][usize::try_from(seq - 1).unwrap()];
+                        assert!(told.is_none(), "an event was passed over");
                     }
+                    *next = to.0 + 1;
                 }
                 ServerFrame::Pong { nonce: next, .. } => {
                     assert!(*next > nonce, "replies keep their order");
                     nonce = *next;
                 }
+                // It had left again before it was told that it is in.
+                ServerFrame::Error { id: Some(_), .. } => {}
                 ServerFrame::Dropped { signals } => dropped += signals,
                 ServerFrame::Typing { room, .. } => {
                     assert!(expected.contains_key(&room.0), "only who joined hears");

@@ -1,6 +1,7 @@
 //! Scenarios of a shard, with sinks that take as many bytes as they are told to.
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -16,7 +17,10 @@ mod closing;
 mod delivery;
 mod law;
 mod paging;
+mod passing;
+mod pausing;
 mod slow;
+mod telling;
 
 const TENANT: TenantLife = TenantLife(1);
 const ROOM: RoomNumber = RoomNumber(7);
@@ -34,6 +38,8 @@ struct Far {
     writes: usize,
     closed: Option<CloseCode>,
     broken: bool,
+    /// How often events were taken back.
+    taken_back: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -103,6 +109,15 @@ impl SessionSink for Fake {
 
     /// What it took counts as read.
     fn take_back(&mut self, _of: Option<RoomNumber>) {}
+
+    /// What it took counts as read.
+    fn take_back_events(
+        &mut self,
+        _unwanted: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq> {
+        self.far().taken_back += 1;
+        BTreeMap::new()
+    }
 
     fn close(&mut self, code: CloseCode) {
         self.far().closed = Some(code);
@@ -278,6 +293,46 @@ impl Stage {
         self.deliver(Delivery::Unlisten {
             connection: ConnectionId(id),
             room: ROOM,
+        });
+    }
+
+    fn pause(&mut self, generation: u64) {
+        self.deliver(Delivery::Pause {
+            room: ROOM,
+            generation: Generation(generation),
+        });
+    }
+
+    fn restamp(&mut self, ids: impl IntoIterator<Item = u64>, generation: u64) {
+        self.deliver(Delivery::Restamp {
+            room: ROOM,
+            connections: ids.into_iter().map(ConnectionId).collect(),
+            generation: Generation(generation),
+        });
+    }
+
+    fn view(&mut self, id: u64, room: Option<RoomNumber>, thread: Option<u64>) {
+        self.deliver(Delivery::View {
+            connection: ConnectionId(id),
+            room,
+            thread: thread.map(Seq),
+        });
+    }
+
+    fn pass(&mut self, seq: u64, members: u32) {
+        self.deliver(Delivery::Passed {
+            room: ROOM,
+            seq: Seq(seq),
+            members,
+        });
+    }
+
+    /// To whoever shows the room, or a thread of it.
+    fn signal(&mut self, thread: Option<u64>, kind: SignalKind, push: Arc<Push>) {
+        self.deliver(Delivery::Signal {
+            audience: Audience::Viewers(ROOM, thread.map(Seq)),
+            kind,
+            push,
         });
     }
 

@@ -89,6 +89,129 @@ fn a_drained_reader_catches_up_from_the_log_and_is_live_again() {
 }
 
 #[test]
+fn what_is_queued_for_too_long_leaves_memory_but_for_replies() {
+    let mut stage = Stage::new();
+    let (ada, gauge) = stage.socket(1, wire_length(1) + 3);
+    let quiet = RoomNumber(8);
+    stage.listen(1, 1, 0);
+    stage.listen_to(1, quiet, 1, 0, 2);
+    for seq in 1..=20 {
+        stage.event(seq);
+        stage.settle();
+    }
+    stage.direct(1, pong(1));
+    stage.settle();
+    let queued = gauge.outbox_bytes();
+    stage.now = NOW.plus_ms(OUTBOX_AGE_MS - 1);
+    stage.tick();
+    assert_eq!(gauge.outbox_bytes(), queued);
+    stage.now = NOW.plus_ms(OUTBOX_AGE_MS);
+    stage.tick();
+    let rest = wire_length(2) - 3;
+    assert_eq!(gauge.outbox_bytes(), rest + pong(1).wire().len());
+    assert!(gauge.is_behind());
+    // Nor does anything new take their place, from the turn or from the log.
+    stage.event(21);
+    stage.deliver(Delivery::Event {
+        room: quiet,
+        seq: Seq(1),
+        push: event_of(quiet, 1, 10),
+    });
+    stage.settle();
+    stage.tick();
+    stage.settle();
+    assert!(stage.asked().is_empty());
+    assert_eq!(gauge.outbox_bytes(), rest + pong(1).wire().len());
+    stage.allow(1, &ada, OPEN);
+    stage.settle();
+    assert_eq!(stage.asked(), [(1, 3), (1, 1)]);
+    stage.page(1, 1, 3..=21);
+    stage.event(22);
+    stage.settle();
+    assert_eq!(ada.seqs(), (1..=22).collect::<Vec<_>>());
+    stage.deliver(Delivery::Page {
+        connection: ConnectionId(1),
+        room: quiet,
+        generation: Generation(2),
+        events: vec![(Seq(1), event_of(quiet, 1, 10))],
+    });
+    stage.settle();
+    assert!(ada.frames().contains(pong(1).frame()));
+    assert!(!gauge.is_behind());
+}
+
+#[test]
+fn a_reader_that_empties_its_queue_in_time_keeps_it() {
+    let mut stage = Stage::new();
+    let (ada, gauge) = stage.socket(1, 1);
+    stage.listen(1, 1, 0);
+    for seq in 1..=5 {
+        stage.event(seq);
+        stage.settle();
+        stage.now = stage.now.plus_ms(OUTBOX_AGE_MS - 1);
+        stage.tick();
+        stage.allow(1, &ada, OPEN);
+        ada.far().credit = 0;
+    }
+    assert_eq!(ada.seqs(), (1..=5).collect::<Vec<_>>());
+    assert!(stage.asked().is_empty() && !gauge.is_behind());
+}
+
+#[test]
+fn stalled_readers_cost_the_others_nothing_and_memory_within_their_bounds() {
+    let (outbox_bytes_max, stalled, turns) = (1000, 20, 60);
+    let run = |stall: bool| {
+        let mut stage = Stage::bounded(outbox_bytes_max);
+        let (reader, _) = stage.socket(100, OPEN);
+        stage.listen(100, 1, 0);
+        let slow: Vec<_> = (0..stalled)
+            .map(|id| {
+                let credit = if stall { 7 } else { OPEN };
+                let slow = stage.socket(id, credit);
+                stage.listen(id, 1, 0);
+                slow
+            })
+            .collect();
+        for seq in 1..=turns {
+            stage.event(seq);
+            stage.signal(None, SignalKind::Typing, typing(1));
+            stage.settle();
+            let queued: usize = slow.iter().map(|(_, gauge)| gauge.outbox_bytes()).sum();
+            assert!(queued <= slow.len() * (outbox_bytes_max + wire_length(seq)));
+        }
+        (stage, reader, slow)
+    };
+    let (_, fast, _) = run(false);
+    let (mut stage, reader, slow) = run(true);
+    assert_eq!(
+        reader.far().bytes,
+        fast.far().bytes,
+        "the same, in the same order"
+    );
+    assert_eq!(reader.far().writes, fast.far().writes, "for the same work");
+    for (id, (fake, _)) in (0..stalled).zip(&slow) {
+        stage.allow(id, fake, OPEN);
+    }
+    while slow.iter().any(|(_, gauge)| gauge.is_behind()) {
+        stage.settle();
+        for (id, from) in stage.asked() {
+            stage.page(id, 1, from..=turns.min(from + 9));
+        }
+        stage.settle();
+    }
+    for (fake, gauge) in &slow {
+        assert_eq!(fake.seqs(), (1..=turns).collect::<Vec<_>>());
+        let frames = fake.frames();
+        let dropped = frames.iter().filter_map(|frame| match frame {
+            ServerFrame::Dropped { signals } => Some(*signals),
+            _ => None,
+        });
+        assert_eq!(dropped.collect::<Vec<_>>(), [turns]);
+        assert_eq!(gauge.dropped_signals(), turns);
+    }
+}
+
+#[test]
 fn signals_are_dropped_counted_and_told_once() {
     let mut stage = Stage::new();
     let (ada, gauge) = stage.socket(1, 1);

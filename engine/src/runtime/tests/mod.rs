@@ -1,6 +1,7 @@
 //! The runtime with a domain that is no room: what holds here holds for every kind of tenant.
 
 mod core;
+mod isolation;
 mod snapshots;
 mod tally;
 mod writer;

@@ -59,7 +59,7 @@ impl Tenant {
                 thread,
                 direction,
                 anchor,
-                floor: room.floor(self.log_time(self.seen)),
+                floor: room.floor(self.log_time(self.clock)),
                 limit,
             },
             reader: Some(reader.clone()),

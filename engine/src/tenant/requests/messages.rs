@@ -92,9 +92,6 @@ impl Tenant {
         ground.may_write()?;
         let keyed = self.keyed_by(asked, &answer)?;
         let verdict = decide::messages::send(ground, keyed, room, draft)?;
-        if let Verdict::Happened(_) = verdict {
-            self.stop_typing(room, asked.user(), out);
-        }
         self.sent(asked, verdict, out)
     }
 

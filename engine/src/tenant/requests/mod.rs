@@ -10,7 +10,9 @@ mod report;
 mod roles;
 mod rooms;
 mod streams;
-mod typing;
+pub(super) mod typing;
+
+pub(super) use roles::By;
 
 use homeroom_protocol::{
     ConnectionId, IdempotencyKey, Position, Request, RequestId, RoomNumber, ServerFrame, Timestamp,
