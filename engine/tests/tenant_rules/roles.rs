@@ -88,18 +88,6 @@ impl World {
         self.serve_later(itself(), ServiceRequest::Roles(request));
     }
 
-    fn me(&mut self, connection: ConnectionId) -> Me {
-        match self.request(connection, Request::Me) {
-            ServerFrame::Me { me, .. } => *me,
-            other => panic!("not me: {other:?}"),
-        }
-    }
-
-    fn done(&mut self, connection: ConnectionId, request: Request) {
-        let reply = self.request(connection, request);
-        assert!(matches!(reply, ServerFrame::Done { .. }), "{reply:?}");
-    }
-
     fn explained(
         &mut self,
         connection: ConnectionId,

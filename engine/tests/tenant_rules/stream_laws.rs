@@ -136,9 +136,10 @@ impl Known {
                     }
                 }
             }
-            EventBody::LevelSet { room, level } if level == NotificationLevel::All => {
-                self.levels.remove(&room);
-            }
+            EventBody::LevelSet {
+                room,
+                level: NotificationLevel::All,
+            } => _ = self.levels.remove(&room),
             EventBody::LevelSet { room, level } => _ = self.levels.insert(room, level),
             EventBody::ThreadFollowed { room, thread, on } if on => {
                 self.threads.insert((room, thread));
