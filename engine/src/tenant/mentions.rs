@@ -218,7 +218,7 @@ mod tests {
             None,
             Readers {
                 member: |name: &str| everybody.get(name),
-                role: |_| true,
+                role: |_: homeroom_protocol::RoleId| true,
                 may_many: || true,
             },
         );

@@ -102,7 +102,10 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let mut world = World::with(|settings| settings.keys_in_memory_max = 8);
+        let mut world = World::with(|settings| {
+            *settings = settings.clone().without_budgets();
+            settings.keys_in_memory_max = 8;
+        });
         let connections = USERS.map(|name| world.connect(name, "web"));
         let rooms = [
             world.create(connections[0], ROOMS[0]),

@@ -1,6 +1,7 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 
 mod bounds;
+mod budgets;
 mod changing;
 #[cfg(test)]
 mod counts;
@@ -34,6 +35,7 @@ mod sessions;
 mod snapshots;
 #[cfg(test)]
 mod stage;
+mod status;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]
@@ -42,3 +44,5 @@ mod streams;
 #[cfg(test)]
 mod support;
 mod typing;
+#[cfg(test)]
+mod viewing;

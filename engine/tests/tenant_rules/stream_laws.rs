@@ -175,7 +175,7 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let mut world = World::new();
+        let mut world = World::with(|settings| *settings = settings.clone().without_budgets());
         let ada = world.connect("ada", "web");
         let bob = world.connect("bob", "web");
         let rooms = ROOMS.map(|(id, kind)| {
