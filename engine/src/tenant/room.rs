@@ -13,8 +13,8 @@ use homeroom_protocol::{
 
 use super::{
     counting::Counting, deletions::Deletions, event::Event, gate::Gate, overwrites::Overwrites,
-    pace::Pace, passing::Passing, permit::Place, personal::Personal, pins::Pins, restart::Restarted,
-    retention::Kept,
+    pace::Pace, passing::Passing, permit::Place, personal::Personal, pins::Pins,
+    restart::Restarted, retention::Kept,
 };
 use crate::log::LogPosition;
 

@@ -2,8 +2,8 @@
 
 use homeroom_engine::tenant::{Entry, RoleAnswer, RoleRequest, ServiceAnswer, ServiceRequest};
 use homeroom_protocol::{
-    Cause, ConnectionId, ErrorCode, EventBody, Me, Overwrite, OverwriteTarget, Permission,
-    Permissions, Reason, Request, Role, RoleId, RoomId, RoomNumber, ServerFrame, limit,
+    Cause, ConnectionId, ErrorCode, EventBody, Overwrite, OverwriteTarget, Permission, Permissions,
+    Reason, Request, Role, RoleId, RoomId, RoomNumber, ServerFrame, limit,
 };
 
 use crate::support::{World, answer, itself, join, key, refusal_of, send, two_in_a_room, user};
@@ -86,18 +86,6 @@ impl World {
             overwrite,
         };
         self.serve_later(itself(), ServiceRequest::Roles(request));
-    }
-
-    fn me(&mut self, connection: ConnectionId) -> Me {
-        match self.request(connection, Request::Me) {
-            ServerFrame::Me { me, .. } => *me,
-            other => panic!("not me: {other:?}"),
-        }
-    }
-
-    fn done(&mut self, connection: ConnectionId, request: Request) {
-        let reply = self.request(connection, request);
-        assert!(matches!(reply, ServerFrame::Done { .. }), "{reply:?}");
     }
 
     fn explained(
