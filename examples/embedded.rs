@@ -29,8 +29,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let Event::Timeline { event, .. } = event else {
             continue;
         };
-        if let EventBody::Message { text } = event.body {
-            println!("ana heard {}: {text}", event.author);
+        if let EventBody::Message(message) = event.body {
+            println!("ana heard {}: {}", event.author, message.text);
             break;
         }
     }

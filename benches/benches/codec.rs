@@ -6,7 +6,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use homeroom_benches::{event_push, send};
 use homeroom_protocol::{
     ClientFrame, RequestId, Seq, decode_client_message, encode_client_frame, encode_server_frame,
-    limit, scan::scan, wire_message,
+    limit,
+    scan::{Sender, scan},
+    wire_message,
 };
 
 fn client_send(criterion: &mut Criterion) {
@@ -19,7 +21,13 @@ fn client_send(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("codec/send");
     group.throughput(Throughput::Bytes(message.len() as u64));
     group.bench_function("scan", |bencher| {
-        bencher.iter(|| scan(black_box(&message), limit::CLIENT_MESSAGE_BYTES_MAX));
+        bencher.iter(|| {
+            scan(
+                black_box(&message),
+                limit::CLIENT_MESSAGE_BYTES_MAX,
+                Sender::Client,
+            )
+        });
     });
     group.bench_function("scan and decode", |bencher| {
         bencher.iter(|| {

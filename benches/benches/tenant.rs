@@ -49,7 +49,8 @@ impl Class {
         let created = class.ask(Request::Create {
             key: IdempotencyKey([0xff; 16]),
             room: room.clone(),
-            title: None,
+            info: homeroom_protocol::RoomInfo::default(),
+            members: vec![],
         });
         class.ask(Request::Join { room, resume: None });
         (class, created.events)

@@ -16,7 +16,7 @@ use std::{
 use arguments::Arguments;
 use homeroom_client::{
     Auth, Client, Direction, Event, Events, Joined, Limits, Options, Page, Presence, RequestError,
-    RoomId, Seq, TimelineEvent, UserId,
+    RoomId, Seq, TimelineEvent, UserId, UserPresence,
 };
 use screen::Screen;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -127,7 +127,7 @@ enum Done {
     Entered(Result<(Joined, Page), RequestError>),
     Stored(Result<(), RequestError>),
     Earlier(Result<Page, RequestError>),
-    Who(Result<Vec<(UserId, Presence)>, RequestError>),
+    Who(Result<Vec<UserPresence>, RequestError>),
 }
 
 /// Why the chat ends.
@@ -225,7 +225,14 @@ impl Chat {
                 return Err(End::Badly(why));
             }
             Event::Stopped { why } => return Err(End::Badly(why.to_string())),
-            Event::Presence { .. } | Event::Dropped { .. } => {}
+            Event::Presence { .. }
+            | Event::Dropped { .. }
+            | Event::Passed { .. }
+            | Event::Signals { .. }
+            | Event::Occupancy { .. }
+            | Event::Stream { .. }
+            | Event::StreamReset { .. }
+            | Event::StreamEnded { .. } => {}
         }
         Ok(())
     }
@@ -317,14 +324,19 @@ impl Chat {
         Ok(())
     }
 
-    fn describe(&self, (user, presence): &(UserId, Presence)) -> String {
-        let state = match presence {
-            _ if *user == self.me => "you",
+    fn describe(&self, of: &UserPresence) -> String {
+        let state = match of.presence {
+            _ if of.user == self.me => "you",
             Presence::Active => "here",
             Presence::Idle => "idle",
-            Presence::Offline => "away",
+            Presence::Away => "away",
+            Presence::Busy => "busy",
+            Presence::Offline => "offline",
         };
-        format!("{user} ({state})")
+        match &of.status {
+            Some(status) => format!("{} ({state}: {})", of.user, screen::printable(status)),
+            None => format!("{} ({state})", of.user),
+        }
     }
 
     fn show_page(&mut self, page: &Page) -> Result<(), End> {

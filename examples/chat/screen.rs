@@ -33,20 +33,43 @@ impl Screen {
         let time = paint(self.colours, DIM, &clock(event.time));
         let author = &event.author;
         let what = match &event.body {
-            EventBody::Message { text } => {
+            EventBody::Message(message) => {
                 let name = paint(self.colours, colour_of(author), author.as_str());
-                format!("{name}: {}", printable(text))
+                format!("{name}: {}", printable(&message.text))
+            }
+            EventBody::MessageEdited {
+                target, message, ..
+            } => {
+                let name = paint(self.colours, colour_of(author), author.as_str());
+                let text = printable(&message.text);
+                format!(
+                    "{name}: {text} {}",
+                    self.dim(&format!("(was #{})", target.0))
+                )
+            }
+            EventBody::MessageDeleted { target, .. } => {
+                self.dim(&format!("{author} took back #{}", target.0))
+            }
+            EventBody::Tombstone { .. } => self.dim("a message was taken back"),
+            EventBody::ReactionSet {
+                target,
+                reaction,
+                on,
+            } => {
+                let emoji = printable(reaction.emoji.as_str());
+                let verb = if *on { "reacted with" } else { "took back" };
+                self.dim(&format!("{author} {verb} {emoji} to #{}", target.0))
             }
             EventBody::MemberJoined => self.dim(&format!("{author} joined")),
             EventBody::MemberLeft => self.dim(&format!("{author} left")),
             EventBody::MemberAdded { member } => self.dim(&format!("{author} added {member}")),
             EventBody::MemberRemoved { member } => self.dim(&format!("{author} removed {member}")),
-            EventBody::RoomCreated { title: Some(title) } => {
-                self.dim(&format!("{author} made this room: {}", printable(title)))
-            }
-            EventBody::RoomCreated { title: None } => self.dim(&format!("{author} made this room")),
-            // Of a later version.
-            EventBody::Unknown { .. } => return Ok(()),
+            EventBody::RoomCreated { info, .. } => match &info.title {
+                Some(title) => self.dim(&format!("{author} made this room: {}", printable(title))),
+                None => self.dim(&format!("{author} made this room")),
+            },
+            // Of what else happens a chat says nothing.
+            _ => return Ok(()),
         };
         let mut out = io::stdout().lock();
         writeln!(out, "{time} {what}")?;
@@ -113,7 +136,7 @@ fn colour_of(name: &UserId) -> &'static str {
 }
 
 /// What others wrote must not steer this terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().map(visible).collect()
 }

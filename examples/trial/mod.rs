@@ -74,7 +74,7 @@ async fn talk(address: SocketAddr, handshake: Handshake) -> Result<Events, Failu
     timeout(PATIENCE, talk).await??;
     let heard = until(&mut events, |event| match event {
         Event::Timeline { event, .. } => match event.body {
-            EventBody::Message { text } => Some(format!("{}: {text}", event.author)),
+            EventBody::Message(message) => Some(format!("{}: {}", event.author, message.text)),
             _ => None,
         },
         _ => None,

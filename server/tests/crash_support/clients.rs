@@ -70,6 +70,12 @@ pub(crate) async fn follow(
             | Event::AuthenticationNeeded { .. }
             | Event::Typing { .. }
             | Event::Presence { .. }
+            | Event::Passed { .. }
+            | Event::Signals { .. }
+            | Event::Occupancy { .. }
+            | Event::Stream { .. }
+            | Event::StreamReset { .. }
+            | Event::StreamEnded { .. }
             | Event::Dropped { .. } => {}
         }
     }

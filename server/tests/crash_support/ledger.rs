@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use homeroom_client::{EventBody, IdempotencyKey, Position, Sent, TimelineEvent, UserId};
+use homeroom_client::{EventBody, IdempotencyKey, Message, Position, Sent, TimelineEvent, UserId};
 
 use super::dice::Dice;
 
@@ -157,9 +157,7 @@ impl Ledger {
             seq: sent.position.seq,
             time: sent.time,
             author: known.author.clone(),
-            body: EventBody::Message {
-                text: known.text.clone(),
-            },
+            body: EventBody::Message(known.text.as_str().into()),
         };
         let place = known.place;
         self.saw(place, sent.position, &event, "an acknowledgement");
@@ -249,7 +247,7 @@ impl Ledger {
         let mut there = HashSet::new();
         let mut last: HashMap<&UserId, u64> = HashMap::new();
         for (_, event) in history {
-            let EventBody::Message { text } = &event.body else {
+            let EventBody::Message(Message { text, .. }) = &event.body else {
                 continue;
             };
             let wish = self.by_text.get(text).copied();
@@ -276,16 +274,11 @@ impl Ledger {
     pub(crate) fn count_stored_unanswered(&mut self) {
         let seen = self.seen.values().flat_map(BTreeMap::values);
         let stored = seen.filter(|(_, event)| match &event.body {
-            EventBody::Message { text } => {
+            EventBody::Message(Message { text, .. }) => {
                 let wish = self.by_text.get(text).map(|at| &self.wishes[*at]);
                 wish.is_some_and(|wish| wish.acked.is_none())
             }
-            EventBody::RoomCreated { .. }
-            | EventBody::MemberJoined
-            | EventBody::MemberLeft
-            | EventBody::MemberAdded { .. }
-            | EventBody::MemberRemoved { .. }
-            | EventBody::Unknown { .. } => false,
+            _ => false,
         });
         self.counts.stored_unanswered += stored.count() as u64;
     }
@@ -297,7 +290,7 @@ impl Ledger {
                 let seen = self.seen.get(&wish.place)?.get(&sent.position.seq.0)?;
                 (seen.0 == sent.position).then_some(&seen.1.body)
             });
-            matches!(seen, Some(EventBody::Message { text }) if *text == wish.text)
+            matches!(seen, Some(EventBody::Message(message)) if message.text == wish.text)
         })
     }
 }
@@ -309,14 +302,7 @@ fn start(text: &str) -> &str {
 
 fn brief(event: &TimelineEvent) -> String {
     match &event.body {
-        EventBody::Message { text } => format!("[{} {:?}]", event.seq.0, start(text)),
-        body @ (EventBody::RoomCreated { .. }
-        | EventBody::MemberJoined
-        | EventBody::MemberLeft
-        | EventBody::MemberAdded { .. }
-        | EventBody::MemberRemoved { .. }
-        | EventBody::Unknown { .. }) => {
-            format!("[{} {} {body:?}]", event.seq.0, event.author)
-        }
+        EventBody::Message(message) => format!("[{} {:?}]", event.seq.0, start(&message.text)),
+        body => format!("[{} {} {body:?}]", event.seq.0, event.author),
     }
 }

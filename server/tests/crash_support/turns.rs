@@ -115,6 +115,12 @@ async fn witness(
             Event::Timeline { .. }
             | Event::Typing { .. }
             | Event::Presence { .. }
+            | Event::Passed { .. }
+            | Event::Signals { .. }
+            | Event::Occupancy { .. }
+            | Event::Stream { .. }
+            | Event::StreamReset { .. }
+            | Event::StreamEnded { .. }
             | Event::Dropped { .. }
             | Event::Reset { .. }
             | Event::Removed { .. } => {}

@@ -195,7 +195,7 @@ fn clients_hear_what_a_back_end_publishes_under_the_right_author() {
             ServerFrame::Event {
                 event, room: of, ..
             } if *of == room => match &event.body {
-                EventBody::Message { text } => Some((event.author.to_string(), text.clone())),
+                EventBody::Message(said) => Some((event.author.to_string(), said.text.clone())),
                 _ => None,
             },
             _ => None,
@@ -246,6 +246,7 @@ fn who_is_removed_is_out_at_once_on_the_wire() {
         direction: homeroom_protocol::Direction::Before,
         anchor: Seq(99),
         limit: 10,
+        thread: None,
     });
     // Nothing of the room came before this, and this is refused.
     match ben.read() {

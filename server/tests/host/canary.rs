@@ -12,7 +12,7 @@ use std::{
 };
 
 use homeroom_protocol::{
-    Auth, ClientFrame, DeviceState, Direction, Hello, IdempotencyKey, Request, RequestId,
+    Auth, ClientFrame, DeviceState, Direction, Hello, IdempotencyKey, Request, RequestId, RoomInfo,
     RoomNumber, Seq, ServerFrame,
 };
 use rustix::process::Signal;
@@ -54,12 +54,17 @@ fn stopped(host: Running) {
 /// Everything that is answered with what was asked for.
 fn work(host: &Running) {
     let mut ada = Client::enter(host.address, "canary ada");
-    let title = Some("canary title".to_owned());
+    let info = RoomInfo {
+        title: Some("canary title".to_owned()),
+        topic: Some("canary topic".to_owned()),
+        ..RoomInfo::default()
+    };
     let room = || "class-7b".parse().unwrap();
     ada.ask(Request::Create {
         key: KEY,
         room: room(),
-        title,
+        info,
+        members: vec![],
     });
     let (number, joined) = ada.join("class-7b", None);
     let mut ben = Client::enter(host.address, "canary ben");
@@ -73,6 +78,7 @@ fn work(host: &Running) {
     ben.ask(Request::Typing {
         room: number,
         active: true,
+        thread: None,
     });
     ada.send(number, "a canary sings");
     ben.heard();
@@ -80,7 +86,7 @@ fn work(host: &Running) {
     let sent = |text: &str| Request::Send {
         key,
         room: number,
-        text: text.to_owned(),
+        draft: text.into(),
     };
     ada.ask(sent("canary one"));
     ada.ask(sent("canary two, under the same key"));
@@ -89,6 +95,7 @@ fn work(host: &Running) {
         direction: Direction::After,
         anchor: Seq(0),
         limit: 10,
+        thread: None,
     });
     ada.until(|frame| matches!(frame, ServerFrame::Page { .. }).then_some(()));
     drop(ada);
@@ -150,7 +157,7 @@ fn mischief(host: &Running) {
         mallory.ask(Request::Send {
             key: KEY,
             room: RoomNumber(99),
-            text: "canary into the void".to_owned(),
+            draft: "canary into the void".into(),
         });
         mallory.say(&ClientFrame::Request {
             id: RequestId(77),
@@ -249,6 +256,7 @@ fn everything_is_said_but_the_canary(format: &str) -> String {
         direction: Direction::After,
         anchor: Seq(0),
         limit: 10,
+        thread: None,
     });
     ada.until(|frame| matches!(frame, ServerFrame::Error { .. }).then_some(()));
     stopped(host);

@@ -450,7 +450,7 @@ fn whoever_does_not_read_replies_is_not_read_and_loses_none() {
             _ => None,
         });
         assert_eq!(id, RequestId(1_000 + number));
-        assert_eq!(first, EventBody::RoomCreated { title: None });
+        assert!(matches!(first, EventBody::RoomCreated { .. }), "{first:?}");
     }
     server.stop();
 }
@@ -464,10 +464,12 @@ fn padded_history(room: RoomNumber, id: RequestId) -> Vec<u8> {
             direction: Direction::After,
             anchor: Seq(0),
             limit: 100,
+            thread: None,
         },
     });
-    assert_eq!(frame[0], 0x96, "an array of six");
-    frame[0] = 0x97;
+    assert_eq!(frame[0], 0x96, "an array of six: the thread is left out");
+    frame[0] = 0x98;
+    frame.push(0xc0);
     frame.extend([0xc5, 0xea, 0x60]);
     frame.resize(frame.len() + 0xea60, 0);
     frame

@@ -247,7 +247,8 @@ impl Client {
         let id = self.ask(Request::Create {
             key: IdempotencyKey(*b"the room's birth"),
             room: room.parse().unwrap(),
-            title: None,
+            info: homeroom_protocol::RoomInfo::default(),
+            members: vec![],
         });
         self.until(|frame| {
             matches!(frame, ServerFrame::Created { id: done, .. } if *done == id).then_some(())
@@ -288,7 +289,7 @@ impl Client {
     pub(crate) fn heard(&mut self) -> (Seq, String) {
         self.until(|frame| match frame {
             ServerFrame::Event { event, .. } => match &event.body {
-                homeroom_protocol::EventBody::Message { text } => Some((event.seq, text.clone())),
+                homeroom_protocol::EventBody::Message(said) => Some((event.seq, said.text.clone())),
                 _ => None,
             },
             _ => None,
@@ -463,7 +464,7 @@ pub(crate) fn send(room: RoomNumber, text: &str) -> Request {
     Request::Send {
         key: IdempotencyKey(key),
         room,
-        text: text.to_owned(),
+        draft: text.into(),
     }
 }
 

@@ -203,8 +203,8 @@ async fn heard(events: &mut Events) -> String {
     loop {
         match events.next().await.unwrap() {
             Event::Timeline { event, .. } => {
-                if let EventBody::Message { text } = event.body {
-                    return text;
+                if let EventBody::Message(message) = event.body {
+                    return message.text;
                 }
             }
             Event::Disconnected { why, .. } => panic!("{why:?}"),
