@@ -103,6 +103,7 @@ fn whoever_comes_back_begins_to_read_anew() {
 fn everything_is_marked_as_read_in_one_event() {
     const ROOMS: u32 = 3_000;
     let mut world = World::with(|settings| {
+        *settings = settings.clone().without_budgets();
         settings.rooms_per_user_max = ROOMS as usize;
     });
     let ada = world.connect("ada", "web");
