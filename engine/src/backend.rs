@@ -260,7 +260,7 @@ impl Backend {
         }
     }
 
-    async fn ask(&self, request: ServiceRequest) -> Result<ServiceAnswer, BackendError> {
+    pub(crate) async fn ask(&self, request: ServiceRequest) -> Result<ServiceAnswer, BackendError> {
         for _ in 0..ATTEMPTS_MAX {
             let (sender, answer) = oneshot::channel();
             let call = ServiceCall {
@@ -279,7 +279,7 @@ impl Backend {
 }
 
 /// Each request has one form of answer.
-const OTHER: &str = "an answer to another request";
+pub(crate) const OTHER: &str = "an answer to another request";
 
 /// Whoever awaits the answer. When all copies of it are dropped, so is the sender, and that is told.
 #[derive(Debug)]

@@ -28,6 +28,7 @@
 //! [`backend`] for your own back end, [`upkeep`] what operators do. [`metrics`] counts all of it.
 
 pub mod backend;
+mod backend_roles;
 pub mod connection;
 pub mod described;
 pub mod domain;

@@ -34,7 +34,7 @@ use homeroom_benches::{
     text,
 };
 use homeroom_protocol::{
-    ClientFrame, EventBody, IdempotencyKey, Request, RequestId, RoomNumber, ServerFrame,
+    ClientFrame, EventBody, IdempotencyKey, Request, RequestId, RoomInfo, RoomNumber, ServerFrame,
     encode_client_frame,
 };
 use serde::Serialize;
@@ -277,7 +277,7 @@ fn paced(room: RoomNumber, number: u32) -> Request {
     Request::Send {
         key: key(0, u64::from(number)),
         room,
-        text: text(),
+        draft: text().into(),
     }
 }
 
@@ -285,7 +285,8 @@ async fn make_room(line: &mut Line) -> Result<(), Failure> {
     let create = Request::Create {
         key: key(u64::MAX, 0),
         room: "lobby".parse()?,
-        title: None,
+        info: RoomInfo::default(),
+        members: Vec::new(),
     };
     line.ask(1, create).await?;
     Ok(())
@@ -398,7 +399,7 @@ async fn pour(
             let request = Request::Send {
                 key: key(who, next),
                 room,
-                text: text(),
+                draft: text().into(),
             };
             let id = RequestId(next + 100);
             encode_client_frame(&ClientFrame::Request { id, request }, &mut message);

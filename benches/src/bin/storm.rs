@@ -32,7 +32,7 @@ use homeroom_client::{
     Answer, Auth, Command, Event, EventBody, IdempotencyKey, Limits, Lost, Moment, RoomId,
     machine::{Machine, Settings, State},
 };
-use homeroom_protocol::{Direction, Request, Seq, ServerFrame, limit::PAGE_EVENTS_MAX};
+use homeroom_protocol::{Direction, Request, RoomInfo, Seq, ServerFrame, limit::PAGE_EVENTS_MAX};
 use serde::Serialize;
 use tokio::{
     sync::{Semaphore, watch},
@@ -364,7 +364,8 @@ async fn make_rooms(address: SocketAddr, rooms: u64) -> Result<(), Failure> {
         let create = Request::Create {
             key: key(u64::MAX, u32::try_from(number)?),
             room: room_id(number)?,
-            title: None,
+            info: RoomInfo::default(),
+            members: Vec::new(),
         };
         let maker = maker.as_mut().ok_or("no maker")?;
         maker.ask(number, create).await?;
@@ -395,14 +396,15 @@ async fn audit(address: SocketAddr, clients: u64) -> Result<(usize, usize), Fail
                 direction: Direction::After,
                 anchor,
                 limit: u32::try_from(PAGE_EVENTS_MAX)?,
+                thread: None,
             };
             let ServerFrame::Page { events, .. } = reader.ask(2, history).await? else {
                 return Err("no page".into());
             };
             anchor = events.last().ok_or("an empty page")?.seq;
             for event in events {
-                if let EventBody::Message { text } = event.body {
-                    *found.entry(text).or_default() += 1;
+                if let EventBody::Message(message) = event.body {
+                    *found.entry(message.text).or_default() += 1;
                 }
             }
         }
@@ -565,7 +567,7 @@ impl Client {
         let send = Command::Send {
             key: key(self.number, round),
             room: self.room.clone(),
-            text: text(self.number, round),
+            draft: text(self.number, round).into(),
         };
         self.machine.submit(send, true);
     }
@@ -626,6 +628,12 @@ impl Client {
                 | Event::Timeline { .. }
                 | Event::Typing { .. }
                 | Event::Presence { .. }
+                | Event::Passed { .. }
+                | Event::Signals { .. }
+                | Event::Occupancy { .. }
+                | Event::Stream { .. }
+                | Event::StreamReset { .. }
+                | Event::StreamEnded { .. }
                 | Event::Dropped { .. }
                 | Event::Stopped { .. } => {}
             }

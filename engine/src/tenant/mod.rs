@@ -12,7 +12,7 @@
 //! | `requests`, `service`, `connections`, `listening`, `places` | one input each: look up, decide, apply, answer |
 //! | `rooms`, `room`, `keys`, `roles` | durable state, written by `apply` alone |
 //! | `counting`, `gate`, `overwrites`, `pins`, `deletions`, `pace`, `retention`, `personal` | what a room knows, by concern |
-//! | `permit`, `marks`, `mentions`, `crowds` | what follows from it |
+//! | `permit`, `revocation`, `marks`, `mentions`, `crowds` | what follows from it |
 //! | `recent` | what happened to messages since the history was read |
 //! | `people`, `typing`, `signals`, `occupancy`, `session`, `deadline`, `passing` | what lives as long as connections do |
 //! | `shown`, `viewing`, `seen`, `budget` | how users are, what connections show, how much they may ask |

@@ -122,11 +122,6 @@ impl Roles {
         self.holders.get(&role).into_iter().flatten()
     }
 
-    /// How many were given a role.
-    pub(super) fn holders_count(&self, role: RoleId) -> usize {
-        self.holders.get(&role).map_or(0, BTreeSet::len)
-    }
-
     /// How many users were given any.
     pub(super) fn users_count(&self) -> usize {
         self.of_user.len()
@@ -135,11 +130,6 @@ impl Roles {
     /// The highest rank among a user's roles.
     pub(super) fn top_rank(&self, user: &UserId) -> u32 {
         self.of(user).map(|role| role.rank).max().unwrap_or(0)
-    }
-
-    /// Who may not write to whom, by role.
-    pub(super) fn policy(&self) -> impl Iterator<Item = (RoleId, RoleId)> {
-        self.apart.iter().copied()
     }
 
     /// Whether the policy keeps one user from writing to another.
@@ -342,7 +332,7 @@ mod tests {
         let roles = school();
         assert_eq!(roles.given(&user("bob")), [TEACHER, PUPIL]);
         assert_eq!(roles.top_rank(&user("bob")), 10);
-        assert_eq!(roles.holders_count(TEACHER), 2);
+        assert_eq!(roles.holders(TEACHER).count(), 2);
     }
 
     #[test]
@@ -385,7 +375,7 @@ mod tests {
         assert!(!roles.are_apart(&user("ada"), &user("bob")));
         assert!(!roles.are_apart(&user("eve"), &user("ada")));
         roles.remove(PUPIL);
-        assert!(roles.policy().next().is_none());
+        assert!(roles.apart.is_empty());
     }
 
     #[test]

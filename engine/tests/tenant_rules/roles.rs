@@ -170,13 +170,14 @@ fn whoever_manages_roles_does_so_below_their_own_rank() {
     let (mut world, ada, bob, cleo) = school();
     world.done(
         bob,
-        Request::SetRole(role(RoleId(9), 19, &[Permission::Pin])),
+        Request::SetRole(role(RoleId(9), 19, &[Permission::Kick])),
     );
     world.done(bob, give("cleo", &[RoleId(9), PUPIL]));
     assert_eq!(world.me(cleo).roles, [PUPIL, RoleId(9)]);
 
     let too_high = [
         Request::SetRole(role(RoleId(8), 20, &[])),
+        Request::SetRole(role(RoleId(8), 5, &[Permission::Moderate])),
         Request::SetRole(role(TEACHER, 1, &[])),
         Request::SetRole(role(HEAD, 1, &[])),
         Request::RemoveRole { role: TEACHER },

@@ -31,6 +31,8 @@ pub(in crate::tenant) fn set_role(ground: Ground<'_>, role: &Role) -> Result<boo
     for rank in [Some(role.rank), before.map(|before| before.rank)] {
         rank.map_or(Ok(()), |rank| ground.is_above(rank))?;
     }
+    let allowed_before = before.map_or(Permissions::NONE, |before| before.allow);
+    ground.may_hand_on(role.allow.without(allowed_before))?;
     if before == Some(role) {
         return Ok(false);
     }
@@ -86,6 +88,7 @@ pub(in crate::tenant) fn give_roles(
     for &role in added {
         let role = ground.roles.get(role).ok_or(Refusal::RoleNotFound)?;
         ground.is_above(role.rank)?;
+        ground.may_hand_on(role.allow)?;
     }
     for &role in taken {
         // One that is no more is no loss.
@@ -220,6 +223,15 @@ impl Ground<'_> {
             return Err(Refusal::Outranked);
         }
         Ok(())
+    }
+
+    /// Whether the asker has all these permissions, and so may let others have them.
+    fn may_hand_on(&self, permissions: Permissions) -> Result<(), Refusal> {
+        let missing = permissions.without(self.tenant_permissions());
+        match missing.iter().next() {
+            None => Ok(()),
+            Some(permission) => Err(Refusal::Lacks { permission }),
+        }
     }
 
     /// Whether the asker's highest role is above this rank.

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use homeroom_engine::protocol::{ErrorCode, limit};
+use homeroom_engine::protocol::{ErrorCode, Permissions, limit};
 use hyper::Method;
 
 use super::{
     ApiSettings, BODY_BYTES_MAX,
     problem::status_of,
+    roles::{self, RoleCall},
     route::{Call, LIMIT_DEFAULT, PREFIX, Route},
 };
 use crate::http::REQUEST_BYTES_MAX;
@@ -37,6 +38,18 @@ const fn name_of(call: &Call) -> &'static str {
         Call::History { .. } => "history",
         Call::Presence { .. } => "presence",
         Call::EndSessions { .. } => "end sessions",
+        Call::Roles(call) => match call {
+            RoleCall::List => "roles",
+            RoleCall::Set { .. } => "set role",
+            RoleCall::Remove { .. } => "remove role",
+            RoleCall::Policy => "policy",
+            RoleCall::Of { .. } => "roles of",
+            RoleCall::Give { .. } => "give roles",
+            RoleCall::Overwrites { .. } => "overwrites",
+            RoleCall::Overwrite { .. } => "overwrite",
+            RoleCall::Clear { .. } => "clear overwrite",
+            RoleCall::Explain { .. } => "explain",
+        },
     }
 }
 
@@ -45,12 +58,25 @@ fn every_route_of_the_manual_is_served_and_each_call_has_one() {
     let mut calls = BTreeSet::new();
     for row in table("method | path | parameters | does") {
         let method = Method::from_bytes(row[0].trim_matches('`').as_bytes()).unwrap();
-        let path = row[1].trim_matches('`').replace(['{', '}'], "");
-        let query = row[2].starts_with("`user`").then_some("user=ada");
+        let path = row[1]
+            .trim_matches('`')
+            .replace("{role}", "7")
+            .replace(['{', '}'], "");
+        let query = match row[2] {
+            it if it.starts_with("`user`, `permission`") => Some("user=ada&permission=send"),
+            it if it.starts_with("`user`") => Some("user=ada"),
+            _ => None,
+        };
         let route = Route::parse(&method, &format!("{PREFIX}north/{path}"), query);
         calls.insert(name_of(&route.unwrap().call));
     }
-    assert_eq!(calls.len(), 9, "{calls:?}");
+    assert_eq!(calls.len(), 19, "{calls:?}");
+}
+
+#[test]
+fn the_manual_names_every_permission() {
+    let names = roles::names(Permissions::ALL).join("`, `");
+    assert!(MANUAL.contains(&format!("`{names}`")));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod keyring;
 #[cfg(test)]
 mod manual;
 mod problem;
+mod roles;
 mod route;
 mod settings;
 
@@ -184,6 +185,7 @@ async fn act(
             let users = backend.presence(users).await?;
             (StatusCode::OK, forms::presence(&users))
         }
+        Call::Roles(call) => call.act(backend, request).await?,
         Call::EndSessions { user } => {
             backend.end_sessions(&user).await?;
             (StatusCode::NO_CONTENT, Value::Null)

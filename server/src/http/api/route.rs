@@ -5,12 +5,15 @@
 //! of the id.
 
 use homeroom_engine::protocol::{
-    Direction, InvalidId, RoomId, Seq, UserId,
+    Direction, InvalidId, OverwriteTarget, RoomId, Seq, UserId,
     limit::{INTEGER_MAX, MEMBERS_PAGE_MAX, PAGE_EVENTS_MAX, WATCHED_USERS_MAX},
 };
 use hyper::{Method, StatusCode};
 
-use super::problem::Problem;
+use super::{
+    problem::Problem,
+    roles::{self, RoleCall},
+};
 
 /// Where all paths begin.
 pub(crate) const PREFIX: &str = "/v1/tenants/";
@@ -62,6 +65,7 @@ pub(super) enum Call {
     EndSessions {
         user: UserId,
     },
+    Roles(RoleCall),
 }
 
 impl Call {
@@ -69,6 +73,7 @@ impl Call {
     pub(super) const fn shuts_out(&self) -> bool {
         match self {
             Self::RemoveMember { .. } | Self::EndSessions { .. } => true,
+            Self::Roles(call) => call.shuts_out(),
             Self::CreateRoom
             | Self::Room { .. }
             | Self::Members { .. }
@@ -152,6 +157,62 @@ fn call(method: &Method, path: &[&str], query: &mut Query) -> Result<Call, Probl
             user: user("the user in the path", id)?,
         },
         (["users", _, "sessions"], _) => return Err(Problem::wrong_method("DELETE")),
+        _ => Call::Roles(role_call(method, path, query)?),
+    })
+}
+
+fn role_call(method: &Method, path: &[&str], query: &mut Query) -> Result<RoleCall, Problem> {
+    let target = |kind: &str, whom: &str| match kind {
+        "roles" => Ok(OverwriteTarget::Role(roles::role(whom)?)),
+        "users" => Ok(OverwriteTarget::User(user("the user in the path", whom)?)),
+        _ => Err(no_route()),
+    };
+    Ok(match (path, method.as_str()) {
+        (["roles"], "GET") => RoleCall::List,
+        (["roles"], _) => return Err(Problem::wrong_method("GET")),
+        (["roles", number], "PUT") => RoleCall::Set {
+            role: roles::role(number)?,
+        },
+        (["roles", number], "DELETE") => RoleCall::Remove {
+            role: roles::role(number)?,
+        },
+        (["roles", _], _) => return Err(Problem::wrong_method("PUT, DELETE")),
+        (["policy"], "PUT") => RoleCall::Policy,
+        (["policy"], _) => return Err(Problem::wrong_method("PUT")),
+        (["users", id, "roles"], "GET") => RoleCall::Of {
+            user: user("the user in the path", id)?,
+        },
+        (["users", id, "roles"], "PUT") => RoleCall::Give {
+            user: user("the user in the path", id)?,
+        },
+        (["users", _, "roles"], _) => return Err(Problem::wrong_method("GET, PUT")),
+        (["rooms", id, "overwrites"], "GET") => RoleCall::Overwrites { room: room(id)? },
+        (["rooms", _, "overwrites"], _) => return Err(Problem::wrong_method("GET")),
+        (["rooms", id, "overwrites", kind, whom], "PUT") => RoleCall::Overwrite {
+            room: room(id)?,
+            target: target(kind, whom)?,
+        },
+        (["rooms", id, "overwrites", kind, whom], "DELETE") => RoleCall::Clear {
+            room: room(id)?,
+            target: target(kind, whom)?,
+        },
+        (["rooms", _, "overwrites", "roles" | "users", _], _) => {
+            return Err(Problem::wrong_method("PUT, DELETE"));
+        }
+        (["explain"], "GET") => RoleCall::Explain {
+            room: query.one("room")?.map(|id| room(&id)).transpose()?,
+            user: query
+                .one("user")?
+                .map(|id| user("user", &id))
+                .transpose()?
+                .ok_or_else(|| Problem::field("name the user: ?user=ada"))?,
+            permission: query
+                .one("permission")?
+                .map(|name| roles::permission(&name))
+                .transpose()?
+                .ok_or_else(|| Problem::field("name the permission: ?permission=send"))?,
+        },
+        (["explain"], _) => return Err(Problem::wrong_method("GET")),
         _ => return Err(no_route()),
     })
 }
@@ -366,11 +427,23 @@ mod tests {
             ("t/rooms/a/messages", "GET, POST"),
             ("t/presence", "GET"),
             ("t/users/a/sessions", "DELETE"),
+            ("t/roles", "GET"),
+            ("t/roles/7", "PUT, DELETE"),
+            ("t/policy", "PUT"),
+            ("t/users/a/roles", "GET, PUT"),
+            ("t/rooms/a/overwrites", "GET"),
+            ("t/rooms/a/overwrites/roles/7", "PUT, DELETE"),
+            ("t/rooms/a/overwrites/users/b", "PUT, DELETE"),
+            ("t/explain", "GET"),
         ] {
             let refused = parse("PATCH", path).unwrap_err();
             assert_eq!(refused, Problem::wrong_method(allowed), "{path}");
             for method in allowed.split(", ") {
-                let query = if path == "t/presence" { "?user=a" } else { "" };
+                let query = match path {
+                    "t/presence" => "?user=a",
+                    "t/explain" => "?user=a&permission=send",
+                    _ => "",
+                };
                 assert!(parse(method, &format!("{path}{query}")).is_ok(), "{path}");
             }
         }
@@ -381,6 +454,8 @@ mod tests {
             "t/rooms/a/b",
             "t/rooms/a/members/b/c",
             "t/users/a",
+            "t/rooms/a/overwrites/roles",
+            "t/rooms/a/overwrites/x/7",
             "t/x",
         ] {
             assert_eq!(parse("GET", path), Err(no_route()), "{path}");

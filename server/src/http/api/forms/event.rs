@@ -7,6 +7,8 @@ use homeroom_engine::protocol::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::http::api::roles::names;
+
 /// An object without the fields that hold nothing: null, `false` and empty lists.
 struct Form(Map<String, Value>);
 
@@ -280,8 +282,8 @@ fn overwritten(form: Form, target: &OverwriteTarget, overwrite: Overwrite) -> Fo
         OverwriteTarget::Role(role) => form.with("role", role.0),
         OverwriteTarget::User(user) => form.with("user", user.as_str()),
     }
-    .with("deny", overwrite.deny.0)
-    .with("allow", overwrite.allow.0)
+    .with("deny", names(overwrite.deny))
+    .with("allow", names(overwrite.allow))
 }
 
 fn marked(mark: &PlacedMark) -> Form {
