@@ -33,7 +33,7 @@ pub fn send(number: u64) -> Request {
     Request::Send {
         key: IdempotencyKey(key),
         room: ROOM,
-        text: text(),
+        draft: text().into(),
     }
 }
 
@@ -50,7 +50,7 @@ pub fn event_push(seq: Seq) -> ServerFrame {
             seq,
             time: NOW,
             author: UserId::new("ana").expect("a valid user id"),
-            body: EventBody::Message { text: text() },
+            body: EventBody::Message(text().into()),
         },
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use homeroom_protocol::{
-    CloseCode, ConnectionId, Request, RequestId, ServerFrame, Timestamp, limit,
+    CloseCode, ConnectionId, Request, RequestId, RoomNumber, ServerFrame, SignalName, Timestamp,
+    limit,
 };
 use tokio::{runtime::Handle, sync::mpsc};
 use tracing::Span;
@@ -113,6 +114,26 @@ impl Connection {
     pub async fn request(&self, id: RequestId, request: Request) -> Result<(), Gone> {
         self.turn(&request).await?.ask(id, request);
         Ok(())
+    }
+
+    /// Signals to whoever shows a room now. Not answered; what is wrong with it comes through the sink, as
+    /// an error without an id. Waits like [`request`](Self::request).
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn signal(
+        &self,
+        room: RoomNumber,
+        name: SignalName,
+        body: Vec<u8>,
+    ) -> Result<(), Gone> {
+        self.tell(Input::Signal {
+            connection: self.id,
+            room,
+            name,
+            body,
+        })
+        .await
     }
 
     /// Waits for a place in the tenant's queue. Until it is used, nothing was asked.

@@ -4,15 +4,20 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 use homeroom_protocol::{
-    Auth, ClientFrame, DeviceId, Direction, EventBody, FrameError, Hello, IdempotencyKey,
-    InvalidId, Request, RequestId, RoomId, RoomNumber, ScanError, Seq, ServerFrame, TenantName,
-    UserId,
+    AllowedMentions, Auth, ClientFrame, Custom, CustomKind, DeviceId, Direction, Draft, EventBody,
+    FrameError, Hello, IdempotencyKey, InvalidId, Measure, Permissions, Presence, RemovedReason,
+    Request, RequestId, ResetReason, Retention, Role, RoleId, RoomChange, RoomId, RoomInfo,
+    RoomKind, RoomNumber, ScanError, Seq, ServerFrame, Status, TenantName, UserId,
     decode::{FieldError, FrameProblem},
-    decode_client_message, decode_server_message, encode_client_frame, limit,
-    scan::scan,
+    decode_client_message, decode_event_body, decode_server_message, encode_client_frame, limit,
+    scan::{Scanned, Sender},
 };
 
 const MAX: usize = limit::CLIENT_MESSAGE_BYTES_MAX;
+
+fn scan(message: &[u8], bytes_max: usize) -> Result<Scanned<'_>, ScanError> {
+    homeroom_protocol::scan::scan(message, bytes_max, Sender::Client)
+}
 
 fn encoded(frame: &ClientFrame) -> Vec<u8> {
     let mut out = Vec::new();
@@ -101,16 +106,37 @@ fn depth_of_arrays_and_of_maps() {
     }
 }
 
+const fn too_many_elements(at: usize) -> ScanError {
+    ScanError::TooManyElements {
+        at,
+        max: limit::ELEMENTS_MAX,
+    }
+}
+
+/// A server may say more at once than a client may make it walk over.
+#[test]
+fn elements_of_a_frame_of_a_server() {
+    let nil: &[u8] = &[0xc0];
+    let server = |nils| {
+        let message = ping_with(&vec![nil; nils]);
+        homeroom_protocol::scan::scan(&message, usize::MAX, Sender::Server)
+            .map(|frames| frames.len())
+    };
+    let max = limit::SERVER_ELEMENTS_MAX;
+    assert_eq!(server(max - 2), Ok(1));
+    assert_eq!(
+        server(max - 1),
+        Err(ScanError::TooManyElements { at: 0, max })
+    );
+}
+
 #[test]
 fn elements_of_a_frame() {
     let nil: &[u8] = &[0xc0];
     let message = ping_with(&vec![nil; limit::ELEMENTS_MAX - 2]);
     assert_eq!(read(&message), Ok(ClientFrame::Ping { nonce: 7 }));
     let message = ping_with(&vec![nil; limit::ELEMENTS_MAX - 1]);
-    assert_eq!(
-        scan(&message, MAX).unwrap_err(),
-        ScanError::TooManyElements { at: 0 }
-    );
+    assert_eq!(scan(&message, MAX).unwrap_err(), too_many_elements(0));
 
     // Spread over nested containers they count together: 5 here, 2 in each map, and the rest.
     let spread = |nils: usize| {
@@ -121,7 +147,7 @@ fn elements_of_a_frame() {
     };
     assert!(read(&spread(limit::ELEMENTS_MAX - 9)).is_ok());
     let error = scan(&spread(limit::ELEMENTS_MAX - 8), MAX).unwrap_err();
-    assert_eq!(error, ScanError::TooManyElements { at: 13 });
+    assert_eq!(error, too_many_elements(13));
 
     // The count starts anew with each frame.
     let two = [
@@ -177,7 +203,7 @@ fn claimed_lengths_are_checked_against_the_bytes_that_are_there() {
         let claim = [&[marker][..], &most[..bytes]].concat();
         let error = scan(&ping_with(&[&claim]), usize::MAX).unwrap_err();
         let expected = if marker >= 0xdc {
-            ScanError::TooManyElements { at: 7 }
+            too_many_elements(7)
         } else {
             ScanError::Truncated { at: 7 }
         };
@@ -200,7 +226,7 @@ fn message_text() {
     let send = |bytes| Request::Send {
         key: IdempotencyKey([7; 16]),
         room: RoomNumber(1),
-        text: "a".repeat(bytes),
+        draft: "a".repeat(bytes).into(),
     };
     assert!(read_request(send(0)).is_ok());
     assert!(read_request(send(limit::MESSAGE_TEXT_BYTES_MAX)).is_ok());
@@ -213,7 +239,11 @@ fn room_title() {
     let create = |bytes| Request::Create {
         key: IdempotencyKey([7; 16]),
         room: RoomId::new("r").unwrap(),
-        title: Some("a".repeat(bytes)),
+        info: RoomInfo {
+            title: Some("a".repeat(bytes)),
+            ..RoomInfo::default()
+        },
+        members: vec![],
     };
     assert!(read_request(create(limit::ROOM_TITLE_BYTES_MAX)).is_ok());
     let error = refused(create(limit::ROOM_TITLE_BYTES_MAX + 1));
@@ -237,6 +267,7 @@ fn page_limits() {
         direction: Direction::After,
         anchor: Seq(0),
         limit,
+        thread: None,
     };
     let members = |limit| Request::Members {
         room: RoomNumber(1),
@@ -259,6 +290,227 @@ fn page_limits() {
     assert_eq!(refused(history(0)), range(0, limit::PAGE_EVENTS_MAX));
     assert_eq!(refused(history(101)), range(101, limit::PAGE_EVENTS_MAX));
     assert_eq!(refused(members(257)), range(257, limit::MEMBERS_PAGE_MAX));
+}
+
+/// What is written, with the limit of each of its parts reached, and with one part beyond it.
+type Case = (&'static str, usize, fn(usize) -> Request);
+
+const ROOM: RoomNumber = RoomNumber(1);
+const KEY: IdempotencyKey = IdempotencyKey([7; 16]);
+
+fn user() -> UserId {
+    UserId::new("u").unwrap()
+}
+
+fn send(change: impl FnOnce(&mut Draft)) -> Request {
+    let mut draft = Draft::from("hi");
+    change(&mut draft);
+    Request::Send {
+        key: KEY,
+        room: ROOM,
+        draft,
+    }
+}
+
+fn create(change: impl FnOnce(&mut RoomInfo)) -> Request {
+    let mut info = RoomInfo::default();
+    change(&mut info);
+    Request::Create {
+        key: KEY,
+        room: RoomId::new("r").unwrap(),
+        info,
+        members: vec![],
+    }
+}
+
+/// Texts and lists of requests whose length alone is limited.
+const LENGTHS: &[Case] = &[
+    ("text", limit::MESSAGE_TEXT_BYTES_MAX, |n| Request::Edit {
+        key: KEY,
+        room: ROOM,
+        target: Seq(1),
+        draft: "a".repeat(n).into(),
+    }),
+    ("custom.body", limit::CUSTOM_BYTES_MAX, |n| {
+        send(|draft| {
+            draft.custom = Some(Custom {
+                kind: CustomKind::new("poll").unwrap(),
+                body: vec![0; n],
+            });
+        })
+    }),
+    ("attachments", limit::ATTACHMENTS_MAX, |n| {
+        send(|draft| draft.attachments = vec!["file".to_owned(); n])
+    }),
+    ("attachments.reference", limit::ATTACHMENT_BYTES_MAX, |n| {
+        send(|draft| draft.attachments = vec!["a".repeat(n)])
+    }),
+    ("allowed_mentions.users", limit::ALLOWED_MENTIONS_MAX, |n| {
+        send(|draft| {
+            draft.allowed_mentions = Some(AllowedMentions {
+                users: Some(vec![user(); n]),
+                ..AllowedMentions::default()
+            });
+        })
+    }),
+    ("topic", limit::ROOM_TOPIC_BYTES_MAX, |n| {
+        create(|info| info.topic = Some("a".repeat(n)))
+    }),
+    ("metadata", limit::ROOM_METADATA_BYTES_MAX, |n| {
+        create(|info| info.metadata = vec![0; n])
+    }),
+    ("members", limit::FIRST_MEMBERS_MAX, |n| Request::Create {
+        key: KEY,
+        room: RoomId::new("r").unwrap(),
+        info: RoomInfo::default(),
+        members: vec![user(); n],
+    }),
+    ("changes", limit::ROOM_CHANGES_MAX, |n| {
+        Request::ChangeRoom {
+            key: KEY,
+            room: ROOM,
+            changes: vec![RoomChange::Archived(true); n],
+        }
+    }),
+    ("rooms", limit::MARKED_ROOMS_MAX, |n| Request::MarkAll {
+        rooms: Some(vec![ROOM; n]),
+    }),
+    ("reason", limit::REASON_BYTES_MAX, |n| Request::Moderate {
+        key: KEY,
+        room: ROOM,
+        user: user(),
+        measure: Measure::Ban,
+        until: None,
+        reason: Some("a".repeat(n)),
+    }),
+    ("reason", limit::REASON_BYTES_MAX, |n| Request::Report {
+        key: KEY,
+        room: ROOM,
+        target: Seq(1),
+        reason: "a".repeat(n),
+    }),
+    ("text", limit::STATUS_BYTES_MAX, |n| {
+        Request::Status(Status {
+            text: Some("a".repeat(n)),
+            ..Status::default()
+        })
+    }),
+    ("name", limit::ROLE_NAME_BYTES_MAX, |n| {
+        Request::SetRole(Role {
+            role: RoleId(1),
+            name: "a".repeat(n),
+            rank: 1,
+            allow: Permissions::NONE,
+            prohibit: Permissions::NONE,
+        })
+    }),
+    ("roles", limit::ROLES_PER_USER_MAX, |n| Request::GiveRoles {
+        user: user(),
+        roles: vec![RoleId(1); n],
+    }),
+    ("apart", limit::POLICY_PAIRS_MAX, |n| Request::Policy {
+        apart: vec![(RoleId(1), RoleId(2)); n],
+    }),
+];
+
+#[test]
+fn lengths_of_texts_and_lists() {
+    for &(name, max, request) in LENGTHS {
+        assert_eq!(read_request(request(0)).err(), None, "{name} of 0");
+        assert_eq!(read_request(request(max)).err(), None, "{name} of {max}");
+        assert_eq!(refused(request(max + 1)), (name, too_long(max)));
+    }
+}
+
+/// A number with its name, the lowest and the highest it may be, and a request with it.
+type Range<'r> = (&'static str, u64, u64, &'r dyn Fn(u64) -> Request);
+
+/// Numbers of requests that have a highest and a lowest value.
+#[test]
+fn ranges_of_numbers() {
+    let retention = |kept| create(|info| info.retention = kept);
+    let role = |allow, prohibit| {
+        Request::SetRole(Role {
+            role: RoleId(1),
+            name: String::new(),
+            rank: 1,
+            allow,
+            prohibit,
+        })
+    };
+    let all = Permissions::ALL.0;
+    let readers = |limit| Request::Readers {
+        room: ROOM,
+        seq: Seq(1),
+        after: None,
+        limit,
+    };
+    let rooms = |limit| Request::Rooms { after: None, limit };
+    let cases: [Range<'_>; 7] = [
+        ("slow_mode_ms", 0, limit::SLOW_MODE_MS_MAX.into(), &|n| {
+            create(|info| info.slow_mode_ms = u32::try_from(n).unwrap())
+        }),
+        (
+            "retention.days",
+            1,
+            limit::RETENTION_DAYS_MAX.into(),
+            &|n| retention(Retention::Days(u32::try_from(n).unwrap())),
+        ),
+        (
+            "retention.messages",
+            1,
+            limit::RETENTION_MESSAGES_MAX.into(),
+            &|n| retention(Retention::Messages(u32::try_from(n).unwrap())),
+        ),
+        ("limit", 1, limit::MEMBERS_PAGE_MAX as u64, &|n| {
+            readers(u32::try_from(n).unwrap())
+        }),
+        ("limit", 1, limit::ROOMS_PAGE_MAX as u64, &|n| {
+            rooms(u32::try_from(n).unwrap())
+        }),
+        ("allow", 0, all, &|n| {
+            role(Permissions(n), Permissions::NONE)
+        }),
+        ("prohibit", 0, all, &|n| {
+            role(Permissions::NONE, Permissions(n))
+        }),
+    ];
+    for (name, min, max, request) in cases {
+        assert_eq!(read_request(request(min)).err(), None, "{name} of {min}");
+        assert_eq!(read_request(request(max)).err(), None, "{name} of {max}");
+        let beyond = [min.checked_sub(1), Some(max + 1)];
+        for actual in beyond.into_iter().flatten() {
+            let error = FieldError::OutOfRange { actual, min, max };
+            assert_eq!(refused(request(actual)), (name, error));
+        }
+    }
+}
+
+#[test]
+fn signals() {
+    let signal = |name: usize, body: usize| {
+        let bytes = [
+            &[0x94, 6, 7, 0xd9, u8::try_from(name).unwrap()][..],
+            "s".repeat(name).as_bytes(),
+            &[0xc5],
+            &u16::try_from(body).unwrap().to_be_bytes(),
+            &vec![0; body],
+        ]
+        .concat();
+        read(&bytes).map(|_| ()).map_err(field_error)
+    };
+    let (name, body) = (limit::SIGNAL_NAME_BYTES_MAX, limit::SIGNAL_BYTES_MAX);
+    assert_eq!(signal(name, body), Ok(()));
+    assert_eq!(signal(1, 0), Ok(()));
+    assert_eq!(signal(name, body + 1), Err(("body", too_long(body))));
+    let error = InvalidId::TooLong {
+        actual: name + 1,
+        max: name,
+    };
+    assert_eq!(
+        signal(name + 1, body),
+        Err(("name", FieldError::InvalidId(error)))
+    );
 }
 
 #[test]
@@ -406,7 +658,7 @@ fn fields_of_a_later_version_inside_arrays_are_passed_over() {
     // Presence: the first entry, then the second.
     same(
         &[
-            &[0x92, 98, 0x92, 0x93, 0xa1, b'u', 1],
+            &[0x92, 98, 0x92, 0x95, 0xa1, b'u', 1, 0xc0, 0xc0],
             &extra,
             &[0x92, 0xa1, b'v', 2],
         ],
@@ -442,19 +694,57 @@ fn numbers_of_a_later_version_are_read_as_something_safe() {
     };
     let presence = read(&[0x92, 98, 0x91, 0x92, 0xa1, b'u', 99]);
     assert!(matches!(presence, ServerFrame::Presence { users }
-        if users[0].1 == homeroom_protocol::Presence::Idle));
-    assert!(matches!(
-        read(&[0x93, 100, 7, 99]),
-        ServerFrame::Removed { .. }
-    ));
-    assert!(matches!(
-        read(&[0x94, 99, 7, 0x92, 1, 1, 99]),
-        ServerFrame::Reset { .. }
-    ));
+        if users[0].presence == Presence::Idle));
+    let removed = read(&[0x93, 100, 7, 99]);
+    assert!(matches!(removed, ServerFrame::Removed { reason, .. }
+        if reason == RemovedReason::Left));
+    let reset = read(&[0x94, 99, 7, 0x92, 1, 1, 99]);
+    assert!(matches!(reset, ServerFrame::Reset { reason, .. }
+        if reason == ResetReason::EpochChanged));
     // An event whose body has an unknown kind and unknown fields, and one field more itself.
     let event = read(&[
         0x94, 96, 7, 1, 0x95, 1, 2, 0xa1, b'u', 0x93, 0xcd, 0x0f, 0xa0, 0xc3, 0x91, 0xc0, 0x07,
     ]);
     assert!(matches!(event, ServerFrame::Event { event, .. }
         if event.body == EventBody::Unknown { kind: 4000 }));
+
+    // An event that is known, but about something that is not: a place changed in a new way, an
+    // overwrite for a new target.
+    let body = |bytes: &[u8]| decode_event_body(bytes).unwrap();
+    assert_eq!(
+        body(&[0x95, 33, 7, 0xa1, b'r', 99, 0xa1, b'u']),
+        EventBody::Unknown { kind: 33 }
+    );
+    assert_eq!(
+        body(&[0x94, 13, 0x92, 99, 0xa1, b'u', 1, 2]),
+        EventBody::Unknown { kind: 13 }
+    );
+    // Of the changes of a room, those that are known.
+    let changes = vec![
+        RoomChange::Archived(true),
+        RoomChange::Kind(RoomKind::Private),
+    ];
+    assert_eq!(
+        body(&[0x92, 6, 0x93, 0x92, 99, 0xc0, 0x92, 7, 0xc3, 0x92, 1, 99]),
+        EventBody::RoomChanged { changes }
+    );
+    // A retention of a new kind forgets nothing that is known of; a permission keeps its bit.
+    let created = body(&[0x96, 1, 0xc0, 1, 0xc0, 0xc4, 0, 0x91, 99]);
+    assert!(matches!(created, EventBody::RoomCreated { info, .. }
+        if info.retention == Retention::All));
+    let roles = read(&[0x93, 77, 1, 0x91, 0x94, 0, 0xa0, 0, 0xce, 0x80, 0, 0, 0]);
+    assert!(matches!(roles, ServerFrame::Roles { roles, .. }
+        if roles[0].allow == Permissions(1 << 31)));
+    // Reasons and overwrites that are not known are left out.
+    let explained = read(&[
+        0x94, 78, 1, 0xc2, 0x92, 0x93, 99, 0xc0, 0xc2, 0x93, 1, 0xc0, 0xc2,
+    ]);
+    assert!(matches!(explained, ServerFrame::Explained { reasons, .. } if reasons.len() == 1));
+    let overwrites = read(&[
+        0x94, 75, 1, 7, 0x92, 0x93, 0x92, 99, 1, 0, 0, 0x93, 0x92, 1, 1, 0, 0,
+    ]);
+    assert!(
+        matches!(overwrites, ServerFrame::Overwrites { overwrites, .. }
+        if overwrites.len() == 1)
+    );
 }

@@ -257,7 +257,14 @@ impl Client {
             }
             match (&self.attached, frame) {
                 (None, Ok(ClientFrame::Hello(hello))) => Box::pin(self.greet(hello)).await?,
-                (None, Ok(ClientFrame::Ping { .. } | ClientFrame::Request { .. })) => {
+                (
+                    None,
+                    Ok(
+                        ClientFrame::Ping { .. }
+                        | ClientFrame::Signal { .. }
+                        | ClientFrame::Request { .. },
+                    ),
+                ) => {
                     return Err(Bye::new(CloseCode::Protocol)
                         .because("the first frame must be a hello")
                         .into());
@@ -308,6 +315,10 @@ async fn pass_on(
     match frame {
         ClientFrame::Request { id, request } => {
             let taken = connection.request(id, request).await;
+            taken.map_err(|_gone| service.restarted_tenant())?;
+        }
+        ClientFrame::Signal { room, name, body } => {
+            let taken = connection.signal(room, name, body).await;
             taken.map_err(|_gone| service.restarted_tenant())?;
         }
         ClientFrame::Ping { nonce } => {

@@ -179,6 +179,8 @@ async fn fill(arguments: &Arguments, clean: &Path, crashed: &Path) -> Result<(),
     let mut config = Config::in_folder(clean);
     // None before the close, so that the crash has everything to replay.
     config.snapshot_every_records = u64::MAX;
+    // It is filled as fast as the disk takes it.
+    config.settings = config.settings.without_budgets();
     let engine = Engine::open(config).await?;
     let tenant = engine.tenant(&tenant_name()).await?;
     let progress = Arc::new(Progress::new("fill", arguments.messages));

@@ -1,13 +1,17 @@
 //! The handle an app asks through, and the stream of events it reads.
 
+mod messages;
+mod people;
+mod rooms;
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
 use homeroom_protocol::{
-    Auth, DeviceId, DeviceState, Direction, ErrorCode, IdempotencyKey, Position, Presence, RoomId,
-    Seq, TenantName, UserId,
+    Auth, DeviceId, DeviceState, Direction, Draft, ErrorCode, IdempotencyKey, Position, RoomId,
+    RoomInfo, Seq, TenantName, UserId, UserPresence,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -114,15 +118,33 @@ impl Client {
         Ok((Self { calls, keys }, Events { events }))
     }
 
-    /// Makes a room, its title for people. Does not join it.
+    /// Makes an open room, its title for people. Does not join it.
     ///
     /// # Errors
     /// [`RequestError`]; [`ErrorCode::RoomExists`] when it exists.
     pub async fn create(&self, room: &RoomId, title: Option<&str>) -> Result<Sent, RequestError> {
+        let info = RoomInfo {
+            title: title.map(str::to_owned),
+            ..RoomInfo::default()
+        };
+        self.create_with(room, info, Vec::new()).await
+    }
+
+    /// Makes a room of any kind, with members from the start besides this user. Does not join it.
+    ///
+    /// # Errors
+    /// [`RequestError`]; [`ErrorCode::RoomExists`] when it exists.
+    pub async fn create_with(
+        &self,
+        room: &RoomId,
+        info: RoomInfo,
+        members: Vec<UserId>,
+    ) -> Result<Sent, RequestError> {
         let command = Command::Create {
             key: self.keys.next(),
             room: room.clone(),
-            title: title.map(str::to_owned),
+            info,
+            members,
         };
         match self.ask(command).await? {
             Answer::Created(sent) => Ok(sent),
@@ -184,8 +206,8 @@ impl Client {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn send(&self, room: &RoomId, text: &str) -> Result<Sent, RequestError> {
-        self.send_with_key(room, text, self.keys.next()).await
+    pub async fn send(&self, room: &RoomId, draft: impl Into<Draft>) -> Result<Sent, RequestError> {
+        self.send_with_key(room, draft, self.keys.next()).await
     }
 
     /// Like [`Self::send`], with a key the app chose and kept: the same again after a restart of the
@@ -196,21 +218,18 @@ impl Client {
     pub async fn send_with_key(
         &self,
         room: &RoomId,
-        text: &str,
+        draft: impl Into<Draft>,
         key: IdempotencyKey,
     ) -> Result<Sent, RequestError> {
         let command = Command::Send {
             key,
             room: room.clone(),
-            text: text.to_owned(),
+            draft: draft.into(),
         };
-        match self.ask(command).await? {
-            Answer::Sent(sent) => Ok(sent),
-            _ => Err(RequestError::Unreadable),
-        }
+        self.sent(command).await
     }
 
-    /// Reads the `limit` events just before or after `anchor` in a joined room.
+    /// Reads the `limit` events just before or after `anchor` in a joined room, or around it.
     /// [`Direction::Before`] a seq above the head means from the newest.
     ///
     /// # Errors
@@ -227,11 +246,9 @@ impl Client {
             direction,
             anchor,
             limit,
+            thread: None,
         };
-        match self.ask(command).await? {
-            Answer::Page(page) => Ok(page),
-            _ => Err(RequestError::Unreadable),
-        }
+        self.page(command).await
     }
 
     /// Says that the user types in a joined room, or stopped. It expires by itself: say it again every
@@ -241,7 +258,12 @@ impl Client {
     /// [`RequestError`]; [`RequestError::Disconnected`] while there is no connection.
     pub async fn typing(&self, room: &RoomId, active: bool) -> Result<(), RequestError> {
         let room = room.clone();
-        self.done(Command::Typing { room, active }).await
+        self.done(Command::Typing {
+            room,
+            active,
+            thread: None,
+        })
+        .await
     }
 
     /// Sets the state of this device. Kept up across reconnects.
@@ -257,7 +279,7 @@ impl Client {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn watch(&self, users: Vec<UserId>) -> Result<Vec<(UserId, Presence)>, RequestError> {
+    pub async fn watch(&self, users: Vec<UserId>) -> Result<Vec<UserPresence>, RequestError> {
         match self.ask(Command::Watch { users }).await? {
             Answer::Watching(users) => Ok(users),
             _ => Err(RequestError::Unreadable),
@@ -317,6 +339,20 @@ impl Client {
         self.calls.closed().await;
     }
 
+    async fn sent(&self, command: Command) -> Result<Sent, RequestError> {
+        match self.ask(command).await? {
+            Answer::Sent(sent) => Ok(sent),
+            _ => Err(RequestError::Unreadable),
+        }
+    }
+
+    async fn page(&self, command: Command) -> Result<Page, RequestError> {
+        match self.ask(command).await? {
+            Answer::Page(page) => Ok(page),
+            _ => Err(RequestError::Unreadable),
+        }
+    }
+
     async fn done(&self, command: Command) -> Result<(), RequestError> {
         match self.ask(command).await? {
             Answer::Done => Ok(()),
@@ -324,7 +360,11 @@ impl Client {
         }
     }
 
-    async fn ask(&self, command: Command) -> Result<Answer, RequestError> {
+    /// Asks anything that the protocol has and this handle has no method for.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn ask(&self, command: Command) -> Result<Answer, RequestError> {
         let ended = || RequestError::Stopped(StopReason::Closed);
         let (asker, answer) = oneshot::channel();
         let call = Call::Do(command, asker);

@@ -1,8 +1,11 @@
 //! What the app is told, in the order in which it happened.
 
 use homeroom_protocol::{
-    FrameError, Position, Presence, ResetReason, RoomId, ScanError, Seq, TimelineEvent, UserId,
+    FrameError, OccupancyChange, Position, ResetReason, RoomId, ScanError, Seq, Signal, Stream,
+    TimelineEvent, UserId, UserPresence,
 };
+
+use crate::place::Place;
 
 /// Something the app should know. The events of a room come in the order of their `seq`, each once,
 /// across reconnects.
@@ -46,11 +49,63 @@ pub enum Event {
         users: Vec<UserId>,
         /// How many they are, named or not.
         count: u32,
+        /// In which thread; `None`: in the room itself.
+        thread: Option<Seq>,
     },
     /// The state of watched users, at first and when it changes.
     Presence {
-        /// User and new state.
-        users: Vec<(UserId, Presence)>,
+        /// How they are now.
+        users: Vec<UserPresence>,
+    },
+    /// Changes of membership in a large room, which are not told one by one.
+    Passed {
+        /// The room.
+        room: RoomId,
+        /// Where the last of them stands: as with [`Self::Timeline`], what to keep.
+        position: Position,
+        /// How many members the room has now.
+        members: u32,
+    },
+    /// What was signalled in a room since the last time: the newest of each sender and name.
+    Signals {
+        /// The room.
+        room: RoomId,
+        /// Who, what and how.
+        signals: Vec<Signal>,
+    },
+    /// Who is there in a room, of those who show it.
+    Occupancy {
+        /// The room.
+        room: RoomId,
+        /// How many users are there.
+        count: u32,
+        /// What changed; `None` in rooms where too many are to name them.
+        change: Option<OccupancyChange>,
+    },
+    /// Something happened on a stream, for ever.
+    Stream {
+        /// Which.
+        stream: Stream,
+        /// Its place: what to keep, once it is handled, to resume after a restart of the app.
+        position: Position,
+        /// What happened.
+        event: TimelineEvent,
+    },
+    /// A stream broke off and starts anew: ask for the rooms and for what concerns the user again.
+    StreamReset {
+        /// Which.
+        stream: Stream,
+        /// The next event has the seq after this one.
+        position: Position,
+        /// Why.
+        reason: ResetReason,
+    },
+    /// A stream is no longer open.
+    StreamEnded {
+        /// Which.
+        stream: Stream,
+        /// Why.
+        why: Removal,
     },
     /// The stream of a room broke off and starts anew: drop what you have, and read the history.
     Reset {
@@ -68,7 +123,7 @@ pub enum Event {
         /// Why.
         why: Removal,
     },
-    /// Signals (typing, presence) were lost because this client reads too slowly.
+    /// Signals (typing, presence, occupancy and those of apps) were lost because this client reads too slowly.
     Dropped {
         /// How many.
         signals: u64,
@@ -85,6 +140,12 @@ pub enum Event {
 pub enum Removal {
     /// The user left, here or on another device.
     Left,
+    /// Somebody else ended the membership.
+    Removed,
+    /// The user was banned.
+    Banned,
+    /// The user may see it no more.
+    Hidden,
     /// The server refused to let the client back in after a reconnect.
     Refused {
         /// An error code of the protocol.
@@ -152,38 +213,38 @@ pub enum Violation {
     #[error("a text message")]
     Text,
     /// An event of a room is not the next one: a gap or a repeat.
-    #[error("room {room}: seq {} came after {}", got.0, after.0)]
+    #[error("{place}: seq {} came after {}", got.0, after.0)]
     NotDense {
-        /// The room.
-        room: RoomId,
+        /// Of what.
+        place: Place,
         /// The last one.
         after: Seq,
         /// The one that came.
         got: Seq,
     },
     /// An event of a room is of another life of the timeline, without a reset.
-    #[error("room {room}: the epoch changed without a reset")]
+    #[error("{place}: the epoch changed without a reset")]
     EpochChanged {
-        /// The room.
-        room: RoomId,
+        /// Of what.
+        place: Place,
     },
     /// A resumed room does not continue where this client was.
-    #[error("room {room}: resumed at seq {} instead of {}", got.0, wanted.0)]
+    #[error("{place}: resumed at seq {} instead of {}", got.0, wanted.0)]
     ResumedElsewhere {
-        /// The room.
-        room: RoomId,
+        /// Of what.
+        place: Place,
         /// Where this client was.
         wanted: Seq,
         /// Where the server goes on.
         got: Seq,
     },
     /// Two rooms have the same number.
-    #[error("rooms {one} and {other} have the same number")]
+    #[error("{one} and {other} have the same number")]
     NumberShared {
         /// One.
-        one: RoomId,
+        one: Place,
         /// The other.
-        other: RoomId,
+        other: Place,
     },
     /// A frame that cannot come at this point: a second welcome, a reply of the wrong kind.
     #[error("an unexpected frame")]

@@ -17,9 +17,9 @@
 //! tokio::spawn(async move {
 //!     while let Some(event) = events.next().await {
 //!         if let Event::Timeline { room, event, .. } = event
-//!             && let EventBody::Message { text } = event.body
+//!             && let EventBody::Message(message) = event.body
 //!         {
-//!             println!("{room} · {}: {text}", event.author);
+//!             println!("{room} · {}: {}", event.author, message.text);
 //!         }
 //!     }
 //! });
@@ -48,19 +48,29 @@ mod driver;
 mod event;
 pub mod machine;
 mod moment;
+mod place;
 mod requests;
 mod rooms;
 mod transport;
 
 pub use client::{Client, ConnectError, Events, Options};
-pub use command::{Answer, Command, Joined, MembersPage, Outcome, Page, RequestError, Sent};
+pub use command::{
+    Answer, Command, Explanation, Joined, MembersPage, Outcome, Page, ReadersPage, RequestError,
+    RoomsPage, Sent,
+};
 pub use event::{Event, Lost, Removal, StopReason, Violation};
 pub use homeroom_protocol::{
-    Auth, DeviceId, DeviceState, Direction, ErrorCode, EventBody, IdempotencyKey, Position,
-    Presence, ResetReason, RoomId, Seq, TenantName, TimelineEvent, Timestamp, UserId,
+    AllowedMentions, Auth, Availability, Custom, CustomKind, DeviceId, DeviceState, Direction,
+    Draft, Durability, Emoji, ErrorCode, EventBody, IdempotencyKey, Mark, Me, Measure, Mentions,
+    Message, MessageState, NotificationLevel, OccupancyChange, Overwrite, OverwriteTarget,
+    Permission, Permissions, PlacedMark, Position, Presence, Reaction, Reason, Request,
+    ResetReason, Retention, Role, RoleId, RoomChange, RoomEntry, RoomId, RoomInfo, RoomKind,
+    RoomNumber, Seq, Signal, SignalName, Status, Stream, TenantName, ThreadSummary, TimelineEvent,
+    Timestamp, UserId, UserPresence,
 };
 pub use machine::{Counters, Limits};
 pub use moment::Moment;
+pub use place::Place;
 #[cfg(feature = "tls")]
 pub use transport::InvalidRoots;
 pub use transport::{Handshake, InvalidHeader, InvalidUrl};

@@ -11,6 +11,7 @@
 //!      └──────────────────── Waiting      Unauthenticated ──authenticate──▶ Connecting      Stopped
 //! ```
 
+mod answer;
 mod incoming;
 mod link;
 mod outgoing;
@@ -19,14 +20,16 @@ mod settings;
 use std::collections::VecDeque;
 
 use homeroom_protocol::{
-    Advice, Auth, CloseCode, DeviceState, ErrorCode, Position, Request, RoomId, UserId,
+    Advice, Auth, CloseCode, DeviceState, ErrorCode, Position, Request, RoomId, Seq, SignalName,
+    UserId,
 };
 
 use crate::{
     backoff::Backoff,
-    command::{Command, Outcome, RequestError},
+    command::{Answer, Command, Outcome, RequestError, Task},
     event::{Event, Lost, Removal, StopReason},
     moment::Moment,
+    place::Place,
     requests::{CONNECTION, Gate, Requests},
     rooms::Rooms,
 };
@@ -38,6 +41,9 @@ pub const RECONNECT_AFTER_MS_MAX: u64 = 600_000;
 
 /// A connection that lived this long was a good one: the waits start again from the shortest.
 const GOOD_AFTER_MS: u64 = 60_000;
+
+/// Most signals that wait for the socket.
+const SIGNALS_MAX: usize = 64;
 
 /// What the machine wants of its driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +75,8 @@ pub struct Counters {
     pub strays: u64,
     /// Frames of kinds this version does not know: passed over.
     pub unknown: u64,
+    /// Errors about signals: they were not allowed, or too many.
+    pub signals_refused: u64,
 }
 
 /// The client. `T` is whatever the driver needs to give an answer to whoever asked.
@@ -88,7 +96,17 @@ pub struct Machine<T> {
     /// What a new connection must be told again.
     presence: Option<DeviceState>,
     watched: Vec<UserId>,
+    shown: Option<Shown>,
+    /// What goes out with the next message, by slot.
+    signals: VecDeque<(usize, SignalName, Vec<u8>)>,
     counters: Counters,
+}
+
+/// What the app said that it shows.
+#[derive(Debug)]
+struct Shown {
+    place: Option<Place>,
+    thread: Option<Seq>,
 }
 
 /// How it goes on after a connection.
@@ -116,6 +134,8 @@ impl<T> Machine<T> {
             outcomes: VecDeque::new(),
             presence: None,
             watched: Vec::new(),
+            shown: None,
+            signals: VecDeque::new(),
             counters: Counters::default(),
             settings,
         }
@@ -136,7 +156,13 @@ impl<T> Machine<T> {
     /// The last event of a joined room that was handed out; the app may not have read it yet.
     #[must_use]
     pub fn position(&self, room: &RoomId) -> Option<Position> {
-        self.rooms.get(self.rooms.slot_of(room)?)?.cursor
+        self.place_position(&Place::Room(room.clone()))
+    }
+
+    /// The last event of a joined room or stream that was handed out; the app may not have read it yet.
+    #[must_use]
+    pub fn place_position(&self, place: &Place) -> Option<Position> {
+        self.rooms.get(self.rooms.slot_of(place)?)?.cursor
     }
 
     /// Does something. Its outcome comes with `asker` from [`Self::next_outcome`], now or later.
@@ -157,18 +183,27 @@ impl<T> Machine<T> {
             let max = self.settings.limits.requests_max;
             return Err((RequestError::QueueFull { max }, asker));
         }
-        let (room, request) = command.into_request();
-        if let Request::Join { room, resume } = request {
-            return self.join(room, resume, asker);
-        }
+        let (place, request) = match command.into_task() {
+            Task::Join { place, resume } => return self.join(place, resume, asker),
+            Task::Signal { room, name, body } => {
+                return match self.signal(room.into(), name, body) {
+                    Ok(()) => {
+                        self.outcomes.push_back((asker, Ok(Answer::Done)));
+                        Ok(())
+                    }
+                    Err(error) => Err((error, asker)),
+                };
+            }
+            Task::Ask { place, request } => (place, request),
+        };
         if matches!(request, Request::Typing { .. }) && self.state != State::Live {
             return Err((RequestError::Disconnected, asker));
         }
-        let lane = match room {
+        let lane = match place {
             None => CONNECTION,
-            Some(room) => match self.rooms.slot_of(&room) {
+            Some(place) => match self.rooms.slot_of(&place) {
                 Some(slot) => lane_of(slot),
-                None => return Err((RequestError::NotJoined { room }, asker)),
+                None => return Err((RequestError::NotJoined { place }, asker)),
             },
         };
         self.requests.ask(lane, request, asker);
@@ -177,32 +212,61 @@ impl<T> Machine<T> {
 
     fn join(
         &mut self,
-        room: RoomId,
+        place: Place,
         resume: Option<Position>,
         asker: T,
     ) -> Result<(), (RequestError, T)> {
-        if self.rooms.slot_of(&room).is_some() {
-            return Err((RequestError::AlreadyJoined { room }, asker));
+        if self.rooms.slot_of(&place).is_some() {
+            return Err((RequestError::AlreadyJoined { place }, asker));
         }
         let max = self.settings.limits.rooms_max;
         if self.rooms.count() >= max {
             return Err((RequestError::TooManyRooms { max }, asker));
         }
-        let slot = self.rooms.add(room, resume, asker);
+        let slot = self.rooms.add(place, resume, asker);
         if self.state == State::Live {
             self.ask_to_join(slot);
         }
         Ok(())
     }
 
-    /// Asks the server for a room, from where the app stands in it.
+    /// Queues a signal; of the same name in the same room the newest wins, and of too many the oldest goes.
+    fn signal(
+        &mut self,
+        place: Place,
+        name: SignalName,
+        body: Vec<u8>,
+    ) -> Result<(), RequestError> {
+        if self.state != State::Live {
+            return Err(RequestError::Disconnected);
+        }
+        let Some(slot) = self.rooms.slot_of(&place) else {
+            return Err(RequestError::NotJoined { place });
+        };
+        self.signals
+            .retain(|(other, other_name, _)| (*other, other_name) != (slot, &name));
+        if self.signals.len() == SIGNALS_MAX {
+            self.signals.pop_front();
+        }
+        self.signals.push_back((slot, name, body));
+        Ok(())
+    }
+
+    /// Asks the server for a room or stream, from where the app stands in it.
     fn ask_to_join(&mut self, slot: usize) {
         let Some(room) = self.rooms.get(slot) else {
             return;
         };
-        let request = Request::Join {
-            room: room.id.clone(),
-            resume: room.cursor,
+        let resume = room.cursor;
+        let request = match &room.place {
+            Place::Room(room) => Request::Join {
+                room: room.clone(),
+                resume,
+            },
+            Place::Stream(stream) => Request::Stream {
+                stream: *stream,
+                resume,
+            },
         };
         self.requests.ask_first(lane_of(slot), request);
         self.requests.set_gate(lane_of(slot), Gate::Joining);
@@ -347,6 +411,7 @@ impl<T> Machine<T> {
             self.forget_room(lane - 1, Removal::Left);
         }
         self.rooms.forget_numbers();
+        self.signals.clear();
         let wait_ms = match next {
             Next::Backoff => self.backoff.next_ms(),
             Next::AfterMs(ms) => ms.min(RECONNECT_AFTER_MS_MAX),
@@ -400,14 +465,16 @@ impl<T> Machine<T> {
         self.events.push_back(Event::Stopped { why });
     }
 
-    /// The room is no longer joined: whoever waits for it is told, and so is the app.
+    /// The room or stream is no longer joined: whoever waits for it is told, and so is the app.
     fn forget_room(&mut self, slot: usize, why: Removal) {
         let Some(room) = self.rooms.remove(slot) else {
             return;
         };
+        self.signals.retain(|(other, ..)| *other != slot);
+        let place = room.place;
         for asker in self.requests.close_lane(lane_of(slot)) {
             let error = RequestError::NotJoined {
-                room: room.id.clone(),
+                place: place.clone(),
             };
             self.outcomes.push_back((asker, Err(error)));
         }
@@ -417,11 +484,14 @@ impl<T> Machine<T> {
                 let error = RequestError::Refused { code, explanation };
                 self.outcomes.push_back((asker, Err(error)));
             }
-            (Some(asker), Removal::Left) => {
-                let error = RequestError::NotJoined { room: room.id };
+            (Some(asker), Removal::Left | Removal::Removed | Removal::Banned | Removal::Hidden) => {
+                let error = RequestError::NotJoined { place };
                 self.outcomes.push_back((asker, Err(error)));
             }
-            (None, why) => self.events.push_back(Event::Removed { room: room.id, why }),
+            (None, why) => self.events.push_back(match place {
+                Place::Room(room) => Event::Removed { room, why },
+                Place::Stream(stream) => Event::StreamEnded { stream, why },
+            }),
         }
     }
 }

@@ -225,14 +225,7 @@ impl<T> Requests<T> {
                     left.push(pending.lane);
                     pending.lane = CONNECTION;
                 }
-                Request::Leave { .. }
-                | Request::Create { .. }
-                | Request::Join { .. }
-                | Request::Send { .. }
-                | Request::History { .. }
-                | Request::Presence { .. }
-                | Request::Watch { .. }
-                | Request::Members { .. } => {}
+                _ => {}
             }
             pending.asker = Some(asker);
             self.insert(pending);

@@ -1,15 +1,15 @@
-//! The joined rooms: where each stands, and the number it goes by on this connection.
+//! The joined rooms and streams: where each stands, and the number it goes by on this connection.
 
 use std::collections::HashMap;
 
-use homeroom_protocol::{Epoch, Position, RoomId, RoomNumber, Seq};
+use homeroom_protocol::{Epoch, Position, RoomNumber, Seq};
 
-use crate::event::Violation;
+use crate::{event::Violation, place::Place};
 
-/// A room that the app joined, or is about to.
+/// A room or stream that the app joined, or is about to.
 #[derive(Debug)]
 pub(crate) struct Room<T> {
-    pub(crate) id: RoomId,
+    pub(crate) place: Place,
     /// The last event handed to the app; `None` until the first join is answered.
     pub(crate) cursor: Option<Position>,
     /// Its number on this connection, once joined on it.
@@ -18,12 +18,12 @@ pub(crate) struct Room<T> {
     pub(crate) asker: Option<T>,
 }
 
-/// Rooms by slot, by id and by number.
+/// Rooms and streams by slot, by place and by number.
 #[derive(Debug)]
 pub(crate) struct Rooms<T> {
     slots: Vec<Option<Room<T>>>,
     free: Vec<usize>,
-    by_id: HashMap<RoomId, usize>,
+    by_place: HashMap<Place, usize>,
     by_number: HashMap<RoomNumber, usize>,
 }
 
@@ -32,17 +32,17 @@ impl<T> Rooms<T> {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            by_id: HashMap::new(),
+            by_place: HashMap::new(),
             by_number: HashMap::new(),
         }
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.by_id.len()
+        self.by_place.len()
     }
 
-    pub(crate) fn slot_of(&self, id: &RoomId) -> Option<usize> {
-        self.by_id.get(id).copied()
+    pub(crate) fn slot_of(&self, place: &Place) -> Option<usize> {
+        self.by_place.get(place).copied()
     }
 
     pub(crate) fn slot_by_number(&self, number: RoomNumber) -> Option<usize> {
@@ -68,14 +68,14 @@ impl<T> Rooms<T> {
     }
 
     /// Adds a room that is not yet there, and returns its slot.
-    pub(crate) fn add(&mut self, id: RoomId, cursor: Option<Position>, asker: T) -> usize {
+    pub(crate) fn add(&mut self, place: Place, cursor: Option<Position>, asker: T) -> usize {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        self.by_id.insert(id.clone(), slot);
+        self.by_place.insert(place.clone(), slot);
         self.slots[slot] = Some(Room {
-            id,
+            place,
             cursor,
             number: None,
             asker: Some(asker),
@@ -85,7 +85,7 @@ impl<T> Rooms<T> {
 
     pub(crate) fn remove(&mut self, slot: usize) -> Option<Room<T>> {
         let room = self.slots.get_mut(slot)?.take()?;
-        self.by_id.remove(&room.id);
+        self.by_place.remove(&room.place);
         if let Some(number) = room.number {
             self.by_number.remove(&number);
         }
@@ -101,8 +101,8 @@ impl<T> Rooms<T> {
             && let (Some(one), Some(other)) = (self.get(slot), self.get(other))
         {
             return Err(Violation::NumberShared {
-                one: one.id.clone(),
-                other: other.id.clone(),
+                one: one.place.clone(),
+                other: other.place.clone(),
             });
         }
         if let Some(room) = self.get_mut(slot) {
@@ -123,20 +123,30 @@ impl<T> Rooms<T> {
 impl<T> Room<T> {
     /// Moves on to the next event, which must be the next.
     pub(crate) fn advance(&mut self, epoch: Epoch, seq: Seq) -> Result<Position, Violation> {
+        self.advance_over(epoch, seq, seq)
+    }
+
+    /// Moves on over the events from `from` to `to`, the first of which must be the next.
+    pub(crate) fn advance_over(
+        &mut self,
+        epoch: Epoch,
+        from: Seq,
+        to: Seq,
+    ) -> Result<Position, Violation> {
         let cursor = self.cursor.ok_or(Violation::Unexpected)?;
         if cursor.epoch != epoch {
             return Err(Violation::EpochChanged {
-                room: self.id.clone(),
+                place: self.place.clone(),
             });
         }
-        if cursor.seq.next() != seq {
+        if cursor.seq.next() != from || to < from {
             return Err(Violation::NotDense {
-                room: self.id.clone(),
+                place: self.place.clone(),
                 after: cursor.seq,
-                got: seq,
+                got: from,
             });
         }
-        let position = Position { epoch, seq };
+        let position = Position { epoch, seq: to };
         self.cursor = Some(position);
         Ok(position)
     }

@@ -18,8 +18,8 @@ use std::{
 
 use homeroom_protocol::{
     ConnectionId, Direction, Draft, ErrorCode, IdempotencyKey, Permissions, Position, Request,
-    RequestId, RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, TimelineEvent, Timestamp, UserId,
-    UserPresence, frame::DeviceState,
+    RequestId, RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, SignalName, Status, TimelineEvent,
+    Timestamp, UserId, UserPresence, frame::DeviceState,
 };
 use tokio::sync::{Semaphore, oneshot};
 
@@ -401,6 +401,59 @@ impl Session {
         })
         .await
         .map(drop)
+    }
+
+    /// Says that the user types in the thread with this root, or stopped.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn typing_in(
+        &self,
+        room: &Room,
+        thread: Seq,
+        active: bool,
+    ) -> Result<(), RequestError> {
+        self.ask(Request::Typing {
+            room: room.number,
+            active,
+            thread: Some(thread),
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Says which room this session shows from now on, and perhaps a thread beside it: typing, signals and
+    /// occupancy come of that alone. Before it is first said, a session shows every room it joined.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn view(&self, room: Option<&Room>, thread: Option<Seq>) -> Result<(), RequestError> {
+        let room = room.map(|room| room.number);
+        self.ask(Request::View { room, thread }).await.map(drop)
+    }
+
+    /// Signals to whoever shows a room now: a cursor, a slider. Never stored; the newest of a sender and
+    /// name wins. Returns as soon as it is on its way; one that is refused is not told.
+    ///
+    /// # Errors
+    /// [`RequestError::Ended`].
+    pub async fn signal(
+        &self,
+        room: &Room,
+        name: &SignalName,
+        body: impl Into<Vec<u8>>,
+    ) -> Result<(), RequestError> {
+        let (name, body) = (name.clone(), body.into());
+        let signalled = self.shared.connection.signal(room.number, name, body);
+        Ok(signalled.await?)
+    }
+
+    /// Sets what others see of this user, above what their devices say.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn status(&self, status: Status) -> Result<(), RequestError> {
+        self.ask(Request::Status(status)).await.map(drop)
     }
 
     /// Sets the state of this device.

@@ -14,7 +14,8 @@
 //! | `counting`, `gate`, `overwrites`, `pins`, `deletions`, `pace`, `retention`, `personal` | what a room knows, by concern |
 //! | `permit`, `marks`, `mentions`, `crowds` | what follows from it |
 //! | `recent` | what happened to messages since the history was read |
-//! | `people`, `typing`, `session`, `deadline`, `passing` | what lives as long as connections do |
+//! | `people`, `typing`, `signals`, `occupancy`, `session`, `deadline`, `passing` | what lives as long as connections do |
+//! | `shown`, `viewing`, `seen`, `budget` | how users are, what connections show, how much they may ask |
 //! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
 
 mod budget;

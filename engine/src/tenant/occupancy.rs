@@ -188,11 +188,7 @@ impl Occupancy {
     /// What is due to be told to a room's viewers; `None` when all is as they know it.
     pub(super) fn tell(&mut self, room: RoomNumber) -> Option<Told> {
         let occupants = self.rooms.get_mut(&room)?;
-        let told = occupants.tell();
-        if occupants.users.is_empty() {
-            self.rooms.remove(&room);
-        }
-        told
+        occupants.tell()
     }
 
     /// What a new viewer of a room is told, so that all it is told later fits.
@@ -222,10 +218,14 @@ impl Occupancy {
             return;
         }
         let gone = occupants.users.remove(user);
-        if gone.is_some_and(|gone| !gone.hidden) {
-            occupants.change(room, user, false, tick, deadlines);
-        } else if occupants.users.is_empty() && occupants.due.is_none() {
+        if occupants.users.is_empty() {
+            // Whoever is told is there: nobody is.
+            if let Some(at) = occupants.due {
+                deadlines.clear(at, Due::Occupancy(room));
+            }
             self.rooms.remove(&room);
+        } else if gone.is_some_and(|gone| !gone.hidden) {
+            occupants.change(room, user, false, tick, deadlines);
         }
     }
 }
@@ -432,14 +432,15 @@ mod tests {
             "somebody may have looked in between"
         );
         bench.leave(2, false);
+        assert_eq!(bench.pass(1_000), [(1, change(false, &[], &[2]))]);
         bench.leave(3, false);
-        assert_eq!(bench.pass(1_000), [(0, change(false, &[], &[2, 3]))]);
         assert!(bench.occupancy.rooms.is_empty() && bench.deadlines.count() == 0);
     }
 
     #[test]
     fn one_who_vanishes_and_is_back_within_the_grace_shows_nothing() {
         let mut bench = Bench::new();
+        bench.enter(0, false);
         bench.enter(1, false);
         bench.pass(1_000);
         bench.leave(1, true);
@@ -448,13 +449,13 @@ mod tests {
         assert_eq!(bench.pass(2 * GRACE_MS), []);
         bench.leave(1, true);
         assert_eq!(bench.pass(GRACE_MS), []);
-        assert_eq!(bench.pass(TICK_MS), [(0, change(false, &[], &[1]))]);
+        assert_eq!(bench.pass(TICK_MS), [(1, change(false, &[], &[1]))]);
         bench.enter(1, false);
         bench.pass(1_000);
         bench.leave(1, false);
         assert_eq!(
             bench.pass(TICK_MS),
-            [(0, change(false, &[], &[1]))],
+            [(1, change(false, &[], &[1]))],
             "a clean leave does not wait"
         );
     }
@@ -516,8 +517,7 @@ mod tests {
         bench.leave(2, false);
         assert_eq!(bench.pass(1_000), [], "nor does it show when they go");
         bench.leave(1, false);
-        bench.pass(1_000);
-        assert!(bench.occupancy.rooms.is_empty());
+        assert!(bench.occupancy.rooms.is_empty() && bench.deadlines.count() == 0);
     }
 
     #[test]
@@ -580,6 +580,10 @@ mod tests {
         ) {
             let mut bench = Bench::new();
             let mut model: BTreeMap<usize, (usize, bool)> = BTreeMap::new();
+            // Whoever looks is there.
+            let looks = 1_000;
+            bench.enter(looks, true);
+            model.insert(looks, (1, true));
             let mut viewers: Vec<Known> = Vec::new();
             let known_of = |told: &Told| {
                 let mut known = (0, None);

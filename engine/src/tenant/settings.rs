@@ -163,3 +163,20 @@ impl Default for Settings {
         }
     }
 }
+
+impl Settings {
+    /// The same without budgets: for programs that ask as fast as they can on purpose, as a load generator
+    /// does, or that fill a tenant once.
+    #[must_use]
+    pub fn without_budgets(self) -> Self {
+        Self {
+            connection_units_per_s: u32::MAX,
+            connection_units_burst: u32::MAX,
+            user_units_per_s: u32::MAX,
+            user_units_burst: u32::MAX,
+            messages_per_s: u32::MAX,
+            messages_burst: u32::MAX,
+            ..self
+        }
+    }
+}

@@ -77,10 +77,10 @@ pub struct Tenant {
 
     /// The newest position known to be durable.
     pub(super) durable: LogPosition,
-    /// Whether anything happened in this life yet.
-    awake: bool,
     /// The time at which the tenant was last driven.
     pub(super) clock: Timestamp,
+    /// Whether anything happened in this life yet.
+    awake: bool,
     pub(super) sessions: Sessions,
     pub(super) people: People,
     pub(super) typing: Typing,
@@ -140,6 +140,7 @@ impl Tenant {
                 self.passing_keys.keep(lookup, record);
             }
             out.held.push(effects::event(&event));
+            self.follow_up(&event, out);
             return;
         }
         let at = self.applied.next();
@@ -259,6 +260,7 @@ impl Tenant {
     fn wake_to(&mut self, moment: Moment) {
         self.durable = self.durable.max(moment.durable);
         self.clock = moment.now;
+        self.wake(moment);
         self.settle_arrivals();
     }
 
@@ -398,7 +400,6 @@ impl Domain for Tenant {
         out: &mut Outcome<Self>,
     ) {
         self.wake_to(moment);
-        self.wake(moment);
         match input {
             Input::Connect {
                 connection,
@@ -436,7 +437,6 @@ impl Domain for Tenant {
 
     fn tick(&mut self, moment: Moment, out: &mut Outcome<Self>) {
         self.wake_to(moment);
-        self.wake(moment);
         let mut typing_changed = BTreeSet::new();
         let mut recheck = false;
         for _ in 0..DUE_PER_TICK_MAX {

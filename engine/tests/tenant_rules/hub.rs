@@ -34,6 +34,8 @@ pub(crate) struct Hub {
 #[derive(Default)]
 struct Socket {
     inbox: Vec<ServerFrame>,
+    /// Who is there: apart, as it is told whenever a room is joined.
+    occupancy: Vec<ServerFrame>,
     hears: BTreeMap<RoomNumber, Ear>,
     watches: BTreeSet<UserId>,
     /// The room and thread it said it shows; `None` before it says so: every room it hears.
@@ -87,6 +89,11 @@ impl Hub {
         }
         let socket = self.sockets.get_mut(&connection);
         socket.map_or_else(Vec::new, |socket| std::mem::take(&mut socket.inbox))
+    }
+
+    pub(crate) fn occupancy(&mut self, connection: ConnectionId) -> Vec<ServerFrame> {
+        let socket = self.sockets.get_mut(&connection);
+        socket.map_or_else(Vec::new, |socket| std::mem::take(&mut socket.occupancy))
     }
 
     pub(crate) fn take_reply(
@@ -352,7 +359,10 @@ impl Hub {
             ServerFrame::Presence { users } => socket.view.extend(shown(users)),
             _ => {}
         }
-        socket.inbox.push(push.frame().clone());
+        match push.frame() {
+            frame @ ServerFrame::Occupancy { .. } => socket.occupancy.push(frame.clone()),
+            frame => socket.inbox.push(frame.clone()),
+        }
     }
 
     fn audience(&self, audience: &Audience) -> Vec<ConnectionId> {

@@ -1,6 +1,7 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 
 mod bounds;
+mod budgets;
 mod changing;
 #[cfg(test)]
 mod counts;
@@ -34,9 +35,12 @@ mod sessions;
 mod snapshots;
 #[cfg(test)]
 mod stage;
+mod status;
 #[cfg(test)]
 mod steps;
 mod streams;
 #[cfg(test)]
 mod support;
 mod typing;
+#[cfg(test)]
+mod viewing;

@@ -94,8 +94,10 @@ fn a_renewed_session_goes_on() {
 #[test]
 fn a_session_that_ended_leaves_no_deadline() {
     let mut world = World::new();
-    let ada = world.connect_as(identity("ada", "web").expiring(DAWN.plus_ms(1_000)));
+    let ada = world.connect_as(identity("ada", "web").expiring(DAWN.plus_ms(5_000)));
     world.disconnect(ada, Disconnection::Clean);
+    // When she was last seen is written down.
+    world.pass(1_000);
     assert_eq!(world.tenant.next_deadline(), None);
 }
 
@@ -143,6 +145,8 @@ fn a_revoked_session_ends_at_once() {
     world.disconnect(bob, Disconnection::Vanished);
     revoke(&mut world, Whom::User(user("bob")));
     assert_eq!(world.tenant.presence(&user("bob")), Presence::Offline);
+    // When they were last seen is written down.
+    world.pass(1_000);
     assert_eq!(world.tenant.next_deadline(), None);
 }
 

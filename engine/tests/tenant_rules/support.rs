@@ -19,8 +19,9 @@ use homeroom_engine::{
     },
 };
 use homeroom_protocol::{
-    ConnectionId, DeviceId, ErrorCode, IdempotencyKey, Position, Presence, Request, RequestId,
-    RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, TenantName, Timestamp, UserId, UserPresence,
+    Availability, ConnectionId, DeviceId, Draft, ErrorCode, IdempotencyKey, Position, Presence,
+    Request, RequestId, RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, Status, TenantName,
+    Timestamp, UserId, UserPresence,
 };
 
 use crate::hub::Hub;
@@ -56,7 +57,8 @@ pub(crate) struct World {
 
 /// An input whose question has been asked and not yet answered.
 pub(crate) struct Waiting {
-    input: Input,
+    /// `None`: it was refused before anything was asked for it.
+    input: Option<Input>,
     answer: Option<Result<Fact, HistoryError>>,
 }
 
@@ -106,17 +108,27 @@ impl World {
 
     /// Looks up what an input needs.
     pub(crate) fn ask(&mut self, input: Input) -> Waiting {
+        let mut out = Outcome::default();
+        let moment = self.moment();
+        if !self.tenant.admit(moment, &input, &mut out) {
+            self.take(out);
+            let (input, answer) = (None, None);
+            return Waiting { input, answer };
+        }
         let question = self.tenant.needs(&input);
         let answer = question.map(|question| self.answer(&question));
+        let input = Some(input);
         Waiting { input, answer }
     }
 
     /// Decides an input with what was looked up.
     pub(crate) fn decide(&mut self, waiting: Waiting) {
+        let Some(input) = waiting.input else {
+            return;
+        };
         let mut out = Outcome::default();
         let moment = self.moment();
-        self.tenant
-            .handle(moment, waiting.input, waiting.answer, &mut out);
+        self.tenant.handle(moment, input, waiting.answer, &mut out);
         self.take(out);
     }
 
@@ -441,7 +453,7 @@ impl World {
         self.hub.take_reply(connection, id)
     }
 
-    /// Everything a connection was told since this was last called.
+    /// Everything a connection was told since this was last called, besides who is there.
     pub(crate) fn inbox(&mut self, connection: ConnectionId) -> Vec<ServerFrame> {
         self.hub.inbox(connection)
     }
@@ -477,6 +489,25 @@ impl World {
     ) -> Position {
         let key = self.fresh_key();
         match self.request(connection, send(key, room, text)) {
+            ServerFrame::Sent { position, .. } => position,
+            other => panic!("not sent: {other:?}"),
+        }
+    }
+
+    /// Says something in a thread.
+    pub(crate) fn reply_in(
+        &mut self,
+        connection: ConnectionId,
+        room: RoomNumber,
+        root: Seq,
+        text: &str,
+    ) -> Position {
+        let draft = Draft {
+            thread: Some(root),
+            ..Draft::from(text)
+        };
+        let key = key(self.fresh_key());
+        match self.request(connection, Request::Send { key, room, draft }) {
             ServerFrame::Sent { position, .. } => position,
             other => panic!("not sent: {other:?}"),
         }
@@ -599,6 +630,26 @@ pub(crate) fn typing(room: RoomNumber, active: bool) -> Request {
         active,
         thread: None,
     }
+}
+
+pub(crate) fn typing_in(room: RoomNumber, thread: Seq, active: bool) -> Request {
+    Request::Typing {
+        room,
+        active,
+        thread: Some(thread),
+    }
+}
+
+pub(crate) fn status(
+    availability: Availability,
+    text: Option<&str>,
+    expires: Option<Timestamp>,
+) -> Request {
+    Request::Status(Status {
+        availability,
+        text: text.map(Into::into),
+        expires,
+    })
 }
 
 pub(crate) fn watch(names: &[&str]) -> Request {

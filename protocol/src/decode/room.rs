@@ -17,7 +17,7 @@ pub(super) fn info(fields: &mut Fields<'_, '_>) -> FieldResult<RoomInfo> {
     let title = title(fields)?;
     Ok(RoomInfo {
         title,
-        kind: fields.choice_or_default("kind", UNKNOWN_KIND)?,
+        kind: fields.choice_or_default("room_kind", UNKNOWN_KIND)?,
         topic: topic(fields)?,
         metadata: metadata(fields)?,
         retention: fields.nested_or_default("retention", retention)?,
@@ -73,7 +73,7 @@ pub(super) fn changes(fields: &mut Fields<'_, '_>) -> FieldResult<Vec<RoomChange
 fn change(fields: &mut Fields<'_, '_>) -> FieldResult<Option<RoomChange>> {
     Ok(Some(
         match fields.form("changes.kind", kind::change::ARCHIVED)? {
-            kind::change::KIND => RoomChange::Kind(fields.choice_or("kind", UNKNOWN_KIND)?),
+            kind::change::KIND => RoomChange::Kind(fields.choice_or("room_kind", UNKNOWN_KIND)?),
             kind::change::TITLE => RoomChange::Title(title(fields)?),
             kind::change::TOPIC => RoomChange::Topic(topic(fields)?),
             kind::change::METADATA => RoomChange::Metadata(metadata(fields)?),

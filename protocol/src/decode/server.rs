@@ -90,6 +90,7 @@ fn error(id: Option<RequestId>, fields: &mut Fields<'_, '_>) -> FieldResult<Serv
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "one table, an arm for each reply")]
 fn reply(
     kind: u64,
     id: FieldResult<RequestId>,

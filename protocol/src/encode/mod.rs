@@ -23,7 +23,7 @@ pub fn encode_client_frame(frame: &ClientFrame, out: &mut Vec<u8>) {
 
 /// Adds the bytes of a frame to `out`. Several frames in one buffer make one message.
 ///
-/// An [`EventBody::Unknown`](crate::EventBody::Unknown) keeps its kind and nothing else.
+/// An [`EventBody::Unknown`] keeps its kind and nothing else.
 pub fn encode_server_frame(frame: &ServerFrame, out: &mut Vec<u8>) {
     server::encode(frame, &mut Writer::new(out));
 }

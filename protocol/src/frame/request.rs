@@ -301,7 +301,7 @@ pub enum Request {
 }
 
 /// A timeline that is found without an id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stream {
     /// The user's own: marks, settings, invitations, removals.
     Personal,

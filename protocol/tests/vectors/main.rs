@@ -123,6 +123,42 @@ fn every_form_of_every_frame_has_a_vector() {
     assert_eq!(shown, all);
 }
 
+/// What all values of a choice are called is in what the examples say.
+#[test]
+fn every_value_of_every_choice_has_a_vector() {
+    let clients: Vec<_> = examples::client()
+        .iter()
+        .map(|(_, _, frame)| describe::client(frame))
+        .collect();
+    let servers: Vec<_> = examples::server()
+        .iter()
+        .map(|(_, _, frame)| describe::server(frame))
+        .collect();
+    let all = [clients.clone(), servers.clone()].concat();
+    let check = |said: &[String], field: &str, names: &[&str], but: Option<&str>| {
+        for name in names.iter().filter(|&&name| Some(name) != but) {
+            let value = format!("\"{field}\":\"{name}\"");
+            assert!(said.iter().any(|line| line.contains(&value)), "{value}");
+        }
+    };
+    for (field, names) in coverage::CLIENT_CHOICES {
+        check(&clients, field, names, None);
+    }
+    for (field, names) in coverage::SERVER_CHOICES {
+        // Left out where it is the default.
+        let but = (*field == "change").then_some("none");
+        check(&servers, field, names, but);
+    }
+    for (field, names) in [coverage::RESETS, coverage::REMOVALS] {
+        check(&servers, field, names, None);
+    }
+    use describe::choice;
+    check(&all, "room_kind", choice::ROOM_KINDS, Some("open"));
+    check(&all, "durability", choice::DURABILITIES, Some("synced"));
+    let availabilities = choice::AVAILABILITIES;
+    check(&clients, "availability", availabilities, Some("automatic"));
+}
+
 #[test]
 fn no_file_is_left_that_no_test_reads() {
     let mut known: BTreeSet<String> = ["README.md", "invalid"].map(str::to_owned).into();

@@ -1,10 +1,10 @@
 //! `SPEC.md` is what strangers build from, so it is held to the code: fields, codes, limits, session.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use homeroom_protocol::{
-    CloseCode, ErrorCode, decode_client_message, decode_server_message, encode_client_frame,
-    encode_server_frame, limit,
+    CloseCode, ErrorCode, EventBody, Permission, ServerFrame, decode_client_message,
+    decode_server_message, encode_client_frame, encode_event_body, encode_server_frame, limit,
 };
 
 use super::{describe, examples, render};
@@ -17,7 +17,7 @@ fn spec() -> String {
 fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| # "))
-        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
 }
 
 /// The text between a heading and the next.
@@ -33,32 +33,88 @@ fn section<'s>(spec: &'s str, heading: &str) -> &'s str {
     &text[..end.unwrap_or(text.len())]
 }
 
+/// Kind and name of a frame, and the most fields an example of it has.
+type Longest = BTreeMap<(u8, String), Vec<String>>;
+
 /// The kind's number, and the JSON that names kind and fields.
-fn check_fields(spec: &str, bytes: &[u8], json: &str) {
-    let kind = bytes[1];
-    let name = json.split('"').nth(3).unwrap();
-    let table: Vec<_> = rows(section(spec, &format!("### {name} ({kind})"))).collect();
-    let fields: Vec<_> = table.iter().map(|row| row[1].to_owned()).collect();
-    assert_eq!(fields, render::names(json), "{name}");
-    for (index, row) in table.iter().enumerate() {
-        assert_eq!(row[0], index.to_string(), "{name}");
+fn note_fields(longest: &mut Longest, bytes: &[u8], json: &str) {
+    let name = json.split('"').nth(3).unwrap().to_owned();
+    let fields = render::names(json);
+    let seen = longest.entry((bytes[1], name)).or_default();
+    let shared = seen.len().min(fields.len());
+    assert_eq!(seen[..shared], fields[..shared], "{json}");
+    if fields.len() > seen.len() {
+        *seen = fields;
     }
-    assert_eq!(table[0][2], kind.to_string(), "{name}");
 }
 
+/// Fields that are left out at the end of one example are there in another.
 #[test]
 fn the_tables_of_all_frames_name_their_fields_in_order() {
     let spec = spec();
+    let mut longest = Longest::new();
     for (_, _, frame) in examples::client() {
         let mut bytes = Vec::new();
         encode_client_frame(&frame, &mut bytes);
-        check_fields(&spec, &bytes, &describe::client(&frame));
+        note_fields(&mut longest, &bytes, &describe::client(&frame));
     }
     for (_, _, frame) in examples::server() {
         let mut bytes = Vec::new();
         encode_server_frame(&frame, &mut bytes);
-        check_fields(&spec, &bytes, &describe::server(&frame));
+        note_fields(&mut longest, &bytes, &describe::server(&frame));
     }
+    for ((kind, name), fields) in longest {
+        let table: Vec<_> = rows(section(&spec, &format!("### {name} ({kind})"))).collect();
+        let named: Vec<_> = table.iter().map(|row| row[1].to_owned()).collect();
+        assert_eq!(named, fields, "{name}");
+        for (index, row) in table.iter().enumerate() {
+            assert_eq!(row[0], index.to_string(), "{name}");
+        }
+        assert_eq!(table[0][2], kind.to_string(), "{name}");
+    }
+}
+
+/// A row for each body: `[number, field, field]`, what the fields are, and its name first in the meaning.
+#[test]
+fn the_tables_of_events_name_their_fields_in_order() {
+    let spec = spec();
+    let mut longest = Longest::new();
+    for (_, _, frame) in examples::server() {
+        let ServerFrame::Event { event, .. } = &frame else {
+            continue;
+        };
+        let bytes = encode_event_body(&event.body);
+        let json = describe::body(&event.body);
+        if !matches!(event.body, EventBody::Unknown { .. }) {
+            note_fields(&mut longest, &bytes, &json);
+        }
+    }
+    let told: BTreeMap<(u8, String), Vec<String>> = rows(section(&spec, "## Events"))
+        .filter_map(|row| {
+            let cells = row[0].strip_prefix("`[")?.strip_suffix("]`")?;
+            let (number, fields) = cells.split_once(", ").unwrap_or((cells, ""));
+            let fields = fields.split(", ").filter(|field| !field.is_empty());
+            let name = row[2].split(':').next()?.to_owned();
+            let fields = ["kind"].into_iter().chain(fields).map(str::to_owned);
+            Some(((number.parse().ok()?, name), fields.collect()))
+        })
+        .collect();
+    assert_eq!(told, longest);
+}
+
+#[test]
+fn the_table_of_permissions_is_complete() {
+    let spec = spec();
+    let told: Vec<_> = rows(section(&spec, "## Permissions"))
+        .filter(|row| row[0].parse::<u8>().is_ok())
+        .map(|row| format!("{} {}", row[0], row[1].trim_matches('`')))
+        .collect();
+    let all: Vec<_> = describe::choice::PERMISSIONS
+        .iter()
+        .zip(Permission::ALL)
+        .map(|(name, permission)| format!("{} {name}", permission.number()))
+        .collect();
+    assert_eq!(told, all);
 }
 
 #[test]
@@ -96,13 +152,42 @@ fn the_table_of_limits_has_the_numbers_of_the_code() {
         limit::FRAMES_PER_MESSAGE_MAX,
         limit::DEPTH_MAX,
         limit::ELEMENTS_MAX,
+        limit::SERVER_ELEMENTS_MAX,
         usize::try_from(limit::INTEGER_MAX).unwrap(),
         limit::TENANT_NAME_BYTES_MAX,
         limit::USER_ID_BYTES_MAX,
         limit::ROOM_ID_BYTES_MAX,
         limit::DEVICE_ID_BYTES_MAX,
         limit::ROOM_TITLE_BYTES_MAX,
+        limit::ROOM_TOPIC_BYTES_MAX,
+        limit::ROOM_METADATA_BYTES_MAX,
         limit::MESSAGE_TEXT_BYTES_MAX,
+        limit::CUSTOM_BYTES_MAX,
+        limit::CUSTOM_KIND_BYTES_MAX,
+        limit::ATTACHMENTS_MAX,
+        limit::ATTACHMENT_BYTES_MAX,
+        limit::MENTIONED_USERS_MAX,
+        limit::MENTIONED_ROLES_MAX,
+        limit::ALLOWED_MENTIONS_MAX,
+        limit::EMOJI_BYTES_MAX,
+        limit::REACTIONS_PER_MESSAGE_MAX,
+        limit::REACTION_USERS_MAX,
+        limit::VERSIONS_PER_MESSAGE_MAX as usize,
+        limit::PINS_PER_ROOM_MAX,
+        limit::ROOM_CHANGES_MAX,
+        limit::FIRST_MEMBERS_MAX,
+        limit::RETENTION_DAYS_MAX as usize,
+        limit::RETENTION_MESSAGES_MAX as usize,
+        limit::SLOW_MODE_MS_MAX as usize,
+        limit::MARKED_ROOMS_MAX,
+        limit::STATUS_BYTES_MAX,
+        limit::SIGNAL_NAME_BYTES_MAX,
+        limit::SIGNAL_BYTES_MAX,
+        limit::ROLE_NAME_BYTES_MAX,
+        limit::ROLES_MAX,
+        limit::ROLES_PER_USER_MAX,
+        limit::POLICY_PAIRS_MAX,
+        limit::REASON_BYTES_MAX,
         limit::TOKEN_BYTES_MAX,
         limit::CAPABILITY_BYTES_MAX,
         limit::CAPABILITIES_MAX,
@@ -111,7 +196,11 @@ fn the_table_of_limits_has_the_numbers_of_the_code() {
         limit::PAGE_BYTES_MAX,
         limit::WATCHED_USERS_MAX,
         limit::MEMBERS_PAGE_MAX,
+        limit::ROOMS_PAGE_MAX,
         limit::TYPING_USERS_MAX,
+        limit::SIGNALS_PER_PUSH_MAX,
+        limit::OCCUPANCY_USERS_MAX,
+        limit::REASONS_MAX,
     ];
     assert_eq!(values, limits.map(|limit| limit as u64));
 }

@@ -1,15 +1,20 @@
 //! What comes from the server: the welcome, replies, pushes, the bye.
 
 use homeroom_protocol::{
-    Advice, ErrorCode, FrameError, Request, RequestId, RoomNumber, ServerFrame, Welcome,
-    decode::FrameProblem, decode_server_message, limit,
+    Advice, Epoch, ErrorCode, FrameError, Position, RemovedReason, Request, RequestId, ResetReason,
+    RoomId, RoomNumber, Seq, ServerFrame, TimelineEvent, Welcome, decode::FrameProblem,
+    decode_server_message, limit,
 };
 
-use super::{Machine, Next, State, after_close, after_refused_hello, lane_of, outgoing::VERSION};
+use super::{
+    Machine, Next, Shown, State, after_close, after_refused_hello, answer, lane_of,
+    outgoing::VERSION,
+};
 use crate::{
-    command::{Answer, Joined, MembersPage, Page, RequestError, Sent},
+    command::{Answer, Joined, RequestError},
     event::{Event, Lost, Removal, StopReason, Violation},
     moment::Moment,
+    place::Place,
     requests::{CONNECTION, Gate, Pending},
 };
 
@@ -70,7 +75,15 @@ impl<T> Machine<T> {
                 retry_after_ms,
                 explanation,
             } => {
-                self.refused(now, code, retry_after_ms, explanation);
+                let is_broken = [ErrorCode::Malformed, ErrorCode::UnknownKind]
+                    .map(ErrorCode::number)
+                    .contains(&code);
+                if self.state == State::Live && !is_broken {
+                    // All else that carries no id is a signal.
+                    self.counters.signals_refused += 1;
+                } else {
+                    self.refused(now, code, retry_after_ms, explanation);
+                }
                 Ok(())
             }
             frame if self.state == State::Live => self.take_live(now, frame),
@@ -80,27 +93,37 @@ impl<T> Machine<T> {
 
     fn take_live(&mut self, now: Moment, frame: ServerFrame) -> Result<(), Violation> {
         match frame {
-            ServerFrame::Event { room, epoch, event } => {
-                let Some(room) = self.rooms.get_mut_by_number(room) else {
-                    self.counters.strays += 1;
-                    return Ok(());
-                };
-                let position = room.advance(epoch, event.seq)?;
-                let room = room.id.clone();
-                self.events.push_back(Event::Timeline {
-                    room,
-                    position,
-                    event,
-                });
+            ServerFrame::Event { room, epoch, event } => return self.happened(room, epoch, event),
+            ServerFrame::Passed {
+                room,
+                epoch,
+                from,
+                to,
+                members,
+            } => return self.passed(room, (epoch, from, to), members),
+            ServerFrame::Typing {
+                room,
+                users,
+                count,
+                thread,
+            } => self.tell_of_room(room, |room| Event::Typing {
+                room,
+                users,
+                count,
+                thread,
+            }),
+            ServerFrame::Signals { room, signals } => {
+                self.tell_of_room(room, |room| Event::Signals { room, signals });
             }
-            ServerFrame::Typing { room, users, count } => {
-                let Some(room) = self.rooms.get_mut_by_number(room) else {
-                    self.counters.strays += 1;
-                    return Ok(());
-                };
-                let room = room.id.clone();
-                self.events.push_back(Event::Typing { room, users, count });
-            }
+            ServerFrame::Occupancy {
+                room,
+                count,
+                change,
+            } => self.tell_of_room(room, |room| Event::Occupancy {
+                room,
+                count,
+                change,
+            }),
             ServerFrame::Reset {
                 room,
                 position,
@@ -111,15 +134,11 @@ impl<T> Machine<T> {
                     return Ok(());
                 };
                 room.cursor = Some(position);
-                let room = room.id.clone();
-                self.events.push_back(Event::Reset {
-                    room,
-                    position,
-                    reason,
-                });
+                let event = reset(&room.place, position, reason);
+                self.events.push_back(event);
             }
-            ServerFrame::Removed { room, reason: _ } => match self.rooms.slot_by_number(room) {
-                Some(slot) => self.forget_room(slot, Removal::Left),
+            ServerFrame::Removed { room, reason } => match self.rooms.slot_by_number(room) {
+                Some(slot) => self.forget_room(slot, removal(reason)),
                 None => self.counters.strays += 1,
             },
             ServerFrame::Presence { users } => self.events.push_back(Event::Presence { users }),
@@ -137,12 +156,76 @@ impl<T> Machine<T> {
             | ServerFrame::Sent { id, .. }
             | ServerFrame::Page { id, .. }
             | ServerFrame::Watching { id, .. }
-            | ServerFrame::Members { id, .. } => return self.replied(id, frame),
+            | ServerFrame::Members { id, .. }
+            | ServerFrame::Marked { id, .. }
+            | ServerFrame::Readers { id, .. }
+            | ServerFrame::Rooms { id, .. }
+            | ServerFrame::Overwrites { id, .. }
+            | ServerFrame::Me { id, .. }
+            | ServerFrame::Roles { id, .. }
+            | ServerFrame::Explained { id, .. } => return self.replied(id, frame),
             ServerFrame::Welcome(_)
             | ServerFrame::Bye { .. }
             | ServerFrame::Error { id: None, .. } => return Err(Violation::Unexpected),
         }
         Ok(())
+    }
+
+    fn happened(
+        &mut self,
+        number: RoomNumber,
+        epoch: Epoch,
+        event: TimelineEvent,
+    ) -> Result<(), Violation> {
+        let Some(room) = self.rooms.get_mut_by_number(number) else {
+            self.counters.strays += 1;
+            return Ok(());
+        };
+        let position = room.advance(epoch, event.seq)?;
+        self.events.push_back(match room.place.clone() {
+            Place::Room(room) => Event::Timeline {
+                room,
+                position,
+                event,
+            },
+            Place::Stream(stream) => Event::Stream {
+                stream,
+                position,
+                event,
+            },
+        });
+        Ok(())
+    }
+
+    fn passed(
+        &mut self,
+        number: RoomNumber,
+        (epoch, from, to): (Epoch, Seq, Seq),
+        members: u32,
+    ) -> Result<(), Violation> {
+        let Some(room) = self.rooms.get_mut_by_number(number) else {
+            self.counters.strays += 1;
+            return Ok(());
+        };
+        let position = room.advance_over(epoch, from, to)?;
+        if let Place::Room(room) = room.place.clone() {
+            self.events.push_back(Event::Passed {
+                room,
+                position,
+                members,
+            });
+        }
+        Ok(())
+    }
+
+    /// What is said of a room that is joined here; of others it is passed over.
+    fn tell_of_room(&mut self, number: RoomNumber, event: impl FnOnce(RoomId) -> Event) {
+        let room = self.rooms.get_mut_by_number(number);
+        match room.map(|room| room.place.clone()) {
+            Some(Place::Room(room)) => self.events.push_back(event(room)),
+            Some(Place::Stream(_)) => {}
+            None => self.counters.strays += 1,
+        }
     }
 
     /// A later server may send kinds that this version does not know: they are passed over, and the
@@ -192,6 +275,13 @@ impl<T> Machine<T> {
             self.requests
                 .ask_first(CONNECTION, Request::Presence { state });
         }
+        if let Some(Shown { place: None, .. }) = self.shown {
+            let view = Request::View {
+                room: None,
+                thread: None,
+            };
+            self.requests.ask_first(CONNECTION, view);
+        }
         let slots: Vec<usize> = self.rooms.slots().map(|(slot, _)| slot).collect();
         for slot in slots {
             self.ask_to_join(slot);
@@ -226,84 +316,76 @@ impl<T> Machine<T> {
             self.counters.strays += 1;
             return Ok(());
         };
-        let answer = match (&pending.request, reply) {
-            (
-                Request::Join { .. },
-                ServerFrame::Joined {
-                    room,
-                    position,
-                    head,
-                    reset,
-                    members,
-                    ..
-                },
-            ) => {
-                let joined = Joined {
-                    position,
-                    head,
-                    reset,
-                    members,
-                };
-                return self.joined(pending.lane, room, joined);
-            }
-            (Request::Create { .. }, ServerFrame::Created { position, time, .. }) => {
-                Answer::Created(Sent { position, time })
-            }
-            (Request::Send { .. }, ServerFrame::Sent { position, time, .. }) => {
-                Answer::Sent(Sent { position, time })
-            }
-            (Request::Leave { .. }, ServerFrame::Done { .. }) => {
-                self.left(&pending);
-                Answer::Done
-            }
-            (Request::Typing { .. }, ServerFrame::Done { .. }) => Answer::Done,
-            (Request::Presence { state }, ServerFrame::Done { .. }) => {
-                self.presence = Some(*state);
-                Answer::Done
-            }
-            (Request::Watch { users: watched }, ServerFrame::Watching { users, .. }) => {
-                if pending.asker.is_some() {
-                    self.watched.clone_from(watched);
-                } else {
-                    let users = users.clone();
-                    self.events.push_back(Event::Presence { users });
-                }
-                Answer::Watching(users)
-            }
-            (
-                Request::History { .. },
-                ServerFrame::Page {
-                    epoch,
-                    events,
-                    more,
-                    ..
-                },
-            ) => Answer::Page(Page {
-                epoch,
-                events,
-                more,
-            }),
-            (Request::Members { .. }, ServerFrame::Members { users, more, .. }) => {
-                Answer::Members(MembersPage { users, more })
-            }
+        if let (
+            Request::Join { .. } | Request::Stream { .. },
+            ServerFrame::Joined {
+                room,
+                position,
+                head,
+                reset,
+                members,
+                info,
+                permissions,
+                ..
+            },
+        ) = (&pending.request, &reply)
+        {
+            let joined = Joined {
+                number: *room,
+                position: *position,
+                head: *head,
+                reset: *reset,
+                members: *members,
+                info: info.clone(),
+                permissions: *permissions,
+            };
+            return self.joined(pending.lane, joined);
+        }
+        let Some(answer) = answer::answer(&pending.request, reply) else {
             // It is asked again on the next connection.
-            _ => {
-                self.requests.insert(pending);
-                return Err(Violation::Unexpected);
-            }
+            self.requests.insert(pending);
+            return Err(Violation::Unexpected);
         };
+        self.keep_up(&pending, &answer);
         if let Some(asker) = pending.asker {
             self.outcomes.push_back((asker, Ok(answer)));
         }
         Ok(())
     }
 
-    fn joined(&mut self, lane: usize, number: RoomNumber, joined: Joined) -> Result<(), Violation> {
+    /// What was done changes what this side does by itself.
+    fn keep_up(&mut self, done: &Pending<T>, answer: &Answer) {
+        match &done.request {
+            Request::Leave { .. } => self.left(done),
+            Request::Presence { state } => self.presence = Some(*state),
+            Request::Watch { users } if done.asker.is_some() => self.watched.clone_from(users),
+            Request::Watch { .. } => {
+                if let Answer::Watching(users) = answer {
+                    let users = users.clone();
+                    self.events.push_back(Event::Presence { users });
+                }
+            }
+            Request::View { room, thread } => {
+                let slot = done.lane.checked_sub(1);
+                let place = slot
+                    .and_then(|slot| self.rooms.get(slot))
+                    .map(|room| room.place.clone());
+                // What is shown by a number of the app's own cannot be shown again by itself.
+                self.shown = (room.is_none() || place.is_some()).then_some(Shown {
+                    place,
+                    thread: *thread,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn joined(&mut self, lane: usize, joined: Joined) -> Result<(), Violation> {
         // A room that was removed meanwhile has left its lane.
         let Some(slot) = lane.checked_sub(1) else {
             return Ok(());
         };
-        self.rooms.set_number(slot, number)?;
+        self.rooms.set_number(slot, joined.number)?;
         let Some(room) = self.rooms.get_mut(slot) else {
             return Ok(());
         };
@@ -312,18 +394,25 @@ impl<T> Machine<T> {
             && joined.reset.is_none()
         {
             return Err(Violation::ResumedElsewhere {
-                room: room.id.clone(),
+                place: room.place.clone(),
                 wanted: cursor.seq,
                 got: joined.position.seq,
             });
         }
         room.cursor = Some(joined.position);
         if let Some(reason) = joined.reset {
-            self.events.push_back(Event::Reset {
-                room: room.id.clone(),
-                position: joined.position,
-                reason,
-            });
+            let event = reset(&room.place, joined.position, reason);
+            self.events.push_back(event);
+        }
+        if let Some(shown) = &self.shown
+            && shown.place.as_ref() == Some(&room.place)
+            && room.asker.is_none()
+        {
+            let view = Request::View {
+                room: Some(joined.number),
+                thread: shown.thread,
+            };
+            self.requests.ask_first(lane, view);
         }
         if let Some(asker) = room.asker.take() {
             self.outcomes.push_back((asker, Ok(Answer::Joined(joined))));
@@ -394,7 +483,7 @@ impl<T> Machine<T> {
 
     /// A request gets no better answer than this error.
     fn gave_up(&mut self, pending: Pending<T>, error: RequestError) {
-        if let Request::Join { .. } = pending.request {
+        if let Request::Join { .. } | Request::Stream { .. } = pending.request {
             if pending.lane != CONNECTION {
                 let (code, explanation) = match error {
                     RequestError::Refused { code, explanation } => (code, explanation),
@@ -408,5 +497,29 @@ impl<T> Machine<T> {
         if let Some(asker) = pending.asker {
             self.outcomes.push_back((asker, Err(error)));
         }
+    }
+}
+
+fn reset(place: &Place, position: Position, reason: ResetReason) -> Event {
+    match place.clone() {
+        Place::Room(room) => Event::Reset {
+            room,
+            position,
+            reason,
+        },
+        Place::Stream(stream) => Event::StreamReset {
+            stream,
+            position,
+            reason,
+        },
+    }
+}
+
+const fn removal(reason: RemovedReason) -> Removal {
+    match reason {
+        RemovedReason::Left => Removal::Left,
+        RemovedReason::Removed => Removal::Removed,
+        RemovedReason::Banned => Removal::Banned,
+        RemovedReason::Hidden => Removal::Hidden,
     }
 }

@@ -35,6 +35,7 @@ impl<T> Machine<T> {
                     encode_client_frame(&ClientFrame::Ping { nonce }, message);
                     frames = 1;
                 }
+                self.write_signals(&mut frames, message);
                 self.write_requests(frames, message);
             }
             State::Connecting
@@ -48,6 +49,22 @@ impl<T> Machine<T> {
         }
         self.link.said(now);
         true
+    }
+
+    /// Signals of rooms that are joined on this connection: they are small, and a message holds them all.
+    fn write_signals(&mut self, frames: &mut usize, message: &mut Vec<u8>) {
+        for (slot, name, body) in std::mem::take(&mut self.signals) {
+            let number = self.rooms.get(slot).and_then(|room| room.number);
+            let written = message.len();
+            if let Some(room) = number {
+                encode_client_frame(&ClientFrame::Signal { room, name, body }, message);
+                *frames += 1;
+            }
+            if message.len() > self.link.message_bytes_max {
+                message.truncate(written);
+                return;
+            }
+        }
     }
 
     fn may_request(&self) -> bool {

@@ -2,5 +2,6 @@
 
 mod laws;
 mod model;
+mod places;
 mod scenes;
 mod script;

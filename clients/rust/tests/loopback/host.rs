@@ -68,7 +68,7 @@ fn event_with(seq: u64, text: String) -> ServerFrame {
             seq: Seq(seq),
             time: Timestamp(seq),
             author: "ben".parse().unwrap(),
-            body: EventBody::Message { text },
+            body: EventBody::Message(text.into()),
         },
     }
 }

@@ -9,7 +9,9 @@ use homeroom_client::{
     Auth, Client, Event, Events, IdempotencyKey, Limits, Lost, Options, RequestError, RoomId,
     StopReason,
 };
-use homeroom_protocol::{Position, Request, RequestId, RoomNumber, ServerFrame};
+use homeroom_protocol::{
+    Permissions, Position, Request, RequestId, RoomInfo, RoomNumber, ServerFrame,
+};
 use host::{Host, Link, Said, position};
 
 fn start(host: &Host, limits: Limits) -> (Client, Events) {
@@ -57,7 +59,7 @@ fn join(client: &Client) -> tokio::task::JoinHandle<u64> {
 /// Takes the next request, which must be a send: its id, key and text.
 async fn take_send(link: &mut Link) -> (RequestId, IdempotencyKey, String) {
     match link.request().await {
-        (id, Request::Send { key, text, .. }) => (id, key, text),
+        (id, Request::Send { key, draft, .. }) => (id, key, draft.text),
         (_, other) => panic!("no send: {other:?}"),
     }
 }
@@ -74,6 +76,8 @@ async fn take_join(link: &mut Link, resume: Option<Position>, at: Position) {
         head: at.seq,
         reset: None,
         members: 1,
+        info: RoomInfo::default(),
+        permissions: Permissions::NONE,
     }])
     .await;
 }

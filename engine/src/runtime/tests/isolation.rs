@@ -93,8 +93,8 @@ async fn a_flood_delays_another_tenant_by_a_few_turns_however_long_its_queue_is(
     let (flood, calm) = (Count::default(), Count::default());
     let (flooded, _urgent) = tenant(&flood);
     let (other, _other_urgent) = tenant(&calm);
-    // Two senders, so that the inbox is full whenever the tenant looks.
-    for who in 1..=2 {
+    // So many senders that the inbox is full whenever the tenant looks.
+    for who in 1..=16 {
         let flooded = flooded.clone();
         tokio::spawn(async move {
             let total = || Command::Input(Input::Total { who });
@@ -105,7 +105,7 @@ async fn a_flood_delays_another_tenant_by_a_few_turns_however_long_its_queue_is(
     let mut most = 0;
     for answer in 1..=50 {
         let before = flood.get();
-        let command = Command::Input(Input::Total { who: 3 });
+        let command = Command::Input(Input::Total { who: 17 });
         other.send(command).await.unwrap();
         calm.reach(answer).await;
         most = most.max(flood.get() - before);

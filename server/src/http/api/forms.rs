@@ -1,7 +1,9 @@
 //! What bodies look like: JSON whose numbers stay below 2^53; epochs are names, and so text.
 
+mod event;
+
 use homeroom_engine::{
-    protocol::{EventBody, Position, Presence, RoomId, TimelineEvent, UserId},
+    protocol::{Position, Presence, RoomId, UserId, UserPresence},
     tenant::{HistoryPage, MembersPage, Placed, RoomSummary},
 };
 use serde::{Deserialize, Serialize};
@@ -56,42 +58,29 @@ pub(super) fn members(page: &MembersPage) -> Value {
 }
 
 pub(super) fn history(page: &HistoryPage) -> Value {
-    let events: Vec<_> = page.events.iter().map(event).collect();
+    let events: Vec<_> = page.events.iter().map(event::event).collect();
     json!({ "epoch": hex(page.epoch.get()), "events": events, "more": page.more })
 }
 
-pub(super) fn presence(users: &[(UserId, Presence)]) -> Value {
-    let user = |(user, presence): &(UserId, Presence)| {
-        let presence = match presence {
+pub(super) fn presence(users: &[UserPresence]) -> Value {
+    let user = |user: &UserPresence| {
+        let presence = match user.presence {
             Presence::Offline => "offline",
             Presence::Active => "active",
             Presence::Idle => "idle",
+            Presence::Away => "away",
+            Presence::Busy => "busy",
         };
-        json!({ "user": user.as_str(), "presence": presence })
+        let mut form = json!({ "user": user.user.as_str(), "presence": presence });
+        if let Some(seen) = user.last_seen {
+            form["last_seen"] = seen.0.into();
+        }
+        if let Some(status) = &user.status {
+            form["status"] = status.as_str().into();
+        }
+        form
     };
     json!({ "users": users.iter().map(user).collect::<Vec<_>>() })
-}
-
-fn event(event: &TimelineEvent) -> Value {
-    let body = match &event.body {
-        EventBody::RoomCreated { title } => json!({ "kind": "room_created", "title": title }),
-        EventBody::MemberJoined => json!({ "kind": "member_joined" }),
-        EventBody::MemberLeft => json!({ "kind": "member_left" }),
-        EventBody::MemberAdded { member } => {
-            json!({ "kind": "member_added", "member": member.as_str() })
-        }
-        EventBody::MemberRemoved { member } => {
-            json!({ "kind": "member_removed", "member": member.as_str() })
-        }
-        EventBody::Message { text } => json!({ "kind": "message", "text": text }),
-        EventBody::Unknown { kind } => json!({ "kind": "unknown", "number": kind }),
-    };
-    json!({
-        "seq": event.seq.0,
-        "time": event.time.0,
-        "author": event.author.as_str(),
-        "body": body,
-    })
 }
 
 fn position(position: Position) -> Value {

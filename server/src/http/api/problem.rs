@@ -50,11 +50,21 @@ pub(super) const fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::InvalidField
         | ErrorCode::UnsupportedVersion => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthenticated | ErrorCode::SessionExpired => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden | ErrorCode::NotMember => StatusCode::FORBIDDEN,
-        ErrorCode::RoomNotFound | ErrorCode::TenantNotFound => StatusCode::NOT_FOUND,
-        ErrorCode::RoomExists | ErrorCode::TooMany | ErrorCode::UnexpectedFrame => {
-            StatusCode::CONFLICT
-        }
+        ErrorCode::Forbidden
+        | ErrorCode::NotMember
+        | ErrorCode::Banned
+        | ErrorCode::Muted
+        | ErrorCode::Archived
+        | ErrorCode::Apart => StatusCode::FORBIDDEN,
+        ErrorCode::RoomNotFound
+        | ErrorCode::TenantNotFound
+        | ErrorCode::MessageNotFound
+        | ErrorCode::RoleNotFound => StatusCode::NOT_FOUND,
+        ErrorCode::RoomExists
+        | ErrorCode::TooMany
+        | ErrorCode::NotHere
+        | ErrorCode::UnexpectedFrame => StatusCode::CONFLICT,
+        ErrorCode::TooFast => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::KeyConflict => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorCode::Overloaded | ErrorCode::StorageFailed | ErrorCode::ShuttingDown => {
@@ -85,7 +95,15 @@ const fn title_of(code: ErrorCode) -> &'static str {
         | ErrorCode::ShuttingDown
         | ErrorCode::SessionExpired
         | ErrorCode::Forbidden
-        | ErrorCode::NotMember => code.meaning(),
+        | ErrorCode::NotMember
+        | ErrorCode::MessageNotFound
+        | ErrorCode::NotHere
+        | ErrorCode::RoleNotFound
+        | ErrorCode::TooFast
+        | ErrorCode::Banned
+        | ErrorCode::Muted
+        | ErrorCode::Archived
+        | ErrorCode::Apart => code.meaning(),
     }
 }
 

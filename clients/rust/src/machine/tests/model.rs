@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use homeroom_protocol::{
-    ClientFrame, Epoch, ErrorCode, EventBody, IdempotencyKey, Position, Request, RequestId, RoomId,
-    RoomNumber, Seq, ServerFrame, TimelineEvent, Timestamp, UserId,
+    ClientFrame, Epoch, ErrorCode, EventBody, IdempotencyKey, Permissions, Position, Request,
+    RequestId, RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, TimelineEvent, Timestamp, UserId,
 };
 
 use super::script::{user, welcome};
@@ -38,7 +38,7 @@ impl Model {
 
     pub(super) fn texts(&self, room: &RoomId) -> Vec<String> {
         let text = |event: &TimelineEvent| match &event.body {
-            EventBody::Message { text } => text.clone(),
+            EventBody::Message(message) => message.text.clone(),
             other => panic!("{other:?}"),
         };
         self.rooms[room].iter().map(text).collect()
@@ -71,7 +71,7 @@ impl Model {
             seq,
             time: Timestamp(0),
             author,
-            body: EventBody::Message { text },
+            body: EventBody::Message(text.into()),
         };
         events.push(event.clone());
         if self.joined.contains(room) {
@@ -95,6 +95,7 @@ impl Model {
                     explanation: String::new(),
                 });
             }
+            ClientFrame::Signal { .. } => {}
             ClientFrame::Request { id, request } => self.answer(id, request),
         }
     }
@@ -112,6 +113,8 @@ impl Model {
                     head,
                     reset: None,
                     members: 1,
+                    info: RoomInfo::default(),
+                    permissions: Permissions::NONE,
                 });
                 let missed: Vec<_> = self.rooms[&room]
                     .iter()
@@ -124,12 +127,12 @@ impl Model {
                 }
                 self.joined.insert(room);
             }
-            Request::Send { key, room, text } => {
+            Request::Send { key, room, draft } => {
                 let named = self.numbers.iter().find(|(_, number)| **number == room);
                 let room = named.expect("the number of a room").0.clone();
                 let stored = match self.keys.get(&key) {
                     Some(position) => *position,
-                    None => self.post(&room, user("ana"), text),
+                    None => self.post(&room, user("ana"), draft.text),
                 };
                 self.keys.insert(key, stored);
                 self.to_client.push_back(ServerFrame::Sent {

@@ -1,8 +1,8 @@
 //! What a client does when things go well, and when they do not.
 
 use homeroom_protocol::{
-    Advice, Auth, CloseCode, DeviceState, ErrorCode, Presence, RemovedReason, Request, RequestId,
-    ResetReason, RoomNumber, Seq, ServerFrame, Timestamp, limit,
+    Advice, Auth, CloseCode, DeviceState, ErrorCode, Permissions, Presence, RemovedReason, Request,
+    RequestId, ResetReason, RoomInfo, RoomNumber, Seq, ServerFrame, Timestamp, UserPresence, limit,
 };
 
 use super::script::{
@@ -58,10 +58,13 @@ fn it_says_hello_joins_and_hands_on_what_happens() {
     script.server(&[push(7, 5, 11), push(7, 5, 12)]);
 
     let joined = Joined {
+        number: RoomNumber(7),
         position: at(5, 10),
         head: Seq(10),
         reset: None,
         members: 2,
+        info: RoomInfo::default(),
+        permissions: Permissions::NONE,
     };
     assert_eq!(script.outcomes(), [(1, Ok(Answer::Joined(joined)))]);
     let events = script.events();
@@ -97,7 +100,7 @@ fn a_send_whose_reply_is_lost_is_sent_again_with_the_same_key() {
     let expect = |number: u8| Request::Send {
         key: key(number),
         room: RoomNumber(9),
-        text: format!("message {number}"),
+        draft: format!("message {number}").into(),
     };
     assert!(matches!(first, Request::Send { key: k, room: RoomNumber(7), .. } if k == key(1)));
     let asked: Vec<_> = again.iter().map(|(_, request)| request.clone()).collect();
@@ -208,7 +211,7 @@ fn a_room_that_resumes_elsewhere_without_a_reset_is_a_broken_protocol() {
     script.answer_join("lobby", Some(at(5, 10)), 7, at(5, 12));
     let lost = disconnections(&mut script);
     let violation = Violation::ResumedElsewhere {
-        room: room("lobby"),
+        place: room("lobby").into(),
         wanted: Seq(10),
         got: Seq(12),
     };
@@ -278,6 +281,8 @@ fn a_reset_moves_the_place_in_a_room_and_is_told() {
             head: Seq(1),
             reset: Some(ResetReason::EpochChanged),
             members: 1,
+            info: RoomInfo::default(),
+            permissions: Permissions::NONE,
         },
         push(7, 11, 1),
     ]);
@@ -506,8 +511,8 @@ fn a_room_that_refuses_to_take_it_back_is_told_as_removed() {
     };
     assert_eq!(script.events().pop(), Some(removed));
     let not_joined = |number| {
-        let room = room("lobby");
-        (number, Err(RequestError::NotJoined { room }))
+        let place = room("lobby").into();
+        (number, Err(RequestError::NotJoined { place }))
     };
     assert_eq!(script.outcomes(), [1, 2, 3].map(not_joined));
 }
@@ -611,6 +616,7 @@ fn typing_is_said_now_or_not_at_all() {
     let typing = || Command::Typing {
         room: room("lobby"),
         active: true,
+        thread: None,
     };
     let mut script = Script::in_lobby();
     script.machine.submit(typing(), 1);
@@ -637,7 +643,12 @@ fn what_was_set_for_a_connection_is_set_again_on_the_next() {
         2,
     );
     let asked = script.requests();
-    let states = vec![(user("ben"), Presence::Active)];
+    let states = vec![UserPresence {
+        user: user("ben"),
+        presence: Presence::Active,
+        last_seen: None,
+        status: None,
+    }];
     script.server(&[
         ServerFrame::Done { id: asked[0].0 },
         ServerFrame::Watching {
@@ -821,7 +832,7 @@ fn a_request_no_server_would_take_is_refused_before_it_costs_the_connection() {
     let long = Command::Send {
         key: key(1),
         room: room("lobby"),
-        text: "x".repeat(limit::MESSAGE_TEXT_BYTES_MAX + 1),
+        draft: "x".repeat(limit::MESSAGE_TEXT_BYTES_MAX + 1).into(),
     };
     script.machine.submit(long, 1);
     let error = RequestError::TooLong {
@@ -838,9 +849,9 @@ fn a_request_no_server_would_take_is_refused_before_it_costs_the_connection() {
     });
     script.join("lobby", 7, at(5, 0));
     script.outcomes();
-    let text = "x".repeat(200);
+    let draft = "x".repeat(200).into();
     let (key, room) = (key(1), room("lobby"));
-    script.machine.submit(Command::Send { key, room, text }, 1);
+    script.machine.submit(Command::Send { key, room, draft }, 1);
     assert!(script.frames().is_empty());
     assert!(matches!(
         script.outcomes()[..],
@@ -852,11 +863,11 @@ fn a_request_no_server_would_take_is_refused_before_it_costs_the_connection() {
 fn requests_that_wait_together_share_messages_within_the_limits() {
     let mut script = Script::in_lobby();
     for number in 0..8 {
-        let text = "x".repeat(limit::MESSAGE_TEXT_BYTES_MAX);
+        let draft = "x".repeat(limit::MESSAGE_TEXT_BYTES_MAX).into();
         let (key, room) = (key(number), room("lobby"));
         script
             .machine
-            .submit(Command::Send { key, room, text }, number.into());
+            .submit(Command::Send { key, room, draft }, number.into());
     }
     let counts: Vec<_> = (0..4).map(|_| script.requests().len()).collect();
     assert_eq!(counts, [3, 3, 2, 0]);
@@ -930,7 +941,7 @@ fn a_room_is_joined_once() {
     };
     script.machine.submit(join, 1);
     let error = RequestError::AlreadyJoined {
-        room: room("lobby"),
+        place: room("lobby").into(),
     };
     assert_eq!(script.outcomes(), [(1, Err(error))]);
 }

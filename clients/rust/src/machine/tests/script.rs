@@ -1,9 +1,9 @@
 //! A machine, a clock, and a server that says what the scene tells it to.
 
 use homeroom_protocol::{
-    Auth, ClientFrame, Epoch, EventBody, Hello, IdempotencyKey, Position, Request, RequestId,
-    RoomId, RoomNumber, Seq, ServerFrame, TimelineEvent, Timestamp, UserId, Welcome,
-    decode_client_message, encode_server_frame, limit,
+    Auth, ClientFrame, Epoch, EventBody, Hello, IdempotencyKey, Permissions, Position, Request,
+    RequestId, RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, TimelineEvent, Timestamp, UserId,
+    Welcome, decode_client_message, encode_server_frame, limit,
 };
 
 use crate::{
@@ -68,7 +68,7 @@ pub(super) fn message(seq: u64, text: &str) -> TimelineEvent {
         seq: Seq(seq),
         time: Timestamp(seq),
         author: user("ben"),
-        body: EventBody::Message { text: text.into() },
+        body: EventBody::Message(text.into()),
     }
 }
 
@@ -88,6 +88,8 @@ pub(super) fn joined(id: RequestId, number: u32, position: Position) -> ServerFr
         head: position.seq,
         reset: None,
         members: 2,
+        info: RoomInfo::default(),
+        permissions: Permissions::NONE,
     }
 }
 
@@ -103,7 +105,7 @@ pub(super) fn send(name: &str, number: u8) -> Command {
     Command::Send {
         key: key(number),
         room: room(name),
-        text: format!("message {number}"),
+        draft: format!("message {number}").into(),
     }
 }
 
@@ -192,7 +194,9 @@ impl Script {
         frames
             .filter_map(|frame| match frame {
                 ClientFrame::Request { id, request } => Some((id, request)),
-                ClientFrame::Hello(_) | ClientFrame::Ping { .. } => None,
+                ClientFrame::Hello(_) | ClientFrame::Ping { .. } | ClientFrame::Signal { .. } => {
+                    None
+                }
             })
             .collect()
     }
