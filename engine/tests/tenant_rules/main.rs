@@ -3,9 +3,9 @@
 mod bounds;
 mod budgets;
 mod changing;
-mod crowds;
 #[cfg(test)]
 mod counts;
+mod crowds;
 #[cfg(test)]
 mod hub;
 mod large;
