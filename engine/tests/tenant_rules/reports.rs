@@ -1,7 +1,7 @@
 //! Messages shown to those who moderate.
 
 use homeroom_protocol::{
-    Direction, ErrorCode, EventBody, Reported, Request, RoomKind, RoomNumber, Seq, Stream, limit,
+    Direction, ErrorCode, EventBody, Request, RoomKind, RoomNumber, Seq, Stream, limit,
 };
 
 use crate::{
