@@ -25,6 +25,8 @@ mod restarts;
 mod retries;
 mod revocation;
 #[cfg(test)]
+mod revoked_frames;
+#[cfg(test)]
 mod roles;
 mod rooms;
 #[cfg(test)]

@@ -1,0 +1,377 @@
+//! On a real shard: no kind of frame that tells of a room comes to who may see it no more, wherever it was
+//! when that was decided.
+
+use std::sync::Arc;
+
+use homeroom_engine::{
+    domain::Domain,
+    hub::{Audience, Delivery, Push, SignalKind},
+};
+use homeroom_protocol::{
+    ConnectionId, ErrorCode, EventBody, OccupancyChange, OverwriteTarget, Permissions, Position,
+    RequestId, ResetReason, RoomInfo, RoomNumber, ServerFrame, Signal, SignalName, TimelineEvent,
+    Timestamp,
+};
+
+use crate::{
+    revocation::{MATH, UNSEEN, blind_everyone, history, one},
+    roles::{PUPIL, allow, deny, role},
+    support::{World, refusal_of, seq, seqs, user},
+};
+
+/// What a frame is to somebody who may not see a room any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It tells of the room, to its listeners or viewers.
+    Push(Said),
+    /// It tells of the room, to who asked.
+    Reply,
+    /// It may come: it tells nothing of the room, or that it is closed.
+    Harmless,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Event,
+    Passed,
+    Signal(SignalKind),
+    ToOne,
+}
+
+/// A new kind of frame does not compile before it has a place here; and what tells of a room must be
+/// among [`frames_of`] a room.
+const fn kind_of(frame: &ServerFrame) -> Kind {
+    match frame {
+        ServerFrame::Event { .. } => Kind::Push(Said::Event),
+        ServerFrame::Passed { .. } => Kind::Push(Said::Passed),
+        ServerFrame::Typing { .. } => Kind::Push(Said::Signal(SignalKind::Typing)),
+        ServerFrame::Signals { .. } => Kind::Push(Said::Signal(SignalKind::Signals)),
+        ServerFrame::Occupancy { .. } => Kind::Push(Said::Signal(SignalKind::Occupancy)),
+        ServerFrame::Reset { .. } => Kind::Push(Said::ToOne),
+        ServerFrame::Joined { .. }
+        | ServerFrame::Page { .. }
+        | ServerFrame::Members { .. }
+        | ServerFrame::Overwrites { .. } => Kind::Reply,
+        // Lists of rooms, and how watched users are, are scenarios of their own above.
+        ServerFrame::Rooms { .. }
+        | ServerFrame::Watching { .. }
+        | ServerFrame::Presence { .. }
+        | ServerFrame::Welcome(_)
+        | ServerFrame::Pong { .. }
+        | ServerFrame::Done { .. }
+        | ServerFrame::Error { .. }
+        | ServerFrame::Created { .. }
+        | ServerFrame::Sent { .. }
+        | ServerFrame::Marked { .. }
+        | ServerFrame::Readers { .. }
+        | ServerFrame::Me { .. }
+        | ServerFrame::Roles { .. }
+        | ServerFrame::Explained { .. }
+        | ServerFrame::Removed { .. }
+        | ServerFrame::Dropped { .. }
+        | ServerFrame::Bye { .. } => Kind::Harmless,
+    }
+}
+
+/// How many kinds of frames tell of a room, by [`kind_of`].
+const KINDS_OF_A_ROOM: usize = 10;
+
+/// One of each kind that tells of a room; the events are those that are next for its listeners.
+fn frames_of(room: RoomNumber, position: Position) -> Vec<ServerFrame> {
+    let id = RequestId(4_711);
+    let (epoch, next) = (position.epoch, position.seq.next());
+    vec![
+        event(room, position),
+        ServerFrame::Passed {
+            room,
+            epoch,
+            from: next,
+            to: next,
+            members: 2,
+        },
+        ServerFrame::Typing {
+            room,
+            users: vec![user("ada")],
+            count: 1,
+            thread: None,
+        },
+        ServerFrame::Signals {
+            room,
+            signals: vec![Signal {
+                user: user("ada"),
+                name: SignalName::new("cursor").unwrap(),
+                body: vec![1],
+            }],
+        },
+        ServerFrame::Occupancy {
+            room,
+            count: 1,
+            change: Some(OccupancyChange {
+                all: true,
+                came: vec![user("ada")],
+                went: Vec::new(),
+            }),
+        },
+        ServerFrame::Reset {
+            room,
+            position,
+            reason: ResetReason::Trimmed,
+        },
+        ServerFrame::Joined {
+            id,
+            room,
+            position,
+            head: position.seq,
+            reset: None,
+            members: 2,
+            info: RoomInfo::default(),
+            permissions: Permissions::NONE,
+        },
+        ServerFrame::Page {
+            id,
+            room,
+            epoch,
+            events: Vec::new(),
+            more: false,
+            more_above: false,
+        },
+        ServerFrame::Members {
+            id,
+            room,
+            users: vec![user("ada")],
+            more: false,
+        },
+        ServerFrame::Overwrites {
+            id,
+            room,
+            overwrites: Vec::new(),
+        },
+    ]
+}
+
+fn event(room: RoomNumber, position: Position) -> ServerFrame {
+    ServerFrame::Event {
+        room,
+        epoch: position.epoch,
+        event: TimelineEvent {
+            seq: position.seq.next(),
+            time: Timestamp(7),
+            author: user("ada"),
+            body: EventBody::Message("secret".into()),
+        },
+    }
+}
+
+fn delivery(connection: ConnectionId, room: RoomNumber, frame: ServerFrame) -> Delivery {
+    let kind = kind_of(&frame);
+    let next = match &frame {
+        ServerFrame::Event { event, .. } => event.seq,
+        ServerFrame::Passed { from, .. } => *from,
+        _ => seq(0),
+    };
+    let push = Arc::new(Push::new(frame));
+    match kind {
+        Kind::Push(Said::Event) => Delivery::Event {
+            room,
+            seq: next,
+            push,
+        },
+        Kind::Push(Said::Passed) => Delivery::Passed {
+            room,
+            seq: next,
+            members: 2,
+        },
+        Kind::Push(Said::Signal(kind)) => Delivery::Signal {
+            audience: Audience::Viewers(room, None),
+            kind,
+            push,
+        },
+        Kind::Push(Said::ToOne) | Kind::Reply | Kind::Harmless => {
+            Delivery::Direct { connection, push }
+        }
+    }
+}
+
+/// Where a frame is when the sight of its room is taken.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// Collected for the turn that is about to be written.
+    Collected,
+    /// In the outbox of a socket that takes nothing.
+    Queued,
+    /// Held back until it is durable.
+    Held,
+    /// Said only afterwards.
+    Later,
+}
+
+/// How the sight of the room is taken: from one at once, or from all who are looked at one by one.
+type Taking = fn(&mut World);
+
+const TAKINGS: [Taking; 2] = [
+    |world| world.overwrite(MATH, one("bob"), deny(UNSEEN)),
+    |world| {
+        world.set_role(blind_everyone());
+        assert_eq!(world.hub.pauses, 1);
+    },
+];
+
+/// Ada and Bob in a room on a real shard, all they were told so far forgotten.
+fn staged_room() -> (World, ConnectionId, RoomNumber, Position) {
+    let mut world = World::staged();
+    let ada = world.connect("ada", "web");
+    let bob = world.connect("bob", "web");
+    let room = world.open_room(ada, MATH);
+    world.join(bob, MATH);
+    world.pass(5_000);
+    world.stage().tick();
+    world.stage().tick();
+    world.inbox(bob);
+    let head = world.tenant.room(room).unwrap().head();
+    (world, bob, room, head)
+}
+
+#[test]
+fn no_kind_of_frame_comes_after_the_sight_of_its_room_was_taken() {
+    for way in [Way::Collected, Way::Queued, Way::Held, Way::Later] {
+        for taking in TAKINGS {
+            for number in 0..KINDS_OF_A_ROOM {
+                let (mut world, bob, room, head) = staged_room();
+                let frame = frames_of(room, head).swap_remove(number);
+                assert_ne!(kind_of(&frame), Kind::Harmless);
+                let secret = delivery(bob, room, frame.clone());
+                let context = format!("{way:?} {frame:?}");
+                // That one is in, or that a stream starts anew, is not taken back in a pause: whoever goes on
+                // to hear the room must know, and it says nothing of what happened.
+                let stays = |frame: &ServerFrame| {
+                    matches!(
+                        frame,
+                        ServerFrame::Reset { .. } | ServerFrame::Joined { .. }
+                    )
+                };
+                let queued = matches!(way, Way::Collected | Way::Queued);
+                match way {
+                    Way::Collected => {
+                        world.stage().turns_wait = true;
+                        world.stage().deliver(secret);
+                        taking(&mut world);
+                        world.stage().turns_wait = false;
+                    }
+                    Way::Queued => {
+                        world.stage().block(bob);
+                        world.stage().deliver(secret);
+                        world.stage().tick();
+                        taking(&mut world);
+                    }
+                    Way::Held => {
+                        taking(&mut world);
+                        if let Some(due) = world.tenant.release(secret) {
+                            world.stage().deliver(due);
+                        }
+                    }
+                    Way::Later => {
+                        taking(&mut world);
+                        // A reply that is decided later is refused; a push to one is not said.
+                        if !matches!(secret, Delivery::Direct { .. }) {
+                            world.stage().deliver(secret);
+                        }
+                    }
+                }
+                world.stage().unblock(bob);
+                // Not before, and not after everybody was looked at.
+                for _ in 0..2 {
+                    world.stage().tick();
+                    let frames = world.inbox(bob);
+                    let may_come = |frame: &&ServerFrame| {
+                        kind_of(frame) == Kind::Harmless
+                            || (stays(frame) && queued && world.hub.pauses > 0)
+                    };
+                    let told = frames.iter().find(|frame| !may_come(frame));
+                    assert_eq!(told, None, "{context}");
+                    world.tick();
+                }
+            }
+        }
+    }
+}
+
+/// Without this the test above could not fail: all of it arrives when nothing is taken.
+#[test]
+fn every_kind_of_frame_comes_while_its_room_is_seen() {
+    let (_, _, room, head) = staged_room();
+    let frames = frames_of(room, head);
+    assert_eq!(frames.len(), KINDS_OF_A_ROOM);
+    for frame in frames {
+        let (mut world, bob, room, _) = staged_room();
+        let kind = kind_of(&frame);
+        let secret = delivery(bob, room, frame);
+        world.stage().deliver(secret);
+        world.stage().tick();
+        let arrived = world.inbox(bob);
+        let same = |frame: &ServerFrame| kind_of(frame) == kind;
+        assert!(arrived.iter().any(same), "{kind:?}: {arrived:?}");
+    }
+}
+
+#[test]
+fn a_page_that_was_asked_for_without_joining_is_taken_back_too() {
+    for taking in TAKINGS {
+        let (mut world, _, room, _) = staged_room();
+        let phone = world.connect("bob", "phone");
+        world.stage().block(phone);
+        let id = world.post(phone, history(room));
+        taking(&mut world);
+        world.tick();
+        world.stage().unblock(phone);
+        let reply = world.reply(phone, id).unwrap();
+        assert_eq!(refusal_of(&reply), Some(ErrorCode::NotMember), "{reply:?}");
+    }
+}
+
+#[test]
+fn catch_up_that_is_being_read_is_not_written_after_the_sight_was_taken() {
+    for taking in TAKINGS {
+        let (mut world, bob, room, _) = staged_room();
+        let ada = world.connect("ada", "phone");
+        world.stage().block(bob);
+        // More than an outbox holds: the rest is read from the log when there is room again.
+        for _ in 0..40 {
+            world.say(ada, room, &"long ".repeat(2_000));
+        }
+        world.stage().pages_wait = true;
+        world.stage().unblock(bob);
+        assert!(world.stage().pages_asked() > 0);
+        world.inbox(bob);
+        taking(&mut world);
+        world.inbox(bob);
+        world.stage().pages_wait = false;
+        world.stage().tick();
+        world.tick();
+        world.say(ada, room, "and on");
+        world.stage().tick();
+        assert!(seqs(&world.inbox(bob)).is_empty());
+    }
+}
+
+#[test]
+fn who_still_sees_a_room_catches_up_on_a_real_shard_without_a_gap() {
+    let (mut world, bob, room, head) = staged_room();
+    world.set_role(role(PUPIL, 1, UNSEEN));
+    world.give("bob", &[PUPIL]);
+    world.overwrite(MATH, OverwriteTarget::Role(PUPIL), allow(UNSEEN));
+    let ada = world.connect("ada", "phone");
+    world.stage().block(bob);
+    for number in 0..20 {
+        world.say(ada, room, &format!("before {number}"));
+    }
+    world.set_role(blind_everyone());
+    assert_eq!(world.hub.pauses, 1);
+    for number in 0..20 {
+        world.say(ada, room, &format!("meanwhile {number}"));
+    }
+    world.stage().unblock(bob);
+    world.tick();
+    world.stage().tick();
+    let expected: Vec<_> = (head.seq.0 + 1..=head.seq.0 + 41).collect();
+    assert_eq!(seqs(&world.inbox(bob)), expected);
+}
