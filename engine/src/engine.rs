@@ -407,13 +407,15 @@ impl Tenant {
         let queue = match call.request {
             // A removal waits behind no slow disk and no flood of other requests.
             ServiceRequest::RemoveMember { .. } => &visit.address().urgent,
+            ServiceRequest::Roles(ref request) if request.may_revoke() => &visit.address().urgent,
             ServiceRequest::CreateRoom { .. }
             | ServiceRequest::AddMember { .. }
             | ServiceRequest::Publish { .. }
             | ServiceRequest::History { .. }
             | ServiceRequest::Members { .. }
             | ServiceRequest::Presence { .. }
-            | ServiceRequest::Room { .. } => &visit.address().inbox,
+            | ServiceRequest::Room { .. }
+            | ServiceRequest::Roles(_) => &visit.address().inbox,
         };
         self.engine.shared.metrics.requested_by_backend();
         let command = Command::Input(Input::Service(call));

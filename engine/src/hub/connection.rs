@@ -16,6 +16,7 @@ use super::{
     bounds::{OUTBOX_AGE_MS, STALL_MS},
     joined::Joined,
     pipe::{Broken, Pipe},
+    push::Told,
     tally::Tally,
 };
 
@@ -297,10 +298,39 @@ impl Connection {
     /// event of each that it did not hear.
     pub(super) fn pause(&mut self, rooms: &BTreeSet<RoomNumber>) -> BTreeMap<RoomNumber, Seq> {
         let lost = self.pipe.take_back(&|room| rooms.contains(&room));
-        self.refuse_replies(&|room| rooms.contains(&room), Push::paused_room);
+        let is_paused = |room| rooms.contains(&room);
+        self.refuse_replies(&is_paused, Push::paused_room);
+        self.drop_told(&|told| told.is_void_in_pause(&is_paused));
         self.show_queued();
         self.pipe.gauge_changed();
         lost
+    }
+
+    /// After it left a room for good, unlike one that it begins to hear anew: takes back that it was let in,
+    /// and that the stream starts anew.
+    pub(super) fn shut_out(&mut self, room: RoomNumber) {
+        self.refuse_joined(room);
+        self.drop_told(&|told| told.is_of(&|other| other == room));
+        self.show_queued();
+    }
+
+    /// Puts a refusal in the place of each reply that let it into a room that it has left again.
+    fn refuse_joined(&mut self, left: RoomNumber) {
+        self.pipe.refuse_joined(left);
+        for push in &mut self.direct {
+            if let Some((request, room)) = push.lets_in()
+                && room == left
+            {
+                *push = Arc::new(Push::closed_room(request));
+            }
+        }
+    }
+
+    /// Drops what it alone was to be told and is void.
+    fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        self.pipe.drop_told(is_void);
+        self.direct
+            .retain(|push| !push.tells_of().is_some_and(is_void));
     }
 
     /// Drops all events that are queued, if something has been for so long that they shall leave memory.

@@ -114,7 +114,7 @@ impl Gauge {
         self.behind.store(behind, Ordering::Relaxed);
     }
 
-    pub(super) fn add_dropped(&self, signals: u64) {
+    pub(crate) fn add_dropped(&self, signals: u64) {
         self.dropped_signals.fetch_add(signals, Ordering::Relaxed);
     }
 

@@ -12,7 +12,11 @@ use homeroom_protocol::{
     RequestId, RoomNumber, Seq, decode_server_message, limit::SERVER_MESSAGE_BYTES_MAX,
 };
 
-use super::{bounds::GATHER_BYTES, places::of_room, push::Push};
+use super::{
+    bounds::GATHER_BYTES,
+    places::of_room,
+    push::{Push, Told},
+};
 
 /// What a piece belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,10 @@ pub(super) enum Lane {
     /// The same, as the reply to this request, which shows this room: refused when the connection
     /// leaves it.
     Reply(RequestId, RoomNumber),
+    /// The same, of a reply that lets it in: refused when it leaves, kept in a pause.
+    Joined(RequestId, RoomNumber),
+    /// The same, of a room: dropped when the connection leaves it.
+    Told(Told),
     /// A room's: dropped when the connection leaves it.
     Room(RoomNumber),
     /// The rest of a half-written frame that has no other lane any more.
@@ -31,11 +39,20 @@ pub(super) enum Lane {
 impl Lane {
     /// That of a direct push.
     pub(super) fn of(push: &Push) -> Self {
-        (push.shows()).map_or(Self::Direct, |(request, room)| Self::Reply(request, room))
+        if let Some((request, room)) = push.shows() {
+            return Self::Reply(request, room);
+        }
+        if let Some((request, room)) = push.lets_in() {
+            return Self::Joined(request, room);
+        }
+        push.tells_of().map_or(Self::Direct, Self::Told)
     }
 
     const fn is_direct(self) -> bool {
-        matches!(self, Self::Direct | Self::Reply(..))
+        matches!(
+            self,
+            Self::Direct | Self::Reply(..) | Self::Joined(..) | Self::Told(_)
+        )
     }
 }
 
@@ -177,6 +194,25 @@ impl Outbox {
             }
         }
         self.count();
+    }
+
+    /// The same for replies that let it into a room that it has left again.
+    pub(super) fn refuse_joined(&mut self, left: RoomNumber) {
+        for piece in &mut self.pieces {
+            if let Lane::Joined(request, room) = piece.lane
+                && room == left
+                && piece.written == 0
+            {
+                piece.bytes = Push::closed_room(request).wire().clone();
+                piece.lane = Lane::Direct;
+            }
+        }
+        self.count();
+    }
+
+    /// Drops what this connection alone was to be told and is void, except the rest of a half-written frame.
+    pub(super) fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        self.drop_where(|lane| matches!(lane, Lane::Told(told) if is_void(told)));
     }
 
     /// Drops everything, except the rest of a half-written frame.

@@ -18,6 +18,7 @@ use super::{
     bounds::{DIRECT_LANE_BYTES_MAX, GATHER_BYTES},
     joined::Joined,
     outbox::{Lane, Outbox},
+    push::Told,
 };
 
 /// The connection cannot go on: its sink failed, or its replies passed their bound.
@@ -202,6 +203,26 @@ impl Pipe {
         match self {
             Self::Socket(socket) => socket.outbox.refuse_replies(shown, refusal),
             Self::Session(session) => session.refuse_replies(shown, refusal),
+        }
+    }
+
+    /// Puts a refusal in the place of each queued reply that let it into a room that it has left again.
+    pub(super) fn refuse_joined(&mut self, left: RoomNumber) {
+        match self {
+            Self::Socket(socket) => socket.outbox.refuse_joined(left),
+            Self::Session(session) => session.refuse(|push| {
+                push.lets_in()
+                    .filter(|&(_, room)| room == left)
+                    .map(|(request, _)| Push::closed_room(request))
+            }),
+        }
+    }
+
+    /// Drops what is queued for this connection alone and is void, except the rest of a half-written frame.
+    pub(super) fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        match self {
+            Self::Socket(socket) => socket.outbox.drop_told(is_void),
+            Self::Session(session) => session.drop_told(is_void),
         }
     }
 
@@ -396,15 +417,28 @@ impl Session {
         shown: &dyn Fn(RoomNumber) -> bool,
         refusal: fn(RequestId) -> Push,
     ) {
+        self.refuse(|push| {
+            push.shows()
+                .filter(|&(_, room)| shown(room))
+                .map(|(request, _)| refusal(request))
+        });
+    }
+
+    /// Puts what is made of a push in its place.
+    fn refuse(&mut self, refused: impl Fn(&Push) -> Option<Push>) {
         for push in &mut self.parked {
-            if let Some((request, room)) = push.shows()
-                && shown(room)
-            {
+            if let Some(refusal) = refused(push) {
                 self.parked_bytes -= push.wire().len();
-                *push = Arc::new(refusal(request));
+                *push = Arc::new(refusal);
                 self.parked_bytes += push.wire().len();
             }
         }
+    }
+
+    fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        self.parked
+            .retain(|push| !push.tells_of().is_some_and(is_void));
+        self.parked_bytes = self.parked.iter().map(|push| push.wire().len()).sum();
     }
 
     fn hear(&mut self, joined: &Joined, from: Option<usize>) -> Result<Heard, Broken> {

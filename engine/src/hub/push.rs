@@ -20,6 +20,32 @@ pub struct Push {
     wire: OnceLock<WireMessage>,
 }
 
+/// What one connection is told of a room that nobody else is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Who types and who is there, for whoever begins to show it.
+    Shown(RoomNumber),
+    /// That its stream starts anew. Whoever goes on to hear the room must hear of it.
+    Reset(RoomNumber),
+}
+
+impl Told {
+    /// Whether it is of such a room, and void when that is paused.
+    pub(super) fn is_void_in_pause(self, paused: &dyn Fn(RoomNumber) -> bool) -> bool {
+        match self {
+            Self::Shown(room) => paused(room),
+            Self::Reset(_) => false,
+        }
+    }
+
+    /// Whether it is of such a room.
+    pub(super) fn is_of(self, left: &dyn Fn(RoomNumber) -> bool) -> bool {
+        match self {
+            Self::Shown(room) | Self::Reset(room) => left(room),
+        }
+    }
+}
+
 impl Push {
     /// Wraps a frame; encodes nothing yet.
     #[must_use]
@@ -73,6 +99,26 @@ impl Push {
             | ServerFrame::Signals { .. }
             | ServerFrame::Occupancy { .. }
             | ServerFrame::Bye { .. } => None,
+        }
+    }
+
+    /// The request and the room of a reply that lets its connection in. It stands in a pause: whoever goes
+    /// on to hear the room must know that they do.
+    pub(super) const fn lets_in(&self) -> Option<(RequestId, RoomNumber)> {
+        match &self.frame {
+            ServerFrame::Joined { id, room, .. } => Some((*id, *room)),
+            _ => None,
+        }
+    }
+
+    /// The room that a push tells of which is no reply, although it may be for one connection alone.
+    pub(super) const fn tells_of(&self) -> Option<Told> {
+        if let ServerFrame::Reset { room, .. } = &self.frame {
+            return Some(Told::Reset(*room));
+        }
+        match self.of_room() {
+            Some((room, _)) => Some(Told::Shown(room)),
+            None => None,
         }
     }
 

@@ -80,7 +80,7 @@ pub enum Event {
         /// Why.
         reason: RemovedReason,
     },
-    /// Signals (typing, presence) did not fit the queue.
+    /// Signals (typing, who is there, what apps signal) did not fit the queue, or waited in it for too long.
     Dropped {
         /// How many since the last time.
         signals: u64,
@@ -98,7 +98,10 @@ pub enum Event {
 /// left this instant.
 pub(super) fn of(entry: Entry, pending: &Pending) -> Option<Event> {
     match entry {
-        Entry::Shared(push) | Entry::Direct(push) => of_frame(&push, pending),
+        Entry::Shared(push) | Entry::Direct(push) | Entry::Signal(push, _) => {
+            of_frame(&push, pending)
+        }
+        Entry::Expired { signals } => Some(Event::Dropped { signals }),
         Entry::Removed { room, reason } => Some(Event::Removed { room, reason }),
         Entry::Ended {
             code,

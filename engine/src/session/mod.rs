@@ -175,6 +175,15 @@ pub(crate) async fn connect(
 }
 
 impl Events {
+    /// Calls `tell` with their number whenever so many events wait to be read, once until half of them are:
+    /// to log a reader that is too slow, or to start another one. A second call replaces the first. It is
+    /// called by whoever delivers to others as well: it must neither block nor panic.
+    ///
+    /// Events beyond the queue are not lost, they stay in the log, and the number stays below 8 192.
+    pub fn on_high_water(&self, events: usize, tell: impl Fn(usize) + Send + Sync + 'static) {
+        self.queue.tell_at(events, tell);
+    }
+
     /// The next event; `None` after [`Event::Ended`]. Nothing is lost when it is cancelled, as by
     /// `select!`. Dropping the [`Events`] is fine too: a session that only asks needs none.
     pub async fn next(&mut self) -> Option<Event> {
@@ -184,7 +193,7 @@ impl Events {
                 self.shared.connection.writable().await;
                 self.queue.told(refusals);
             }
-            match self.queue.take() {
+            match self.queue.take(clock::now()) {
                 Poll::Ready(entry) => {
                     if let Some(event) = event::of(entry?, &self.shared.pending) {
                         return Some(event);

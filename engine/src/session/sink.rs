@@ -12,7 +12,10 @@ use super::{
     Room,
     queue::{Entry, QueueWriter},
 };
-use crate::hub::{Push, SessionRefusal, SessionSink};
+use crate::{
+    hub::{Push, SessionRefusal, SessionSink},
+    runtime::clock,
+};
 
 /// Who waits for which answer, and the rooms by their numbers.
 #[derive(Debug, Default)]
@@ -187,11 +190,11 @@ impl SessionSink for QueueSink {
                 None => return Ok(()),
             },
             ServerFrame::Event { .. }
-            | ServerFrame::Typing { .. }
             | ServerFrame::Presence { .. }
-            | ServerFrame::Passed { .. }
+            | ServerFrame::Passed { .. } => Entry::Shared(Arc::clone(push)),
+            ServerFrame::Typing { .. }
             | ServerFrame::Signals { .. }
-            | ServerFrame::Occupancy { .. } => Entry::Shared(Arc::clone(push)),
+            | ServerFrame::Occupancy { .. } => Entry::Signal(Arc::clone(push), clock::now()),
             ServerFrame::Welcome(_)
             | ServerFrame::Pong { .. }
             | ServerFrame::Done { .. }

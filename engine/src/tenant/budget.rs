@@ -262,7 +262,8 @@ const fn cost_of_service(request: &ServiceRequest) -> u32 {
         | ServiceRequest::History { .. }
         | ServiceRequest::Members { .. }
         | ServiceRequest::Presence { .. }
-        | ServiceRequest::Room { .. } => 0,
+        | ServiceRequest::Room { .. }
+        | ServiceRequest::Roles(_) => 0,
     }
 }
 

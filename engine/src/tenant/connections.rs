@@ -51,6 +51,8 @@ impl Tenant {
             ));
             return;
         }
+        // What was interrupted goes on.
+        self.clear_lists_soon(moment);
         let Identity { user, device, .. } = &identity;
         let before = self.presence_of(user);
         self.people

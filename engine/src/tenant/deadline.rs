@@ -11,6 +11,8 @@ pub(super) enum Due {
     Session(ConnectionId),
     /// A vanished device counts no more.
     Grace(UserId, DeviceId),
+    /// The next members of paused rooms are looked at.
+    Recheck,
     /// Somebody has not typed for a while, in a room or in a thread of it.
     Typing(RoomNumber, Option<Seq>, UserId),
     /// What somebody said of themselves is over.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use homeroom_protocol::{
-    ConnectionId, Direction, Epoch, Position, RemovedReason, ResetReason, RoomNumber, Seq,
-    ServerFrame, TimelineEvent, Timestamp, UserId, limit::PAGE_EVENTS_MAX,
+    ConnectionId, Direction, Epoch, Position, RemovedReason, RequestId, ResetReason, RoomEntry,
+    RoomNumber, Seq, ServerFrame, Standing, TimelineEvent, Timestamp, UserId, UserPresence,
+    limit::PAGE_EVENTS_MAX,
 };
 
 use super::{
@@ -84,7 +85,7 @@ impl Tenant {
 
     /// None of a user's connections hears a room any more. What is still held for them is void from now
     /// on, see [`still_due`](Self::still_due).
-    fn unlisten(
+    pub(super) fn unlisten(
         &mut self,
         user: &UserId,
         room: RoomNumber,
@@ -95,49 +96,71 @@ impl Tenant {
         for connection in self.people.connections(user, None) {
             let session = self.sessions.get_mut(connection);
             let listening = session.and_then(|session| session.listening.remove(&room));
-            if listening.is_none() {
-                continue;
-            }
+            // Also where it was not heard: a page of it that was asked for may be queued.
             out.now.push(Delivery::Unlisten { connection, room });
-            out.held.push(effects::direct(
-                connection,
-                ServerFrame::Removed { room, reason },
-            ));
+            if listening.is_some() {
+                out.held.push(effects::direct(
+                    connection,
+                    ServerFrame::Removed { room, reason },
+                ));
+            }
         }
     }
 
     /// What was held while the tenant went on: a listening that was taken back meanwhile never begins,
     /// and no reply shows a room to whom it has been closed.
     pub(super) fn still_due(&self, delivery: Delivery) -> Option<Delivery> {
-        match &delivery {
+        match delivery {
             Delivery::Listen {
                 connection,
                 room,
+                epoch,
+                next,
+                head,
                 generation,
-                ..
-            } => self
-                .hears(*connection, *room, *generation)
-                .then_some(delivery),
-            Delivery::Direct { connection, push } => match push.frame() {
-                frame @ (ServerFrame::Typing { .. } | ServerFrame::Occupancy { .. }) => {
-                    self.viewer_told(*connection, frame)
-                }
-                ServerFrame::Page { id, room, .. }
-                | ServerFrame::Members { id, room, .. }
-                | ServerFrame::Overwrites { id, room, .. }
-                    if !self.is_inside(*connection, *room) =>
+            } => Some(Delivery::Listen {
+                connection,
+                room,
+                epoch,
+                next,
+                head,
+                generation: self.begun(connection, room, generation)?,
+            }),
+            Delivery::Direct {
+                connection,
+                ref push,
+            } => match revealed(push.frame()) {
+                Revealed::Nothing => Some(delivery),
+                Revealed::Reply(_, room) | Revealed::Push(room)
+                    if self.is_inside(connection, room) =>
                 {
-                    let refusal = Refusal::NotMember;
-                    Some(effects::refused(*connection, *id, refusal))
+                    Some(delivery)
                 }
-                _ => Some(delivery),
+                Revealed::Reply(id, _) => {
+                    Some(effects::refused(connection, id, Refusal::NotMember))
+                }
+                Revealed::Push(_) => None,
+                Revealed::Shown(room) if self.is_inside(connection, room) => {
+                    self.viewer_told(connection, push.frame())
+                }
+                Revealed::Shown(_) => None,
+                Revealed::List(id, rooms, more) => {
+                    let rooms = rooms
+                        .iter()
+                        .filter(|entry| self.is_listed(connection, entry))
+                        .cloned()
+                        .collect();
+                    let list = ServerFrame::Rooms { id, rooms, more };
+                    Some(effects::direct(connection, list))
+                }
+                Revealed::Users(id, users) => self.still_watched(connection, id, users, &delivery),
             },
             Delivery::Event { .. }
             | Delivery::Passed { .. }
-            | Delivery::Pause { .. }
-            | Delivery::Restamp { .. }
             | Delivery::Signal { .. }
             | Delivery::Unlisten { .. }
+            | Delivery::Pause { .. }
+            | Delivery::Restamp { .. }
             | Delivery::Watch { .. }
             | Delivery::View { .. }
             | Delivery::Page { .. }
@@ -147,53 +170,125 @@ impl Tenant {
         }
     }
 
-    /// Whether a connection's user is a member of a room. Of a connection that is gone nothing is
+    /// Who became a stranger meanwhile is left out.
+    fn still_watched(
+        &self,
+        connection: ConnectionId,
+        id: Option<RequestId>,
+        users: &[UserPresence],
+        delivery: &Delivery,
+    ) -> Option<Delivery> {
+        let Some(session) = self.sessions.get(connection) else {
+            return Some(delivery.clone());
+        };
+        let watcher = &session.identity.user;
+        let is_known = |shown: &&UserPresence| self.may_watch(watcher, &shown.user);
+        let known: Vec<_> = users.iter().filter(is_known).cloned().collect();
+        if known.len() == users.len() {
+            return Some(delivery.clone());
+        }
+        match id {
+            Some(id) => {
+                let frame = ServerFrame::Watching { id, users: known };
+                Some(effects::direct(connection, frame))
+            }
+            None if known.is_empty() => None,
+            None => Some(effects::direct(
+                connection,
+                ServerFrame::Presence { users: known },
+            )),
+        }
+    }
+
+    /// The generation under which a hearing that was decided a while ago begins; `None` when it ended
+    /// meanwhile. When its room was paused meanwhile and it has not been looked at, it is stale.
+    fn begun(
+        &self,
+        connection: ConnectionId,
+        room: RoomNumber,
+        begun: Generation,
+    ) -> Option<Generation> {
+        let listening = self.sessions.get(connection)?.listening.get(&room)?;
+        let generation = listening.generation;
+        if listening.begun != begun {
+            None
+        } else if self.rechecks.is_pending(room, generation) {
+            Some(Generation::STALE)
+        } else {
+            Some(generation)
+        }
+    }
+
+    /// Whether a connection's user may be told of a room. Of a connection that is gone nothing is
     /// delivered anyway.
     fn is_inside(&self, connection: ConnectionId, room: RoomNumber) -> bool {
         let session = self.sessions.get(connection);
-        session.is_none_or(|session| {
-            let room = self.rooms.get(room);
-            room.is_some_and(|room| room.has(&session.identity.user))
-        })
+        session.is_none_or(|session| self.sees(&session.identity.user, room))
     }
 
-    /// Whether one may see how the other is: oneself, and whoever is in a room with one.
+    /// Whether a room still belongs in the list that a connection asked for.
+    fn is_listed(&self, connection: ConnectionId, entry: &RoomEntry) -> bool {
+        match entry.standing {
+            Standing::Member => self.is_inside(connection, entry.room),
+            Standing::Invited => {
+                let session = self.sessions.get(connection);
+                let room = self.rooms.get(entry.room);
+                session.is_none_or(|session| {
+                    room.is_some_and(|room| room.gate.is_invited(&session.identity.user))
+                })
+            }
+        }
+    }
+
+    /// Whether one may see how the other is: oneself, and whoever is in a room that one sees.
     pub(super) fn may_watch(&self, watcher: &UserId, user: &UserId) -> bool {
-        watcher == user || self.rooms.are_shared(watcher, user)
+        watcher == user || (self.rooms.shared(watcher, user)).any(|room| self.sees(watcher, room))
     }
 
     /// After a user left a room: they and those who were there may have become strangers.
     pub(super) fn unwatch_strangers(&mut self, user: &UserId, out: &mut Outcome<Self>) {
         for connection in self.sessions.around(user) {
-            let Some(session) = self.sessions.get(connection) else {
-                continue;
-            };
-            let watcher = &session.identity.user;
-            // Only pairs with the leaver can have changed.
-            let is_kept = |watched: &&UserId| {
-                (watcher != user && *watched != user) || self.may_watch(watcher, watched)
-            };
-            let kept: BTreeSet<UserId> = session.watching.iter().filter(is_kept).cloned().collect();
-            let unseen = session.unseen.iter().filter(is_kept).cloned().collect();
-            if kept.len() == session.watching.len() {
-                if let Some(session) = self.sessions.get_mut(connection) {
-                    session.unseen = unseen;
-                }
-                continue;
-            }
-            let watch = Delivery::Watch {
-                connection,
-                users: kept.iter().cloned().collect(),
-            };
-            // A watch that is still held would bring the strangers back.
-            if session.watch_settles > self.durable {
-                out.held.push(watch.clone());
-            }
-            out.now.push(watch);
+            self.unwatch(connection, user, out);
+        }
+    }
+
+    /// After a user lost the sight of a room: who is in it may have become a stranger to them, though not
+    /// they to those.
+    pub(super) fn unwatch_unseen(&mut self, user: &UserId, out: &mut Outcome<Self>) {
+        for connection in self.people.connections(user, None) {
+            self.unwatch(connection, user, out);
+        }
+    }
+
+    /// A connection watches strangers no more. Only pairs with this user can have changed.
+    fn unwatch(&mut self, connection: ConnectionId, user: &UserId, out: &mut Outcome<Self>) {
+        let Some(session) = self.sessions.get(connection) else {
+            return;
+        };
+        let watcher = &session.identity.user;
+        let is_kept = |watched: &&UserId| {
+            (watcher != user && *watched != user) || self.may_watch(watcher, watched)
+        };
+        let kept: BTreeSet<UserId> = session.watching.iter().filter(is_kept).cloned().collect();
+        let unseen = session.unseen.iter().filter(is_kept).cloned().collect();
+        if kept.len() == session.watching.len() {
             if let Some(session) = self.sessions.get_mut(connection) {
-                session.watching = kept;
                 session.unseen = unseen;
             }
+            return;
+        }
+        let watch = Delivery::Watch {
+            connection,
+            users: kept.iter().cloned().collect(),
+        };
+        // A watch that is still held would bring the strangers back.
+        if session.watch_settles > self.durable {
+            out.held.push(watch.clone());
+        }
+        out.now.push(watch);
+        if let Some(session) = self.sessions.get_mut(connection) {
+            session.watching = kept;
+            session.unseen = unseen;
         }
     }
 
@@ -300,6 +395,56 @@ impl Tenant {
 
     fn hears(&self, connection: ConnectionId, room: RoomNumber, generation: Generation) -> bool {
         self.listening_since(connection, room) == Some(generation)
+    }
+}
+
+/// What somebody is told about rooms by a frame that is meant for them alone.
+enum Revealed<'a> {
+    Nothing,
+    /// The reply to a request, about one room.
+    Reply(RequestId, RoomNumber),
+    /// Something said by itself about one room.
+    Push(RoomNumber),
+    /// What whoever begins to show a room is told of it.
+    Shown(RoomNumber),
+    /// One's rooms, and whether there are more.
+    List(RequestId, &'a [RoomEntry], bool),
+    /// How users are; the reply to a request, or not.
+    Users(Option<RequestId>, &'a [UserPresence]),
+}
+
+/// What a frame reveals. What only says that a request was done, or that a room was closed to one, is
+/// nothing.
+fn revealed(frame: &ServerFrame) -> Revealed<'_> {
+    match frame {
+        ServerFrame::Joined { id, room, .. }
+        | ServerFrame::Page { id, room, .. }
+        | ServerFrame::Members { id, room, .. }
+        | ServerFrame::Overwrites { id, room, .. } => Revealed::Reply(*id, *room),
+        ServerFrame::Rooms { id, rooms, more } => Revealed::List(*id, rooms, *more),
+        ServerFrame::Watching { id, users } => Revealed::Users(Some(*id), users),
+        ServerFrame::Presence { users } => Revealed::Users(None, users),
+        ServerFrame::Event { room, .. }
+        | ServerFrame::Reset { room, .. }
+        | ServerFrame::Passed { room, .. }
+        | ServerFrame::Signals { room, .. } => Revealed::Push(*room),
+        ServerFrame::Typing { room, .. } | ServerFrame::Occupancy { room, .. } => {
+            Revealed::Shown(*room)
+        }
+        ServerFrame::Welcome(_)
+        | ServerFrame::Pong { .. }
+        | ServerFrame::Done { .. }
+        | ServerFrame::Error { .. }
+        | ServerFrame::Created { .. }
+        | ServerFrame::Sent { .. }
+        | ServerFrame::Marked { .. }
+        | ServerFrame::Readers { .. }
+        | ServerFrame::Me { .. }
+        | ServerFrame::Roles { .. }
+        | ServerFrame::Explained { .. }
+        | ServerFrame::Removed { .. }
+        | ServerFrame::Dropped { .. }
+        | ServerFrame::Bye { .. } => Revealed::Nothing,
     }
 }
 

@@ -123,7 +123,7 @@ mod tests {
             allowed,
             Readers {
                 member: |name: &str| members.get(name),
-                role: |role: homeroom_protocol::RoleId| role.0 < 20,
+                role: |role: RoleId| role.0 < 20,
                 may_many: || may_many,
             },
         )
@@ -218,7 +218,7 @@ mod tests {
             None,
             Readers {
                 member: |name: &str| everybody.get(name),
-                role: |_: homeroom_protocol::RoleId| true,
+                role: |_: RoleId| true,
                 may_many: || true,
             },
         );

@@ -49,6 +49,7 @@ mod refusal;
 mod requests;
 mod restart;
 mod retention;
+mod revocation;
 mod roles;
 mod room;
 mod rooms;
@@ -56,6 +57,7 @@ mod sections;
 mod seen;
 mod seqs;
 mod service;
+mod service_roles;
 mod session;
 mod settings;
 mod shown;
@@ -77,5 +79,6 @@ pub use service::{
     Answered, Asker, HistoryPage, MembersPage, Placed, Refused, RoomSummary, ServiceAnswer,
     ServiceCall, ServiceRequest,
 };
+pub use service_roles::{RoleAnswer, RoleRequest};
 pub use settings::{Seed, Settings};
 pub use state::{DUE_PER_TICK_MAX, Tenant};

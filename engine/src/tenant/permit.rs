@@ -15,12 +15,13 @@
 //! A service passes over all but what the room is.
 
 use homeroom_protocol::{
-    Cause, Permission, Permissions, Reason, RoleId, RoomKind, UserId, limit::REASONS_MAX,
+    Cause, Permission, Permissions, Reason, RoleId, RoomKind, Timestamp, UserId, limit::REASONS_MAX,
 };
 
 use super::{
     overwrites::Overwrites,
     roles::{ROOM_WIDE, Roles},
+    room::Room,
 };
 
 /// What a mute takes, and what is not possible towards somebody one is kept apart from.
@@ -130,6 +131,22 @@ impl<F: FnMut(Step)> Tally<F> {
             touched,
         });
     }
+}
+
+/// Whether a user may be told what happens in a room.
+pub(super) fn sees(roles: &Roles, room: &Room, user: &UserId) -> bool {
+    // Nothing that ends by itself takes the sight of a room: no moment is needed to say so.
+    let place = room.place_of(user, Timestamp(0));
+    if !place.is_member && place.kind != RoomKind::Moderation {
+        return false;
+    }
+    let bearing = Bearing {
+        roles,
+        user,
+        is_service: false,
+        place: Some(place),
+    };
+    bearing.allowed().has(Permission::View)
 }
 
 impl Bearing<'_> {

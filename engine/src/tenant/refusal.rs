@@ -9,6 +9,8 @@ pub(super) enum Refusal {
     Forbidden { scope: &'static str },
     /// No role and no overwrite gives this permission, or one takes it.
     Lacks { permission: Permission },
+    /// The other, or a role, ranks too high for the asker.
+    Outranked,
     /// The room is such that this cannot be done in it.
     NotHere,
     /// No such message, or it was deleted.
@@ -62,7 +64,9 @@ impl Refusal {
     /// Its number.
     pub(super) const fn code(self) -> ErrorCode {
         match self {
-            Self::Forbidden { .. } | Self::Lacks { .. } | Self::NotAuthor => ErrorCode::Forbidden,
+            Self::Forbidden { .. } | Self::Lacks { .. } | Self::Outranked | Self::NotAuthor => {
+                ErrorCode::Forbidden
+            }
             Self::NotHere => ErrorCode::NotHere,
             Self::MessageNotFound => ErrorCode::MessageNotFound,
             Self::RoleNotFound => ErrorCode::RoleNotFound,
@@ -96,6 +100,7 @@ impl Refusal {
             | Self::TooFast { retry_after_ms } => Some(retry_after_ms),
             Self::Forbidden { .. }
             | Self::Lacks { .. }
+            | Self::Outranked
             | Self::NotHere
             | Self::MessageNotFound
             | Self::Empty
@@ -122,6 +127,7 @@ impl Refusal {
         match self {
             Self::Forbidden { scope } => format!("this needs the scope to {scope}"),
             Self::Lacks { permission } => format!("this needs the permission {permission:?}"),
+            Self::Outranked => "somebody or a role ranks too high for this".into(),
             Self::Empty => "a message needs a text, a custom part or an attachment".into(),
             Self::NotAuthor => "only who said it may do this".into(),
             Self::InThread => "the root of a thread is a message that is itself in none".into(),

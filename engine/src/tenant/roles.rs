@@ -46,6 +46,8 @@ pub(super) struct Roles {
     of_user: BTreeMap<UserId, Box<[RoleId]>>,
     /// The same the other way round.
     holders: BTreeMap<RoleId, BTreeSet<UserId>>,
+    /// Those that are no more, and still on somebody's list.
+    leaving: BTreeSet<RoleId>,
     apart: BTreeSet<(RoleId, RoleId)>,
     /// The log position of the newest change taken in.
     applied: LogPosition,
@@ -64,6 +66,7 @@ impl Default for Roles {
             table: BTreeMap::from([(RoleId::EVERYONE, everyone)]),
             of_user: BTreeMap::new(),
             holders: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             apart: BTreeSet::new(),
             applied: LogPosition::START,
         }
@@ -153,17 +156,20 @@ impl Roles {
     /// A user whose list names a role that is no more, and what it should be. Until there is none left,
     /// the numbers of removed roles are not free.
     pub(super) fn leftover(&self) -> Option<(UserId, Vec<RoleId>)> {
-        let gone = |role: &&RoleId| !self.table.contains_key(role);
-        let role = self.holders.keys().find(gone)?;
-        let user = self.holders(*role).next()?;
+        let user = self.holders(*self.leaving.first()?).next()?;
         let kept = self.given(user).iter().copied();
         let kept = kept.filter(|role| self.table.contains_key(role));
         Some((user.clone(), kept.collect()))
     }
 
+    /// Whether there is one.
+    pub(super) fn has_leftovers(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
     /// Whether a role was removed and some still have it on their list.
     pub(super) fn is_leaving(&self, role: RoleId) -> bool {
-        !self.table.contains_key(&role) && self.holders.contains_key(&role)
+        self.leaving.contains(&role)
     }
 
     pub(super) fn apply(&mut self, change: &TenantChange) {
@@ -177,6 +183,7 @@ impl Roles {
     }
 
     pub(super) fn set(&mut self, role: Role) {
+        self.leaving.remove(&role.role);
         self.table.insert(role.role, role);
     }
 
@@ -185,6 +192,9 @@ impl Roles {
             return;
         }
         self.table.remove(&role);
+        if self.holders.contains_key(&role) {
+            self.leaving.insert(role);
+        }
         self.apart
             .retain(|&(one, other)| one != role && other != role);
     }
@@ -196,6 +206,7 @@ impl Roles {
                 holders.remove(user);
                 if holders.is_empty() {
                     self.holders.remove(role);
+                    self.leaving.remove(role);
                 }
             }
         }
@@ -206,6 +217,9 @@ impl Roles {
             .collect();
         for &role in &roles {
             self.holders.entry(role).or_default().insert(user.clone());
+            if !self.table.contains_key(&role) {
+                self.leaving.insert(role);
+            }
         }
         if !roles.is_empty() {
             self.of_user.insert(user.clone(), roles);

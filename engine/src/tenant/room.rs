@@ -13,8 +13,8 @@ use homeroom_protocol::{
 
 use super::{
     counting::Counting, deletions::Deletions, event::Event, gate::Gate, overwrites::Overwrites,
-    pace::Pace, passing::Passing, personal::Personal, pins::Pins, restart::Restarted,
-    retention::Kept,
+    pace::Pace, passing::Passing, permit::Place, personal::Personal, pins::Pins,
+    restart::Restarted, retention::Kept,
 };
 use crate::log::LogPosition;
 
@@ -140,6 +140,21 @@ impl Room {
         self.members
             .get(user)
             .is_some_and(|member| member.since <= durable)
+    }
+
+    /// How a user stands to it at a moment.
+    pub(super) fn place_of(&self, user: &UserId, now: Timestamp) -> Place<'_> {
+        Place {
+            kind: self.info.kind,
+            archived: self.info.archived,
+            overwrites: &self.overwrites,
+            made_it: self.maker == *user,
+            is_member: self.has(user),
+            is_invited: self.gate.is_invited(user),
+            is_banned: self.gate.is_banned(user, now),
+            is_muted: self.gate.is_muted(user, now),
+            is_apart: false,
+        }
     }
 
     /// The place the next event takes.

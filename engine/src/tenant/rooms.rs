@@ -77,16 +77,22 @@ impl Rooms {
         self.by_user.get(user).map_or(0, BTreeSet::len)
     }
 
-    /// Whether there is a room both are members of. Looks at no more rooms than the one with fewer
-    /// is a member of.
-    pub(super) fn are_shared(&self, one: &UserId, other: &UserId) -> bool {
-        match (self.by_user.get(one), self.by_user.get(other)) {
-            (Some(one), Some(other)) if one.len() <= other.len() => {
-                one.iter().any(|room| other.contains(room))
-            }
-            (Some(one), Some(other)) => other.iter().any(|room| one.contains(room)),
-            _ => false,
-        }
+    /// The rooms both are members of. Looks at no more rooms than the one with fewer is a member of.
+    pub(super) fn shared<'a>(
+        &'a self,
+        one: &UserId,
+        other: &UserId,
+    ) -> impl Iterator<Item = RoomNumber> + 'a {
+        let (one, other) = (self.by_user.get(one), self.by_user.get(other));
+        let both = one.zip(other).map(|(one, other)| {
+            let (few, many) = if one.len() <= other.len() {
+                (one, other)
+            } else {
+                (other, one)
+            };
+            few.iter().copied().filter(|room| many.contains(room))
+        });
+        both.into_iter().flatten()
     }
 
     /// The time of a fact that is in no room.

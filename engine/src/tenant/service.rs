@@ -13,12 +13,13 @@ use homeroom_protocol::{
 };
 
 use super::{
-    decide::{self, Ground, Keyed, Verdict},
+    decide::{self, Ground, Keyed, Standing, Verdict},
     event::Event,
     history::Question,
     refusal::Refusal,
-    requests::Answer,
+    requests::{Answer, By},
     room::Room,
+    service_roles::{RoleAnswer, RoleRequest},
     state::Tenant,
 };
 use crate::{
@@ -93,6 +94,8 @@ pub enum ServiceRequest {
         /// Which.
         room: RoomId,
     },
+    /// Something about roles and what differs in rooms.
+    Roles(RoleRequest),
 }
 
 /// Where and when something took its place.
@@ -122,6 +125,8 @@ pub enum ServiceAnswer {
     Presence(Vec<UserPresence>),
     /// To [`ServiceRequest::Room`].
     Room(RoomSummary),
+    /// To [`ServiceRequest::Roles`]; which one, its variants say.
+    Roles(RoleAnswer),
 }
 
 /// A part of a timeline, in the order of seq.
@@ -236,6 +241,7 @@ impl Deferred for Reply {
             Ok(
                 ServiceAnswer::Placed(_) | ServiceAnswer::Membership(_) | ServiceAnswer::Room(_),
             ) => 0,
+            Ok(ServiceAnswer::Roles(answer)) => answer.weight(),
             Err(refused) => refused.explanation.len(),
         };
         size_of::<Self>() + content
@@ -263,13 +269,15 @@ impl Tenant {
                 let reader = call.actor.user_id();
                 let part = (None, *direction);
                 let place = (anchor_of(*direction, *anchor), *limit);
-                may_read.then(|| self.page_question(room, part, place, &reader))
+                let reads = may_read && room.keeps_messages();
+                reads.then(|| self.page_question(room, part, place, &reader))
             }
             ServiceRequest::AddMember { .. }
             | ServiceRequest::RemoveMember { .. }
             | ServiceRequest::Members { .. }
             | ServiceRequest::Presence { .. }
-            | ServiceRequest::Room { .. } => None,
+            | ServiceRequest::Room { .. }
+            | ServiceRequest::Roles(_) => None,
         }
     }
 
@@ -332,6 +340,10 @@ impl Tenant {
             }
             ServiceRequest::Presence { users } => self.serve_presence(served, users),
             ServiceRequest::Room { room } => self.serve_room(served, &room),
+            ServiceRequest::Roles(request) => {
+                let answer = self.serve_roles(served.as_by(), request, out)?;
+                Ok(ServiceAnswer::Roles(answer))
+            }
         }
     }
 
@@ -447,7 +459,8 @@ impl Tenant {
     ) -> Result<ServiceAnswer, Refusal> {
         let room = served.room(self, room)?;
         decide::check_limit(limit, PAGE_EVENTS_MAX)?;
-        let page = self.timeline(answer)?;
+        let part = (direction, served.moment.now);
+        let page = self.timeline_of(room, part, answer)?;
         let reader = &served.asker.user;
         let place = (direction, anchor_of(direction, anchor));
         let page = self.page_now((room.number, reader), place, page);
@@ -528,6 +541,17 @@ struct Serving {
 }
 
 impl Serving {
+    const fn as_by(&self) -> By<'_> {
+        By {
+            asker: &self.asker,
+            standing: match self.actor {
+                Actor::Service(_) => Standing::Service,
+                Actor::User(_) => Standing::Member,
+            },
+            moment: self.moment,
+        }
+    }
+
     fn by(&self) -> (&UserId, Timestamp) {
         (&self.asker.user, self.moment.now)
     }

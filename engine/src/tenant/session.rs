@@ -29,6 +29,8 @@ pub(super) struct Session {
 /// A connection hears a room.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Listening {
+    /// Of its beginning: a hearing that ended and began again is another one.
+    pub(super) begun: Generation,
     /// Pages asked for under another one are not answered.
     pub(super) generation: Generation,
 }
@@ -91,14 +93,49 @@ impl Sessions {
         self.by_connection.remove(&connection)
     }
 
+    /// Newer than all before.
+    pub(super) const fn next_generation(&mut self) -> Generation {
+        self.generations += 1;
+        Generation(self.generations)
+    }
+
     /// A connection hears a room, under a generation of its own.
     pub(super) fn listen(&mut self, connection: ConnectionId, room: RoomNumber) -> Generation {
-        self.generations += 1;
-        let generation = Generation(self.generations);
+        let generation = self.next_generation();
         if let Some(session) = self.by_connection.get_mut(&connection) {
-            session.listening.insert(room, Listening { generation });
+            let listening = Listening {
+                begun: generation,
+                generation,
+            };
+            session.listening.insert(room, listening);
         }
         generation
+    }
+
+    /// A connection that hears a room does so under this generation from now on; whether that is so, and
+    /// new.
+    pub(super) fn restamp(
+        &mut self,
+        connection: ConnectionId,
+        room: RoomNumber,
+        generation: Generation,
+    ) -> bool {
+        let session = self.by_connection.get_mut(&connection);
+        let listening = session.and_then(|session| session.listening.get_mut(&room));
+        listening.is_some_and(|listening| {
+            let is_newer = listening.generation < generation;
+            listening.generation = listening.generation.max(generation);
+            is_newer
+        })
+    }
+
+    /// The users of the connections that hear a room, each once.
+    pub(super) fn who_hear(&self, room: RoomNumber) -> BTreeSet<UserId> {
+        let sessions = self.by_connection.values();
+        sessions
+            .filter(|session| session.listening.contains_key(&room))
+            .map(|session| session.identity.user.clone())
+            .collect()
     }
 
     /// A connection watches the first of these users, would watch the second, and no others.

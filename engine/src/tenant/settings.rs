@@ -58,6 +58,9 @@ described! {
         pub connections_max: usize,
         /// Most rooms one connection listens to. 512: as many as a user may be a member of.
         pub rooms_per_connection_max: usize,
+        /// Most users who have roles besides everyone. 200 000: more than a large organisation has members;
+        /// each costs about 150 bytes.
+        pub users_with_roles_max: usize,
         /// Most vanished devices whose grace still runs. 20 000: as many as connections. At the limit a
         /// device that vanishes is shown offline at once.
         pub lingering_devices_max: usize,
@@ -136,6 +139,7 @@ impl Default for Settings {
             threads_followed_max: 512,
             connections_max: 20_000,
             rooms_per_connection_max: 512,
+            users_with_roles_max: 200_000,
             lingering_devices_max: 20_000,
             keys_in_memory_max: 65_536,
             key_ttl_ms: 24 * 60 * 60 * 1000,

@@ -28,6 +28,7 @@ use super::{
     recent::Recent,
     requests::typing::Signalled,
     restart::{Entry, Restarted},
+    revocation::Rechecks,
     roles::Roles,
     room::Room,
     rooms::Rooms,
@@ -90,6 +91,7 @@ pub struct Tenant {
     pub(super) status_ends: BTreeMap<UserId, Timestamp>,
     pub(super) budgets: Budgets,
     pub(super) deadlines: Deadlines,
+    pub(super) rechecks: Rechecks,
 }
 
 impl Tenant {
@@ -269,7 +271,7 @@ impl Tenant {
         }
     }
 
-    /// Before the first thing that happens in this life.
+    /// Before anything else that happens, and for rooms that keep nothing before the first of this life.
     fn wake(&mut self, moment: Moment) {
         if !self.awake {
             self.awake = true;
@@ -355,6 +357,7 @@ impl Domain for Tenant {
             status_ends: BTreeMap::new(),
             budgets: Budgets::default(),
             deadlines: Deadlines::default(),
+            rechecks: Rechecks::default(),
         }
     }
 
@@ -435,6 +438,7 @@ impl Domain for Tenant {
     fn tick(&mut self, moment: Moment, out: &mut Outcome<Self>) {
         self.wake_to(moment);
         let mut typing_changed = BTreeSet::new();
+        let mut recheck = false;
         for _ in 0..DUE_PER_TICK_MAX {
             match self.deadlines.pop(moment.now) {
                 None => break,
@@ -444,6 +448,7 @@ impl Domain for Tenant {
                     self.people.expire(&user, &device);
                     self.announce(&before, out);
                 }
+                Some(Due::Recheck) => recheck = true,
                 Some(Due::Typing(room, thread, user)) => {
                     let place = (room, thread);
                     self.typing.stop(place, &user, &mut self.deadlines);
@@ -459,6 +464,9 @@ impl Domain for Tenant {
                     self.occupancy.lapse(room, &user, tick, &mut self.deadlines);
                 }
             }
+        }
+        if recheck {
+            self.recheck(moment, out);
         }
         for place in typing_changed {
             out.now

@@ -11,10 +11,18 @@ use homeroom_protocol::{
     CloseCode, ConnectionId, Epoch, Presence, RequestId, RoomNumber, Seq, ServerFrame, UserId,
 };
 
-use crate::support::shown;
+use crate::{stage::Stage, support::shown};
 
 #[derive(Default)]
 pub(crate) struct Hub {
+    /// A real shard that does it all instead.
+    pub(crate) stage: Option<Stage>,
+    /// Frames that were taken out of the way while a reply was looked for.
+    aside: BTreeMap<ConnectionId, Vec<ServerFrame>>,
+    /// Most connections that were stamped anew at once.
+    pub(crate) restamped_max: usize,
+    /// How often a room was paused.
+    pub(crate) pauses: usize,
     sockets: BTreeMap<ConnectionId, Socket>,
     heads: BTreeMap<RoomNumber, Seq>,
     /// The newest pause of each room: who hears it under an older generation is told nothing.
@@ -60,14 +68,25 @@ impl Socket {
 
 impl Hub {
     pub(crate) fn open(&mut self, connection: ConnectionId) {
+        if let Some(stage) = &mut self.stage {
+            stage.open(connection);
+        }
         self.sockets.insert(connection, Socket::default());
     }
 
     pub(crate) fn close(&mut self, connection: ConnectionId) {
+        if let Some(stage) = &mut self.stage {
+            stage.close(connection);
+        }
         self.sockets.remove(&connection);
     }
 
     pub(crate) fn inbox(&mut self, connection: ConnectionId) -> Vec<ServerFrame> {
+        if let Some(stage) = &mut self.stage {
+            let mut inbox = self.aside.remove(&connection).unwrap_or_default();
+            inbox.extend(stage.inbox(connection));
+            return inbox;
+        }
         let socket = self.sockets.get_mut(&connection);
         socket.map_or_else(Vec::new, |socket| std::mem::take(&mut socket.inbox))
     }
@@ -82,7 +101,13 @@ impl Hub {
         connection: ConnectionId,
         id: RequestId,
     ) -> Option<ServerFrame> {
-        let inbox = &mut self.sockets.get_mut(&connection)?.inbox;
+        let inbox = if let Some(stage) = &mut self.stage {
+            let aside = self.aside.entry(connection).or_default();
+            aside.extend(stage.inbox(connection));
+            aside
+        } else {
+            &mut self.sockets.get_mut(&connection)?.inbox
+        };
         let mut replies = inbox.iter().enumerate();
         let (at, _) = replies.find(|(_, frame)| reply_id(frame) == Some(id))?;
         assert!(
@@ -109,6 +134,16 @@ impl Hub {
     }
 
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
+        if let Delivery::Pause { .. } = delivery {
+            self.pauses += 1;
+        }
+        if let Delivery::Restamp { connections, .. } = &delivery {
+            self.restamped_max = self.restamped_max.max(connections.len());
+        }
+        if let Some(stage) = &mut self.stage {
+            stage.deliver(delivery);
+            return;
+        }
         match delivery {
             Delivery::Direct { connection, push } => self.tell(connection, &push),
             Delivery::Event { room, seq, push } => self.event(room, seq, &push),
@@ -184,6 +219,9 @@ impl Hub {
 
     /// A page that is needed next.
     pub(crate) fn need(&mut self) -> Option<Input> {
+        if let Some(stage) = &mut self.stage {
+            return stage.need();
+        }
         let (heads, floors) = (&self.heads, &self.floors);
         for (&connection, socket) in &mut self.sockets {
             for (&room, ear) in &mut socket.hears {

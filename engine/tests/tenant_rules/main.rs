@@ -2,9 +2,13 @@
 
 mod bounds;
 mod budgets;
+mod changing;
+#[cfg(test)]
+mod counts;
 mod crowds;
 #[cfg(test)]
 mod hub;
+mod large;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
@@ -12,10 +16,16 @@ mod message_laws;
 #[cfg(test)]
 mod messages;
 mod pages;
+mod passing;
 mod places;
 mod presence;
+mod reading;
+mod reports;
 mod restarts;
 mod retries;
+mod revocation;
+#[cfg(test)]
+mod roles;
 mod rooms;
 #[cfg(test)]
 mod scenes;
@@ -23,9 +33,12 @@ mod scenes;
 mod services;
 mod sessions;
 mod snapshots;
+#[cfg(test)]
+mod stage;
 mod status;
 #[cfg(test)]
 mod steps;
+mod streams;
 #[cfg(test)]
 mod support;
 mod typing;

@@ -234,6 +234,23 @@ impl World {
         tenant
     }
 
+    /// What happened before anybody was there.
+    pub(crate) fn preload(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            self.log.push(Tenant::encode(&entry));
+            self.entries.push(entry);
+            let at = LogPosition(self.log.len() as u64);
+            self.tenant.apply(at, &self.entries[self.log.len() - 1]);
+        }
+        self.tenant.take_dirty_sections();
+        self.sync();
+    }
+
+    /// What is due already, if anything.
+    pub(crate) fn due_now(&self) -> Option<Timestamp> {
+        self.tenant.next_deadline().filter(|&at| at <= self.now)
+    }
+
     pub(crate) fn log_len(&self) -> usize {
         self.log.len()
     }
@@ -319,6 +336,9 @@ impl World {
     }
 
     fn index_durable(&mut self) {
+        if self.indexed == self.durable {
+            return;
+        }
         let mut rows = Vec::new();
         let mut time = Timestamp(0);
         for at in self.indexed..self.durable {

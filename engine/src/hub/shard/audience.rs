@@ -57,6 +57,9 @@ impl Shard {
                 }
             }
         }
+        if let Some(connection) = self.seating.connections.get_mut(slot) {
+            connection.shut_out(room);
+        }
     }
 
     fn leave_room(&mut self, slot: u32, seat: usize, room: RoomNumber) {

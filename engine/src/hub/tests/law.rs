@@ -482,6 +482,8 @@ impl World {
                     assert!(*next > nonce, "replies keep their order");
                     nonce = *next;
                 }
+                // It had left again before it was told that it is in.
+                ServerFrame::Error { id: Some(_), .. } => {}
                 ServerFrame::Dropped { signals } => dropped += signals,
                 ServerFrame::Typing { room, .. } => {
                     assert!(expected.contains_key(&room.0), "only who joined hears");

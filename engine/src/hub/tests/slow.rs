@@ -92,7 +92,9 @@ fn a_drained_reader_catches_up_from_the_log_and_is_live_again() {
 fn what_is_queued_for_too_long_leaves_memory_but_for_replies() {
     let mut stage = Stage::new();
     let (ada, gauge) = stage.socket(1, wire_length(1) + 3);
+    let quiet = RoomNumber(8);
     stage.listen(1, 1, 0);
+    stage.listen_to(1, quiet, 1, 0, 2);
     for seq in 1..=20 {
         stage.event(seq);
         stage.settle();
@@ -110,6 +112,11 @@ fn what_is_queued_for_too_long_leaves_memory_but_for_replies() {
     assert!(gauge.is_behind());
     // Nor does anything new take their place, from the turn or from the log.
     stage.event(21);
+    stage.deliver(Delivery::Event {
+        room: quiet,
+        seq: Seq(1),
+        push: event_of(quiet, 1, 10),
+    });
     stage.settle();
     stage.tick();
     stage.settle();
@@ -117,11 +124,18 @@ fn what_is_queued_for_too_long_leaves_memory_but_for_replies() {
     assert_eq!(gauge.outbox_bytes(), rest + pong(1).wire().len());
     stage.allow(1, &ada, OPEN);
     stage.settle();
-    assert_eq!(stage.asked(), [(1, 3)]);
+    assert_eq!(stage.asked(), [(1, 3), (1, 1)]);
     stage.page(1, 1, 3..=21);
     stage.event(22);
     stage.settle();
     assert_eq!(ada.seqs(), (1..=22).collect::<Vec<_>>());
+    stage.deliver(Delivery::Page {
+        connection: ConnectionId(1),
+        room: quiet,
+        generation: Generation(2),
+        events: vec![(Seq(1), event_of(quiet, 1, 10))],
+    });
+    stage.settle();
     assert!(ada.frames().contains(pong(1).frame()));
     assert!(!gauge.is_behind());
 }

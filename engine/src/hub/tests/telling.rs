@@ -142,20 +142,24 @@ fn signals_that_never_get_their_turn_are_dropped_counted_and_told() {
 fn a_newcomer_hears_no_signal_before_its_answer() {
     let mut stage = Stage::new();
     stage.shard.listeners_per_call = 1;
+    let fakes: Vec<_> = (1..=3).map(|id| stage.socket(id, OPEN).0).collect();
     for id in 1..=3 {
-        stage.socket(id, OPEN);
         stage.listen(id, 1, 0);
     }
     stage.signal(None, SignalKind::Typing, typing(1));
     stage.end_turn();
-    let (late, _) = stage.socket(4, OPEN);
+    // Where they leave, those behind take their places: one that was told, and one that came since.
     stage.unlisten(1);
+    let (late, _) = stage.socket(4, OPEN);
     stage.listen(4, 1, 0);
     stage.direct(4, joined_at(ROOM, 0));
+    stage.unlisten(2);
     stage.signal(None, SignalKind::Typing, typing(2));
     stage.settle();
     let expected = [joined_at(ROOM, 0), typing(2)].map(|push| push.frame().clone());
     assert_eq!(late.frames(), expected);
+    let each_once = [typing(1), typing(2)].map(|push| push.frame().clone());
+    assert_eq!(fakes[2].frames(), each_once);
 }
 
 #[test]

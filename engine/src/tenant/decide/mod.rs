@@ -6,13 +6,12 @@
 pub(super) mod members;
 pub(super) mod messages;
 pub(super) mod reading;
+pub(super) mod roles;
 pub(super) mod rooms;
 
-use std::cmp::Ordering;
-
 use homeroom_protocol::{
-    Cause, EventBody, IdempotencyKey, Permission, Permissions, Position, RoomId, RoomNumber,
-    Timestamp, UserId,
+    Cause, EventBody, IdempotencyKey, Permission, Permissions, Position, RoomId, RoomKind,
+    RoomNumber, Timestamp, UserId,
 };
 
 use super::{
@@ -65,6 +64,10 @@ pub(super) struct Keyed {
 
 /// What a keyed write leads to.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and a box would cost each message an allocation"
+)]
 pub(super) enum Verdict {
     /// This.
     Happened(Event),
@@ -166,12 +169,20 @@ impl<'a> Ground<'a> {
 
     /// The room with this number, if the asker may do something in it.
     pub(super) fn joined(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
+        let room = self.member_of(room)?;
+        self.may(room, Permission::View)?;
+        Ok(room)
+    }
+
+    /// The room with this number, if the asker is in it, even without seeing it.
+    pub(super) fn member_of(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
         let room = self.rooms.get(room).ok_or(Refusal::NotMember)?;
-        let may = match self.standing {
-            Standing::Member => room.has(self.user()),
-            Standing::Service => true,
-        };
-        if may {
+        let is_in = self.is_service()
+            || room.has(self.user())
+            // Nobody is a member of what was reported.
+            || (room.info.kind == RoomKind::Moderation
+                && self.permissions(room).has(Permission::View));
+        if is_in {
             Ok(room)
         } else {
             Err(Refusal::NotMember)
@@ -197,21 +208,25 @@ impl<'a> Ground<'a> {
         }
     }
 
+    /// Whether a service asks, for itself.
+    pub(super) fn is_service(&self) -> bool {
+        self.standing == Standing::Service
+    }
+
     /// All that the asker may do in the tenant.
     pub(super) fn tenant_permissions(&self) -> Permissions {
-        self.tenant_bearing().allowed()
+        self.tenant_bearing(self.user()).allowed()
     }
 
     /// Whether the asker may do this in the tenant.
     pub(super) fn may_in_tenant(&self, permission: Permission) -> Result<(), Refusal> {
-        match self.tenant_bearing().obstacle(permission) {
+        match self.tenant_bearing(self.user()).obstacle(permission) {
             None => Ok(()),
             Some(cause) => Err(refusal_for(cause, permission)),
         }
     }
 
-    /// Whether the asker may do this in a room, and to that user: to whoever has a lower rank, or the same
-    /// and may not do it themselves.
+    /// Whether the asker may do this in a room, and to that user: to whoever does not outrank them.
     pub(super) fn may_act_on(
         &self,
         room: &Room,
@@ -219,50 +234,34 @@ impl<'a> Ground<'a> {
         permission: Permission,
     ) -> Result<(), Refusal> {
         self.may(room, permission)?;
-        match self.standing {
-            Standing::Service => return Ok(()),
-            Standing::Member => {}
-        }
-        let (own, other) = (self.roles.top_rank(self.user()), self.roles.top_rank(user));
-        let outranks = match own.cmp(&other) {
-            Ordering::Greater => true,
-            Ordering::Equal => !self.bearing(user, room).allowed().has(permission),
-            Ordering::Less => false,
-        };
-        if outranks {
-            return Ok(());
-        }
-        Err(Refusal::Lacks { permission })
+        self.not_outranked(Some(room), user, permission)
     }
 
-    fn tenant_bearing(&self) -> Bearing<'a> {
-        Bearing {
-            roles: self.roles,
-            user: self.user(),
-            is_service: self.standing == Standing::Service,
-            place: None,
-        }
-    }
-
-    /// How somebody stands to a room.
-    fn bearing<'b>(&self, user: &'b UserId, room: &'b Room) -> Bearing<'b>
+    /// How somebody stands to the tenant.
+    pub(super) fn tenant_bearing<'b>(&self, user: &'b UserId) -> Bearing<'b>
     where
         'a: 'b,
     {
         Bearing {
             roles: self.roles,
             user,
-            is_service: self.standing == Standing::Service && user == self.user(),
+            is_service: self.is_service() && user == self.user(),
+            place: None,
+        }
+    }
+
+    /// How somebody stands to a room.
+    pub(super) fn bearing<'b>(&self, user: &'b UserId, room: &'b Room) -> Bearing<'b>
+    where
+        'a: 'b,
+    {
+        Bearing {
+            roles: self.roles,
+            user,
+            is_service: self.is_service() && user == self.user(),
             place: Some(Place {
-                kind: room.info.kind,
-                archived: room.info.archived,
-                overwrites: &room.overwrites,
-                made_it: room.maker == *user,
-                is_member: room.has(user),
-                is_invited: room.gate.is_invited(user),
-                is_banned: room.gate.is_banned(user, self.time),
-                is_muted: room.gate.is_muted(user, self.time),
                 is_apart: self.is_apart_in(user, room),
+                ..room.place_of(user, self.time)
             }),
         }
     }

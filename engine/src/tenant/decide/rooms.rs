@@ -284,7 +284,7 @@ fn may_come_in(ground: Ground<'_>, room: &Room) -> Result<(), Refusal> {
 /// Leaves a room.
 pub(in crate::tenant) fn leave(ground: Ground<'_>, room: RoomNumber) -> Result<Event, Refusal> {
     ground.may_write()?;
-    let room = ground.joined(room)?;
+    let room = ground.member_of(room)?;
     match room.info.kind {
         RoomKind::Open | RoomKind::Private | RoomKind::Announcement => {}
         // Its people are fixed: who wants to hear no more of it sets its level, or blocks.

@@ -2,7 +2,7 @@
 
 use homeroom_protocol::{
     Direction, EventBody, Message, MessageState, Request, RoomKind, RoomNumber, Seq, ServerFrame,
-    TimelineEvent, UserId, limit::PAGE_EVENTS_MAX,
+    TimelineEvent, Timestamp, UserId, limit::PAGE_EVENTS_MAX,
 };
 
 use super::{Answer, Asked, Reply, said};
@@ -41,7 +41,8 @@ impl Tenant {
         };
         let known = self.rooms.get(room)?;
         let reads = known.has(user) || known.info.kind == RoomKind::Moderation;
-        reads.then(|| self.page_question(known, (thread, direction), (anchor, limit), user))
+        (reads && known.keeps_messages())
+            .then(|| self.page_question(known, (thread, direction), (anchor, limit), user))
     }
 
     /// What must be read of a room for somebody who is shown what became of each message.
@@ -58,7 +59,7 @@ impl Tenant {
                 thread,
                 direction,
                 anchor,
-                floor: room.floor(self.rooms.last_time()),
+                floor: room.floor(self.log_time(self.clock)),
                 limit,
             },
             reader: Some(reader.clone()),
@@ -79,9 +80,10 @@ impl Tenant {
         };
         let ground = self.ground_of(asked);
         ground.may_read()?;
-        let epoch = ground.joined(room)?.epoch;
+        let known = ground.joined(room)?;
+        let epoch = known.epoch;
         decide::check_limit(limit, PAGE_EVENTS_MAX)?;
-        let page = self.timeline(answer)?;
+        let page = self.timeline_of(known, (direction, asked.moment.now), answer)?;
         let page = self.page_now((room, asked.user()), (direction, anchor), page);
         said(ServerFrame::Page {
             id: asked.id,
@@ -91,6 +93,29 @@ impl Tenant {
             more: page.more,
             more_above: page.more_above,
         })
+    }
+
+    /// The part of a room's timeline that was looked up, as far as it is kept: a day may have ended since.
+    pub(in crate::tenant) fn timeline_of(
+        &self,
+        room: &Room,
+        (direction, now): (Direction, Timestamp),
+        answer: Answer,
+    ) -> Result<TimelinePage, Refusal> {
+        if !room.keeps_messages() {
+            return Ok(TimelinePage::default());
+        }
+        let mut page = self.timeline(answer)?;
+        let floor = room.floor(self.log_time(now));
+        let read = page.events.len();
+        page.events.retain(|event| event.seq >= floor);
+        if page.events.len() < read {
+            match direction {
+                Direction::Before | Direction::Around => page.more = false,
+                Direction::After => {}
+            }
+        }
+        Ok(page)
     }
 
     /// The part of a timeline that was looked up.

@@ -12,6 +12,8 @@ mod rooms;
 mod streams;
 pub(super) mod typing;
 
+pub(super) use roles::By;
+
 use homeroom_protocol::{
     ConnectionId, IdempotencyKey, Position, Request, RequestId, RoomNumber, ServerFrame, Timestamp,
     UserId,

@@ -1,21 +1,68 @@
 //! What is shown to those who moderate.
 
-use homeroom_protocol::{RoomNumber, Seq};
+use homeroom_protocol::{
+    EventBody, Message, Permission, Reported, RoomNumber, Seq, ServerFrame, limit::REASON_BYTES_MAX,
+};
 
-use super::{Answer, Asked, Reply};
+use super::{Answer, Asked, Reply, said};
 use crate::{
     domain::Outcome,
-    tenant::{refusal::Refusal, state::Tenant},
+    tenant::{
+        decide::{self, Verdict},
+        refusal::Refusal,
+        state::Tenant,
+    },
 };
 
 impl Tenant {
+    /// Shows a message as it is now: what becomes of it later does not take that back.
     pub(super) fn report(
         &mut self,
-        _asked: &Asked,
-        _target: (RoomNumber, Seq),
-        _reason: String,
-        _answer_out: (Answer, &mut Outcome<Self>),
+        asked: &Asked,
+        at: (RoomNumber, Seq),
+        reason: String,
+        (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let ground = self.ground_of(asked);
+        ground.may_write()?;
+        decide::check_field("reason", reason.len(), REASON_BYTES_MAX)?;
+        let keyed = self.keyed_by(asked, &answer)?;
+        let verdict = match keyed.already()? {
+            Some(record) => Verdict::Already(record),
+            None => {
+                let room = decide::messages::with_message(ground, at)?;
+                ground.may(room, Permission::View)?;
+                let id = room.id.clone().ok_or(Refusal::NotHere)?;
+                let looked = self.looked(asked.user(), at, answer)?;
+                match self.rooms.reports() {
+                    Some(reports) => ground.can_add(reports)?,
+                    None => ground.can_store()?,
+                }
+                let reported = Reported {
+                    room: at.0,
+                    id,
+                    target: at.1,
+                    author: looked.author,
+                    time: looked.time,
+                    message: Message {
+                        state: None,
+                        ..looked.message
+                    },
+                    reason,
+                };
+                let too_many = Refusal::TooMany {
+                    what: "rooms",
+                    max: self.settings.rooms_max,
+                };
+                let reports = self.open_reports(asked, out).ok_or(too_many)?;
+                let reports = self.rooms.get(reports).ok_or(too_many)?;
+                let body = EventBody::Reported(Box::new(reported));
+                let ground = self.ground_of(asked);
+                Verdict::Happened(ground.event(reports, body, Some(keyed.by())))
+            }
+        };
+        let (_, position, time) = self.settle(verdict, out);
+        let id = asked.id;
+        said(ServerFrame::Sent { id, position, time })
     }
 }

@@ -1,0 +1,617 @@
+//! Roles, overwrites and explanations, asked for by clients and back ends.
+
+use homeroom_engine::tenant::{Entry, RoleAnswer, RoleRequest, ServiceAnswer, ServiceRequest};
+use homeroom_protocol::{
+    Cause, ConnectionId, ErrorCode, EventBody, Overwrite, OverwriteTarget, Permission, Permissions,
+    Reason, Request, Role, RoleId, RoomId, RoomNumber, ServerFrame, limit,
+};
+
+use crate::support::{World, answer, itself, join, key, refusal_of, send, two_in_a_room, user};
+
+pub(crate) const HEAD: RoleId = RoleId(1);
+pub(crate) const TEACHER: RoleId = RoleId(2);
+pub(crate) const PUPIL: RoleId = RoleId(3);
+
+pub(crate) const VIEW: Permissions = Permissions::of(&[Permission::View]);
+
+pub(crate) fn role(role: RoleId, rank: u32, allow: &[Permission]) -> Role {
+    Role {
+        role,
+        name: format!("role {}", role.0),
+        rank,
+        allow: Permissions::of(allow),
+        prohibit: Permissions::NONE,
+    }
+}
+
+pub(crate) fn deny(permissions: &[Permission]) -> Overwrite {
+    Overwrite {
+        deny: Permissions::of(permissions),
+        allow: Permissions::NONE,
+    }
+}
+
+pub(crate) fn allow(permissions: &[Permission]) -> Overwrite {
+    Overwrite {
+        deny: Permissions::NONE,
+        allow: Permissions::of(permissions),
+    }
+}
+
+impl World {
+    /// A back end asks something about roles.
+    pub(crate) fn serve_roles(&mut self, request: RoleRequest) -> Result<RoleAnswer, ErrorCode> {
+        match self.serve(itself(), ServiceRequest::Roles(request)) {
+            Ok(ServiceAnswer::Roles(answer)) => Ok(answer),
+            Ok(other) => panic!("another answer: {other:?}"),
+            Err(refused) => Err(refused.code),
+        }
+    }
+
+    pub(crate) fn set_role(&mut self, role: Role) {
+        assert_eq!(
+            self.serve_roles(RoleRequest::Set(role)),
+            Ok(RoleAnswer::Done)
+        );
+    }
+
+    pub(crate) fn give(&mut self, name: &str, roles: &[RoleId]) {
+        let request = RoleRequest::Give {
+            user: user(name),
+            roles: roles.to_vec(),
+        };
+        assert_eq!(self.serve_roles(request), Ok(RoleAnswer::Done));
+    }
+
+    pub(crate) fn overwrite(&mut self, id: &str, target: OverwriteTarget, overwrite: Overwrite) {
+        let request = RoleRequest::Overwrite {
+            room: RoomId::new(id).unwrap(),
+            target,
+            overwrite,
+        };
+        let answer = self.serve_roles(request);
+        assert!(matches!(answer, Ok(RoleAnswer::Placed(_))), "{answer:?}");
+    }
+
+    /// The same, without a look at whether its answer may leave.
+    pub(crate) fn overwrite_later(
+        &mut self,
+        id: &str,
+        target: OverwriteTarget,
+        overwrite: Overwrite,
+    ) {
+        let request = RoleRequest::Overwrite {
+            room: RoomId::new(id).unwrap(),
+            target,
+            overwrite,
+        };
+        self.serve_later(itself(), ServiceRequest::Roles(request));
+    }
+
+    fn explained(
+        &mut self,
+        connection: ConnectionId,
+        room: Option<RoomNumber>,
+        about: Option<&str>,
+        permission: Permission,
+    ) -> (bool, Vec<Reason>) {
+        let request = Request::Explain {
+            room,
+            user: about.map(user),
+            permission,
+        };
+        match self.request(connection, request) {
+            ServerFrame::Explained {
+                allowed, reasons, ..
+            } => (allowed, reasons),
+            other => panic!("not explained: {other:?}"),
+        }
+    }
+}
+
+/// A school: a head above teachers above pupils. Ada is the head, Bob a teacher, Cleo nothing.
+fn school() -> (World, ConnectionId, ConnectionId, ConnectionId) {
+    let mut world = World::new();
+    world.set_role(role(HEAD, 30, &Permission::ALL));
+    world.set_role(role(
+        TEACHER,
+        20,
+        &[Permission::ManageRoles, Permission::Kick],
+    ));
+    world.set_role(role(PUPIL, 10, &[]));
+    world.give("ada", &[HEAD]);
+    world.give("bob", &[TEACHER]);
+    let ada = world.connect("ada", "web");
+    let bob = world.connect("bob", "web");
+    let cleo = world.connect("cleo", "web");
+    (world, ada, bob, cleo)
+}
+
+fn give(name: &str, roles: &[RoleId]) -> Request {
+    Request::GiveRoles {
+        user: user(name),
+        roles: roles.to_vec(),
+    }
+}
+
+fn overwrite(number: u64, room: RoomNumber, target: OverwriteTarget, it: Overwrite) -> Request {
+    Request::Overwrite {
+        key: key(number),
+        room,
+        target,
+        overwrite: it,
+    }
+}
+
+fn everyone() -> OverwriteTarget {
+    OverwriteTarget::Role(RoleId::EVERYONE)
+}
+
+fn one(name: &str) -> OverwriteTarget {
+    OverwriteTarget::User(user(name))
+}
+
+#[test]
+fn roles_are_listed_everyone_first() {
+    let (mut world, _, _, cleo) = school();
+    let ServerFrame::Roles { roles, .. } = world.request(cleo, Request::Roles) else {
+        panic!("no roles");
+    };
+    let numbers: Vec<_> = roles.iter().map(|role| role.role).collect();
+    assert_eq!(numbers, [RoleId::EVERYONE, HEAD, TEACHER, PUPIL]);
+    assert_eq!(
+        world.serve_roles(RoleRequest::List),
+        Ok(RoleAnswer::Roles(roles))
+    );
+}
+
+#[test]
+fn whoever_manages_roles_does_so_below_their_own_rank() {
+    let (mut world, ada, bob, cleo) = school();
+    world.done(
+        bob,
+        Request::SetRole(role(RoleId(9), 19, &[Permission::Pin])),
+    );
+    world.done(bob, give("cleo", &[RoleId(9), PUPIL]));
+    assert_eq!(world.me(cleo).roles, [PUPIL, RoleId(9)]);
+
+    let too_high = [
+        Request::SetRole(role(RoleId(8), 20, &[])),
+        Request::SetRole(role(TEACHER, 1, &[])),
+        Request::SetRole(role(HEAD, 1, &[])),
+        Request::RemoveRole { role: TEACHER },
+        give("cleo", &[PUPIL, TEACHER]),
+        give("ada", &[HEAD, PUPIL]),
+        give("bob", &[]),
+    ];
+    for request in too_high {
+        assert_eq!(world.refusal(bob, request), ErrorCode::Forbidden);
+    }
+    world.done(ada, give("bob", &[]));
+    assert_eq!(world.refusal(bob, give("cleo", &[])), ErrorCode::Forbidden);
+}
+
+#[test]
+fn who_does_not_manage_roles_cannot_touch_them() {
+    let (mut world, _, _, cleo) = school();
+    let requests = [
+        Request::SetRole(role(RoleId(8), 0, &[])),
+        Request::RemoveRole { role: PUPIL },
+        give("cleo", &[PUPIL]),
+        Request::Policy { apart: Vec::new() },
+        Request::Explain {
+            room: None,
+            user: Some(user("ada")),
+            permission: Permission::Kick,
+        },
+    ];
+    for request in requests {
+        assert_eq!(world.refusal(cleo, request), ErrorCode::Forbidden);
+    }
+}
+
+#[test]
+fn an_equal_who_may_do_the_same_is_left_alone() {
+    let (mut world, _, bob, _) = school();
+    world.give("dora", &[TEACHER]);
+    assert_eq!(
+        world.refusal(bob, give("dora", &[TEACHER, PUPIL])),
+        ErrorCode::Forbidden
+    );
+    // An equal without that permission is not protected by the rank alone.
+    world.set_role(role(RoleId(7), 20, &[]));
+    world.give("emil", &[RoleId(7)]);
+    world.done(bob, give("emil", &[RoleId(7), PUPIL]));
+}
+
+#[test]
+fn what_is_said_about_roles_is_checked() {
+    let (mut world, ada, ..) = school();
+    let everyone_ranked = Role {
+        rank: 1,
+        ..role(RoleId::EVERYONE, 0, &[])
+    };
+    let unknown_bits = Role {
+        allow: Permissions(1 << 40),
+        ..role(PUPIL, 1, &[])
+    };
+    let long = Role {
+        name: "n".repeat(limit::ROLE_NAME_BYTES_MAX + 1),
+        ..role(PUPIL, 1, &[])
+    };
+    let invalid = [
+        Request::SetRole(everyone_ranked),
+        Request::SetRole(unknown_bits),
+        Request::SetRole(long),
+        Request::RemoveRole {
+            role: RoleId::EVERYONE,
+        },
+        give("service:timetable", &[PUPIL]),
+        give("cleo", &vec![PUPIL; limit::ROLES_PER_USER_MAX + 1]),
+        Request::Policy {
+            apart: vec![(PUPIL, PUPIL); limit::POLICY_PAIRS_MAX + 1],
+        },
+    ];
+    for request in invalid {
+        assert_eq!(world.refusal(ada, request), ErrorCode::InvalidField);
+    }
+    let unknown = [
+        Request::RemoveRole { role: RoleId(99) },
+        give("cleo", &[RoleId(99)]),
+        Request::Policy {
+            apart: vec![(PUPIL, RoleId(99))],
+        },
+    ];
+    for request in unknown {
+        assert_eq!(world.refusal(ada, request), ErrorCode::RoleNotFound);
+    }
+}
+
+#[test]
+fn roles_and_those_who_have_them_are_bounded() {
+    let mut world = World::with(|settings| settings.users_with_roles_max = 2);
+    for number in 1..u32::try_from(limit::ROLES_MAX).unwrap() {
+        world.set_role(role(RoleId(number), 1, &[]));
+    }
+    let one_more = RoleRequest::Set(role(RoleId(1_000), 1, &[]));
+    assert_eq!(world.serve_roles(one_more), Err(ErrorCode::TooMany));
+    world.give("ada", &[HEAD]);
+    world.give("bob", &[HEAD]);
+    let third = RoleRequest::Give {
+        user: user("cleo"),
+        roles: vec![HEAD],
+    };
+    assert_eq!(world.serve_roles(third), Err(ErrorCode::TooMany));
+    world.give("ada", &[]);
+    world.give("cleo", &[HEAD]);
+}
+
+#[test]
+fn being_given_roles_is_told_on_the_user_stream() {
+    let (mut world, ..) = school();
+    world.give("cleo", &[PUPIL]);
+    let told = world
+        .events()
+        .into_iter()
+        .rev()
+        .find_map(|event| match &event.body {
+            EventBody::RolesGiven { roles } => Some((event.author.clone(), roles.clone())),
+            _ => None,
+        });
+    assert_eq!(told, Some((user("cleo"), vec![PUPIL])));
+    let before = world.log_len();
+    world.give("cleo", &[PUPIL]);
+    assert_eq!(
+        world.log_len(),
+        before,
+        "what is so already is not written again"
+    );
+}
+
+#[test]
+fn a_removed_role_counts_no_more_at_once_and_leaves_every_list() {
+    let (mut world, ada, ..) = school();
+    let names: Vec<_> = (0..150).map(|number| format!("pupil-{number}")).collect();
+    for name in &names {
+        world.give(name, &[PUPIL, TEACHER]);
+    }
+    let one_of_them = world.connect(&names[149], "web");
+    assert!(
+        world
+            .me(one_of_them)
+            .permissions
+            .has(Permission::ManageRoles)
+    );
+    world.done(ada, Request::RemoveRole { role: TEACHER });
+    assert!(
+        !world
+            .me(one_of_them)
+            .permissions
+            .has(Permission::ManageRoles)
+    );
+    let again = Request::SetRole(role(TEACHER, 1, &[]));
+    assert_eq!(
+        world.refusal(ada, again.clone()),
+        ErrorCode::Overloaded,
+        "whoever still has the number would have the new role"
+    );
+    world.tick();
+    for name in &names {
+        let of = RoleRequest::Of { user: user(name) };
+        assert_eq!(world.serve_roles(of), Ok(RoleAnswer::Of(vec![PUPIL])));
+    }
+    world.done(ada, again);
+}
+
+#[test]
+fn clearing_lists_goes_on_after_a_crash_and_waits_for_a_full_disk() {
+    let (mut world, ada, ..) = school();
+    world.done(ada, Request::RemoveRole { role: TEACHER });
+    world.crash();
+    world.storage = homeroom_engine::domain::Storage::Full;
+    world.connect("cleo", "web");
+    world.tick_once();
+    let of = || RoleRequest::Of { user: user("bob") };
+    assert_eq!(world.serve_roles(of()), Ok(RoleAnswer::Of(vec![TEACHER])));
+    world.storage = homeroom_engine::domain::Storage::Open;
+    world.pass(60_000);
+    assert_eq!(world.serve_roles(of()), Ok(RoleAnswer::Of(vec![])));
+}
+
+#[test]
+fn roles_and_overwrites_survive_a_crash() {
+    let (mut world, _, _, cleo) = school();
+    let room = world.open_room(cleo, "math");
+    world.overwrite(
+        "math",
+        OverwriteTarget::Role(PUPIL),
+        deny(&[Permission::Send]),
+    );
+    world.give("dora", &[PUPIL]);
+    world.crash();
+    let dora = world.connect("dora", "web");
+    world.join(dora, "math");
+    assert_eq!(
+        world.refusal(dora, send(1, room, "hello")),
+        ErrorCode::Forbidden
+    );
+    let changes = |entry: &&Entry| matches!(entry, Entry::Tenant(_));
+    assert!(world.entries().iter().filter(changes).count() > 0);
+}
+
+#[test]
+fn who_made_a_room_says_what_differs_in_it() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    let quiet = overwrite(1, room, everyone(), deny(&[Permission::Send]));
+    let reply = world.request(ada, quiet.clone());
+    assert!(matches!(reply, ServerFrame::Sent { .. }), "{reply:?}");
+    let again = world.request(ada, quiet);
+    assert_eq!(
+        answer(&again),
+        answer(&reply),
+        "a retry gives the same answer"
+    );
+    assert_eq!(
+        world.refusal(bob, send(2, room, "hello")),
+        ErrorCode::Forbidden
+    );
+    world.say(ada, room, "who made it may");
+    let frames = world.inbox(bob);
+    let told = frames.iter().any(|frame| {
+        matches!(frame, ServerFrame::Event { event, .. }
+            if matches!(event.body, EventBody::OverwriteSet { .. }))
+    });
+    assert!(told, "{frames:?}");
+    let ServerFrame::Overwrites { overwrites, .. } =
+        world.request(bob, Request::Overwrites { room })
+    else {
+        panic!("no overwrites");
+    };
+    assert_eq!(overwrites, [(everyone(), deny(&[Permission::Send]))]);
+    assert_eq!(
+        world.refusal(
+            bob,
+            overwrite(3, room, one("bob"), allow(&[Permission::Send]))
+        ),
+        ErrorCode::Forbidden
+    );
+    world.request(
+        ada,
+        overwrite(4, room, one("bob"), allow(&[Permission::Send])),
+    );
+    world.say(bob, room, "now I may");
+}
+
+#[test]
+fn an_overwrite_is_checked() {
+    let (mut world, ada, _, room) = two_in_a_room();
+    world.set_role(role(HEAD, 30, &[Permission::ManageOverwrites]));
+    world.give("bob", &[HEAD]);
+    let refused = [
+        (
+            everyone(),
+            allow(&[Permission::ManageRoles]),
+            ErrorCode::InvalidField,
+        ),
+        (
+            one("service:x"),
+            allow(&[Permission::Pin]),
+            ErrorCode::InvalidField,
+        ),
+        (
+            OverwriteTarget::Role(RoleId(99)),
+            allow(&[Permission::Pin]),
+            ErrorCode::RoleNotFound,
+        ),
+        (
+            OverwriteTarget::Role(HEAD),
+            deny(&[Permission::Pin]),
+            ErrorCode::Forbidden,
+        ),
+        (one("bob"), deny(&[Permission::Pin]), ErrorCode::Forbidden),
+    ];
+    for (number, (target, it, code)) in (10..).zip(refused) {
+        let request = overwrite(number, room, target, it);
+        assert_eq!(world.refusal(ada, request.clone()), code, "{request:?}");
+    }
+    // What is left of a role that is gone can be swept away.
+    let gone = overwrite(
+        30,
+        room,
+        OverwriteTarget::Role(RoleId(99)),
+        Overwrite::default(),
+    );
+    assert!(refusal_of(&world.request(ada, gone)).is_none());
+    assert_eq!(
+        world.refusal(ada, overwrite(31, RoomNumber(77), everyone(), deny(&[]))),
+        ErrorCode::NotMember
+    );
+}
+
+#[test]
+fn the_overwrites_of_a_room_are_bounded() {
+    let (mut world, ada, _, room) = two_in_a_room();
+    for number in 0..256 {
+        let target = one(&format!("user-{number}"));
+        let reply = world.request(
+            ada,
+            overwrite(number, room, target, deny(&[Permission::Pin])),
+        );
+        assert!(refusal_of(&reply).is_none(), "{reply:?}");
+    }
+    let one_more = overwrite(900, room, one("eve"), deny(&[Permission::Pin]));
+    assert_eq!(world.refusal(ada, one_more.clone()), ErrorCode::TooMany);
+    let instead = overwrite(901, room, one("user-0"), deny(&[Permission::React]));
+    assert!(refusal_of(&world.request(ada, instead)).is_none());
+    world.request(
+        ada,
+        overwrite(902, room, one("user-0"), Overwrite::default()),
+    );
+    let reply = world.request(ada, one_more);
+    assert!(
+        refusal_of(&reply).is_none(),
+        "refusals are not remembered: {reply:?}"
+    );
+}
+
+#[test]
+fn permissions_come_with_a_join() {
+    let (mut world, _, _, cleo) = school();
+    let joined = |frame: ServerFrame| match frame {
+        ServerFrame::Joined { permissions, .. } => permissions,
+        other => panic!("not joined: {other:?}"),
+    };
+    world.create(cleo, "math");
+    let own = joined(world.request(cleo, join("math", None)));
+    assert!(own.has(Permission::ManageOverwrites));
+    assert!(
+        !own.has(Permission::CreateRooms),
+        "that counts in the tenant"
+    );
+    let dora = world.connect("dora", "web");
+    let other = joined(world.request(dora, join("math", None)));
+    assert!(other.has(Permission::Send) && !other.has(Permission::Kick));
+}
+
+#[test]
+fn an_explanation_follows_the_decision() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    world.set_role(role(PUPIL, 1, &[Permission::Pin]));
+    world.give("bob", &[PUPIL]);
+    let (allowed, reasons) = world.explained(bob, Some(room), None, Permission::Pin);
+    assert!(allowed);
+    assert_eq!(reasons.last().unwrap().cause, Cause::Role);
+    world.overwrite(
+        "math",
+        OverwriteTarget::Role(PUPIL),
+        deny(&[Permission::Pin]),
+    );
+    let (allowed, reasons) = world.explained(ada, Some(room), Some("bob"), Permission::Pin);
+    assert!(!allowed);
+    let last = reasons.last().unwrap();
+    assert_eq!((last.cause, last.role), (Cause::RoleHere, Some(PUPIL)));
+    // Who does not manage overwrites learns nothing of others.
+    let about_ada = Request::Explain {
+        room: Some(room),
+        user: Some(user("ada")),
+        permission: Permission::Pin,
+    };
+    assert_eq!(world.refusal(bob, about_ada), ErrorCode::Forbidden);
+    // What counts in the tenant is explained there, wherever it is asked.
+    let (allowed, reasons) = world.explained(bob, Some(room), None, Permission::CreateRooms);
+    assert!(allowed && reasons.last().unwrap().cause == Cause::Role);
+}
+
+#[test]
+fn a_room_one_is_not_meant_to_know_of_is_not_explained() {
+    let (mut world, _, _, room) = two_in_a_room();
+    world.overwrite("math", everyone(), deny(&[Permission::View]));
+    let eve = world.connect("eve", "web");
+    for room in [room, RoomNumber(99)] {
+        let why = Request::Explain {
+            room: Some(room),
+            user: None,
+            permission: Permission::View,
+        };
+        assert_eq!(world.refusal(eve, why), ErrorCode::NotMember);
+    }
+}
+
+#[test]
+fn who_lost_the_sight_of_a_room_is_told_why_when_they_ask() {
+    let (mut world, _, bob, room) = two_in_a_room();
+    world.overwrite("math", one("bob"), deny(&[Permission::View]));
+    let (allowed, reasons) = world.explained(bob, Some(room), None, Permission::Send);
+    assert!(!allowed);
+    assert_eq!(reasons.last().unwrap().cause, Cause::NoView);
+}
+
+#[test]
+fn a_back_end_sets_the_same_once_and_reads_it() {
+    let (mut world, ..) = two_in_a_room();
+    let room = || RoomId::new("math").unwrap();
+    world.overwrite("math", everyone(), deny(&[Permission::React]));
+    let again = RoleRequest::Overwrite {
+        room: room(),
+        target: everyone(),
+        overwrite: deny(&[Permission::React]),
+    };
+    assert_eq!(world.serve_roles(again), Ok(RoleAnswer::Placed(None)));
+    let expected = vec![(everyone(), deny(&[Permission::React]))];
+    assert_eq!(
+        world.serve_roles(RoleRequest::Overwrites { room: room() }),
+        Ok(RoleAnswer::Overwrites(expected))
+    );
+    let why = RoleRequest::Explain {
+        room: Some(room()),
+        user: user("bob"),
+        permission: Permission::React,
+    };
+    let Ok(RoleAnswer::Explained(false, reasons)) = world.serve_roles(why) else {
+        panic!("not explained");
+    };
+    assert_eq!(reasons.last().unwrap().cause, Cause::EveryoneHere);
+    let nowhere = RoleRequest::Overwrites {
+        room: RoomId::new("nowhere").unwrap(),
+    };
+    assert_eq!(world.serve_roles(nowhere), Err(ErrorCode::RoomNotFound));
+}
+
+#[test]
+fn nothing_about_roles_is_changed_while_the_disk_is_full() {
+    let (mut world, ada, _, cleo) = school();
+    let room = world.open_room(cleo, "math");
+    world.storage = homeroom_engine::domain::Storage::Full;
+    for request in [
+        Request::SetRole(role(RoleId(9), 1, &[])),
+        Request::RemoveRole { role: PUPIL },
+        give("cleo", &[PUPIL]),
+        Request::Policy {
+            apart: vec![(PUPIL, TEACHER)],
+        },
+    ] {
+        assert_eq!(world.refusal(ada, request), ErrorCode::StorageFull);
+    }
+    let it = overwrite(1, room, everyone(), deny(&[Permission::Send]));
+    assert_eq!(world.refusal(cleo, it), ErrorCode::StorageFull);
+}
