@@ -91,17 +91,18 @@ described! {
         /// What a page, a list or a join costs. 5: it is read from disk, or is as long as a hundred messages.
         pub read_request_units: u32,
         /// What a request costs that people make now and then: to make or change a room or a role, to
-        /// moderate, to report, to mark all. 20: its effects stay, or many are told of it.
+        /// moderate, to report, to mark all. 10: its effects stay, or many are told of it.
         pub heavy_request_units: u32,
         /// Units that one connection is given each second. 2 000: a thousand messages, far above any
         /// person, and low enough that one script does not fill a core. What is above is refused with
         /// [`TooFast`](homeroom_protocol::ErrorCode::TooFast), as at the bounds below.
         pub connection_units_per_s: u32,
-        /// Units that one connection has at most saved up. 40 000: a client that synchronises a large past.
+        /// Units that one connection has at most saved up. 100 000: a client that synchronises a large past, or a
+        /// script that makes ten thousand rooms once.
         pub connection_units_burst: u32,
         /// Units that all connections of one user are given each second. 4 000: two of them at full speed.
         pub user_units_per_s: u32,
-        /// Units that all connections of one user have at most saved up. 80 000: those of two connections.
+        /// Units that all connections of one user have at most saved up. 200 000: those of two connections.
         pub user_units_burst: u32,
         /// Bytes that the whole tenant stores in its log. 64 GiB: a thousand segments. At it, writes are refused
         /// with [`TooMany`](homeroom_protocol::ErrorCode::TooMany); reads and signals go on.
@@ -151,11 +152,11 @@ impl Default for Settings {
             light_request_units: 1,
             write_request_units: 2,
             read_request_units: 5,
-            heavy_request_units: 20,
+            heavy_request_units: 10,
             connection_units_per_s: 2_000,
-            connection_units_burst: 40_000,
+            connection_units_burst: 100_000,
             user_units_per_s: 4_000,
-            user_units_burst: 80_000,
+            user_units_burst: 200_000,
             stored_bytes_max: 64 << 30,
             messages_per_s: 20_000,
             messages_burst: 200_000,
