@@ -118,7 +118,7 @@ pub async fn serve(folder: &Path, tenants: &[TenantName]) -> Result<(), Failure>
 /// What the benches ask of a host: its own settings, but for limits that keep one person from flooding.
 fn config(folder: &Path) -> Config {
     let mut config = Config::in_folder(folder);
-    config.tenant = config.tenant.without_budgets();
+    config.settings = config.settings.without_budgets();
     config
 }
 
