@@ -78,7 +78,7 @@ impl Gauge {
     /// This request was passed on.
     pub(crate) fn add_request(&self, id: RequestId, request: &Request) {
         self.add_unanswered();
-        if let Request::History { .. } = request {
+        if let Request::History { .. } | Request::Versions { .. } = request {
             self.with_page_requests(|requests| requests.push(id));
         }
     }

@@ -85,6 +85,13 @@ impl Counting {
         self.live.contains(seq)
     }
 
+    /// Whether the message at this place is a reply in a thread.
+    pub(super) fn is_reply(&self, seq: Seq) -> bool {
+        // Most are told apart without a look at every thread.
+        let is_none = self.countable.contains(seq) || self.threads.contains_key(&seq);
+        !is_none && self.threads.values().any(|it| it.replies.contains(seq))
+    }
+
     /// The oldest of the newest `count` messages; `None` when there are fewer.
     pub(super) fn nth_newest(&self, count: u32) -> Option<Seq> {
         self.live.nth_newest(count)

@@ -43,6 +43,11 @@ impl Hashing {
         Lookup(self.hash(b'k', &[&key.0, user.as_str().as_bytes()]))
     }
 
+    /// The name of a user in the index.
+    pub(super) fn user(&self, user: &UserId) -> [u8; 16] {
+        self.hash(b'u', &[user.as_str().as_bytes()])
+    }
+
     /// The key of a request and what it asks for; `None` for what needs no key.
     ///
     /// A room with a title alone, and a message of a text alone, are hashed by themselves, as they were

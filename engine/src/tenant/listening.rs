@@ -10,9 +10,9 @@ use homeroom_protocol::{
 use super::{
     effects,
     event::Event,
-    history::{Fact, Question},
+    history::{Fact, Question, Span},
     refusal::Refusal,
-    requests::Answer,
+    requests::{Answer, history::Summaries},
     room::Room,
     state::Tenant,
 };
@@ -200,10 +200,16 @@ impl Tenant {
     ) -> Option<Question> {
         let is_kept = self.rooms.get(room)?.keeps_messages();
         (is_kept && self.hears(connection, room, generation)).then_some(Question::Timeline {
-            room,
-            direction: Direction::After,
-            anchor: Seq(from.0.saturating_sub(1)),
-            limit: u32::try_from(PAGE_EVENTS_MAX).unwrap_or(u32::MAX),
+            span: Span {
+                room,
+                thread: None,
+                direction: Direction::After,
+                anchor: Seq(from.0.saturating_sub(1)),
+                floor: Seq(0),
+                limit: u32::try_from(PAGE_EVENTS_MAX).unwrap_or(u32::MAX),
+            },
+            reader: None,
+            complete_to: self.durable,
         })
     }
 
@@ -229,8 +235,9 @@ impl Tenant {
             Err(ResetReason::Trimmed)
         } else {
             match answer {
-                Some(Ok(Fact::Timeline { events, .. })) => {
-                    without_gap(events, from).ok_or(ResetReason::Trimmed)
+                Some(Ok(Fact::Timeline { mut page, .. })) => {
+                    self.hide_deleted(room, Summaries::Told, &mut page.events);
+                    without_gap(page.events, from).ok_or(ResetReason::Trimmed)
                 }
                 Some(
                     Ok(Fact::Looked { .. }) | Err(HistoryError::Unreadable | HistoryError::Damaged),

@@ -11,8 +11,9 @@
 //! | `decide` | the rules, by concern: state in, event or refusal out |
 //! | `requests`, `service`, `connections`, `listening`, `places` | one input each: look up, decide, apply, answer |
 //! | `rooms`, `room`, `keys`, `roles` | durable state, written by `apply` alone |
-//! | `counting`, `gate`, `overwrites`, `pins`, `pace`, `retention`, `personal` | what a room knows, by concern |
-//! | `permit`, `marks`, `crowds` | what follows from it |
+//! | `counting`, `gate`, `overwrites`, `pins`, `deletions`, `pace`, `retention`, `personal` | what a room knows, by concern |
+//! | `permit`, `marks`, `mentions`, `crowds` | what follows from it |
+//! | `recent` | what happened to messages since the history was read |
 //! | `people`, `typing`, `session`, `deadline`, `passing` | what lives as long as connections do |
 //! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
 
@@ -21,6 +22,7 @@ mod counting;
 mod crowds;
 mod deadline;
 mod decide;
+mod deletions;
 mod effects;
 mod event;
 mod gate;
@@ -30,6 +32,7 @@ mod input;
 mod keys;
 mod listening;
 mod marks;
+mod mentions;
 mod overwrites;
 mod pace;
 mod passing;
@@ -38,6 +41,7 @@ mod permit;
 mod personal;
 mod pins;
 mod places;
+mod recent;
 mod refusal;
 mod requests;
 mod restart;
@@ -57,7 +61,7 @@ mod typing;
 pub use crowds::MEMBERS_TOLD_MAX;
 pub use event::{Event, KeyedBy, TenantChange, TenantEvent};
 pub use hashing::{Digest, Lookup};
-pub use history::{Fact, LookedMessage, Question, Target};
+pub use history::{Fact, LookedMessage, Question, Span, Target, TimelinePage};
 pub use input::{Disconnection, Input, Whom};
 pub use keys::KeyRecord;
 pub use restart::{Entry, Restarted};

@@ -13,6 +13,12 @@ pub(super) enum Refusal {
     NotHere,
     /// No such message, or it was deleted.
     MessageNotFound,
+    /// A message without text, attachment or anything else.
+    Empty,
+    /// Only who said something may change it.
+    NotAuthor,
+    /// A thread begins at a message that is itself in none.
+    InThread,
     /// No such role.
     RoleNotFound,
     /// The asker is banned from the room.
@@ -56,7 +62,7 @@ impl Refusal {
     /// Its number.
     pub(super) const fn code(self) -> ErrorCode {
         match self {
-            Self::Forbidden { .. } | Self::Lacks { .. } => ErrorCode::Forbidden,
+            Self::Forbidden { .. } | Self::Lacks { .. } | Self::NotAuthor => ErrorCode::Forbidden,
             Self::NotHere => ErrorCode::NotHere,
             Self::MessageNotFound => ErrorCode::MessageNotFound,
             Self::RoleNotFound => ErrorCode::RoleNotFound,
@@ -70,7 +76,9 @@ impl Refusal {
             Self::RoomExists => ErrorCode::RoomExists,
             Self::KeyConflict => ErrorCode::KeyConflict,
             Self::NotListening => ErrorCode::UnexpectedFrame,
-            Self::InvalidField { .. } | Self::NoPerson => ErrorCode::InvalidField,
+            Self::InvalidField { .. } | Self::NoPerson | Self::Empty | Self::InThread => {
+                ErrorCode::InvalidField
+            }
             Self::TooMany { .. } => ErrorCode::TooMany,
             Self::StorageFull { .. } => ErrorCode::StorageFull,
             Self::Unreadable { .. } | Self::Damaged { .. } => ErrorCode::StorageFailed,
@@ -90,6 +98,9 @@ impl Refusal {
             | Self::Lacks { .. }
             | Self::NotHere
             | Self::MessageNotFound
+            | Self::Empty
+            | Self::NotAuthor
+            | Self::InThread
             | Self::RoleNotFound
             | Self::Banned
             | Self::Muted
@@ -111,6 +122,9 @@ impl Refusal {
         match self {
             Self::Forbidden { scope } => format!("this needs the scope to {scope}"),
             Self::Lacks { permission } => format!("this needs the permission {permission:?}"),
+            Self::Empty => "a message needs a text, a custom part or an attachment".into(),
+            Self::NotAuthor => "only who said it may do this".into(),
+            Self::InThread => "the root of a thread is a message that is itself in none".into(),
             Self::NotListening => "join the room on this connection first".into(),
             Self::NoPerson => "an id of a service stands where that of a person is needed".into(),
             Self::InvalidField { field, max } => {

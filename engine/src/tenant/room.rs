@@ -12,8 +12,9 @@ use homeroom_protocol::{
 };
 
 use super::{
-    counting::Counting, event::Event, gate::Gate, overwrites::Overwrites, pace::Pace,
-    passing::Passing, personal::Personal, pins::Pins, restart::Restarted, retention::Kept,
+    counting::Counting, deletions::Deletions, event::Event, gate::Gate, overwrites::Overwrites,
+    pace::Pace, passing::Passing, personal::Personal, pins::Pins, restart::Restarted,
+    retention::Kept,
 };
 use crate::log::LogPosition;
 
@@ -37,6 +38,7 @@ pub struct Room {
     pub(super) gate: Gate,
     pub(super) overwrites: Overwrites,
     pub(super) pins: Pins,
+    pub(super) deletions: Deletions,
     pub(super) pace: Pace,
     pub(super) kept: Kept,
     /// What concerns one person, in the room that is their stream.
@@ -245,6 +247,7 @@ impl Room {
             gate: Gate::default(),
             overwrites: Overwrites::default(),
             pins: Pins::default(),
+            deletions: Deletions::default(),
             pace: Pace::default(),
             kept: Kept::default(),
             personal,
@@ -308,6 +311,7 @@ impl Room {
         self.apply_here(at, event);
         self.gate.apply(at, event);
         self.pins.apply(at, event);
+        self.deletions.apply(at, event);
         self.pace.apply(event, &self.info);
         self.counting.apply(at, event);
         let retentions = (retention, self.info.retention);
@@ -315,6 +319,7 @@ impl Room {
             let floor = self.kept.floor(self.info.retention, event.time);
             self.counting.cut(floor);
             self.pins.cut(floor);
+            self.deletions.cut(floor);
         }
         if let Some(personal) = &mut self.personal {
             personal.apply(at, event);

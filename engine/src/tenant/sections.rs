@@ -13,6 +13,7 @@ use homeroom_protocol::{
 
 use super::{
     counting::{Counting, SavedCounting},
+    deletions::{Deletions, SavedDeletions},
     gate::{Gate, SavedGate},
     hashing::{Digest, Lookup},
     keys::{Forgotten, Kept, KeyBounds, KeyRecord, KeyWindow},
@@ -75,6 +76,7 @@ type SavedParts = (
     SavedGate,
     SavedOverwrites,
     SavedPins,
+    SavedDeletions,
     SavedPace,
     SavedKept,
     Option<SavedPersonal>,
@@ -106,6 +108,7 @@ pub(super) fn save_room(room: &Room) -> Vec<u8> {
             room.gate.save(),
             room.overwrites.save(),
             room.pins.save(),
+            room.deletions.save(),
             room.pace.save(),
             room.kept.save(),
             room.personal.as_ref().map(|personal| personal.save()),
@@ -141,7 +144,7 @@ fn restore_room(saved: SavedRoom) -> Option<Room> {
     let EventBody::RoomCreated { id, info, .. } = decode_event_body(&like).ok()? else {
         return None;
     };
-    let (counting, gate, overwrites, pins, pace, kept, personal) = parts;
+    let (counting, gate, overwrites, pins, deletions, pace, kept, personal) = parts;
     Some(Room {
         number: RoomNumber(number),
         id,
@@ -156,6 +159,7 @@ fn restore_room(saved: SavedRoom) -> Option<Room> {
         gate: Gate::restore(gate)?,
         overwrites: Overwrites::restore(overwrites)?,
         pins: Pins::restore(pins)?,
+        deletions: Deletions::restore(deletions),
         pace: Pace::restore(pace)?,
         kept: retention::Kept::restore(kept),
         passing: None,

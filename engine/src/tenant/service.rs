@@ -131,8 +131,10 @@ pub struct HistoryPage {
     pub epoch: Epoch,
     /// The events.
     pub events: Vec<TimelineEvent>,
-    /// Whether there are more in the direction asked for.
+    /// Whether there are more in the direction asked for; around an anchor: below.
     pub more: bool,
+    /// Whether there are more above, around an anchor.
+    pub more_above: bool,
 }
 
 /// A part of a room's members.
@@ -240,16 +242,10 @@ impl Tenant {
                     Actor::Service(_) => true,
                     Actor::User(user) => room.has(user),
                 };
-                let end = match direction {
-                    Direction::Before | Direction::Around => Seq(INTEGER_MAX),
-                    Direction::After => Seq(0),
-                };
-                may_read.then_some(Question::Timeline {
-                    room: room.number(),
-                    direction: *direction,
-                    anchor: anchor.unwrap_or(end),
-                    limit: *limit,
-                })
+                let reader = call.actor.user_id();
+                let part = (None, *direction);
+                let place = (anchor_of(*direction, *anchor), *limit);
+                may_read.then(|| self.page_question(room, part, place, &reader))
             }
             ServiceRequest::AddMember { .. }
             | ServiceRequest::RemoveMember { .. }
@@ -311,9 +307,12 @@ impl Tenant {
             ServiceRequest::RemoveMember { room, member } => {
                 self.serve_remove(served, &room, &member, out)
             }
-            ServiceRequest::History { room, limit, .. } => {
-                self.serve_history(served, &room, limit, answer)
-            }
+            ServiceRequest::History {
+                room,
+                direction,
+                anchor,
+                limit,
+            } => self.serve_history(served, &room, (direction, anchor, limit), answer),
             ServiceRequest::Members { room, after, limit } => {
                 self.serve_members(served, &room, after, limit)
             }
@@ -432,16 +431,20 @@ impl Tenant {
         &self,
         served: &Serving,
         room: &RoomId,
-        limit: u32,
+        (direction, anchor, limit): (Direction, Option<Seq>, u32),
         answer: Answer,
     ) -> Result<ServiceAnswer, Refusal> {
-        let epoch = served.room(self, room)?.epoch;
+        let room = served.room(self, room)?;
         decide::check_limit(limit, PAGE_EVENTS_MAX)?;
-        let (events, more) = self.timeline(answer)?;
+        let page = self.timeline(answer)?;
+        let reader = &served.asker.user;
+        let place = (direction, anchor_of(direction, anchor));
+        let page = self.page_now((room.number, reader), place, page);
         Ok(ServiceAnswer::Page(HistoryPage {
-            epoch,
-            events,
-            more,
+            epoch: room.epoch,
+            events: page.events,
+            more: page.more,
+            more_above: page.more_above,
         }))
     }
 
@@ -496,6 +499,14 @@ impl Tenant {
             already,
         }
     }
+}
+
+/// Without an anchor a page begins at the end that its direction comes from.
+fn anchor_of(direction: Direction, anchor: Option<Seq>) -> Seq {
+    anchor.unwrap_or(match direction {
+        Direction::Before | Direction::Around => Seq(INTEGER_MAX),
+        Direction::After => Seq(0),
+    })
 }
 
 /// Who asks, and when.

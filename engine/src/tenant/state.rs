@@ -20,6 +20,7 @@ use super::{
     keys::{self, KeyBounds, KeyWindow},
     passing::PassingKeys,
     people::{Grace, People},
+    recent::Recent,
     restart::{Entry, Restarted},
     roles::Roles,
     room::Room,
@@ -55,6 +56,7 @@ pub struct Tenant {
     pub(super) keys: KeyWindow,
     pub(super) passing_keys: PassingKeys,
     pub(super) roles: Roles,
+    pub(super) recent: Recent,
     /// The newest event taken in. Log positions are dense and nobody else writes, so the next event
     /// stands right after it.
     pub(super) applied: LogPosition,
@@ -106,7 +108,9 @@ impl Tenant {
             out.held.push(effects::event(&event));
             return;
         }
-        self.take_in(self.applied.next(), &event);
+        let at = self.applied.next();
+        self.take_in(at, &event);
+        self.recent.apply(at, &event);
         out.held.push(self.rooms.told(&event));
         out.events.push(event.into());
     }
@@ -255,6 +259,7 @@ impl Tenant {
     fn recovered_to(&mut self, at: LogPosition) {
         self.applied = self.applied.max(at);
         self.durable = self.durable.max(at);
+        self.recent.forget_to(at);
     }
 }
 
@@ -278,6 +283,7 @@ impl Domain for Tenant {
             passing_keys: PassingKeys::default(),
             awake: false,
             roles: Roles::default(),
+            recent: Recent::default(),
             applied: LogPosition::START,
             dirty: BTreeSet::new(),
             durable: LogPosition::START,
@@ -425,11 +431,11 @@ impl Domain for Tenant {
     }
 
     fn answer(
-        _seed: &Seed,
+        seed: &Seed,
         question: &Question,
         history: &dyn History,
     ) -> Result<Fact, HistoryError> {
-        history::answer(question, history)
+        history::answer(seed, question, history)
     }
 
     fn sections(&self) -> Vec<SectionId> {

@@ -340,7 +340,14 @@ pub(crate) fn reply_id(frame: &ServerFrame) -> Option<RequestId> {
         | ServerFrame::Sent { id, .. }
         | ServerFrame::Page { id, .. }
         | ServerFrame::Watching { id, .. }
-        | ServerFrame::Members { id, .. } => Some(*id),
+        | ServerFrame::Members { id, .. }
+        | ServerFrame::Marked { id, .. }
+        | ServerFrame::Readers { id, .. }
+        | ServerFrame::Rooms { id, .. }
+        | ServerFrame::Overwrites { id, .. }
+        | ServerFrame::Me { id, .. }
+        | ServerFrame::Roles { id, .. }
+        | ServerFrame::Explained { id, .. } => Some(*id),
         ServerFrame::Error { id, .. } => *id,
         _ => None,
     }

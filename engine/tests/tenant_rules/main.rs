@@ -6,11 +6,18 @@ mod crowds;
 mod hub;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod message_laws;
+#[cfg(test)]
+mod messages;
 mod pages;
+mod places;
 mod presence;
 mod restarts;
 mod retries;
 mod rooms;
+#[cfg(test)]
+mod scenes;
 #[cfg(test)]
 mod services;
 mod sessions;

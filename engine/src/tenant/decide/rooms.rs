@@ -295,3 +295,15 @@ pub(in crate::tenant) fn leave(ground: Ground<'_>, room: RoomNumber) -> Result<E
     ground.can_add(room)?;
     Ok(ground.event(room, EventBody::MemberLeft, None))
 }
+
+impl Ground<'_> {
+    /// Whether slow mode lets the asker send a message now.
+    pub(in crate::tenant) fn not_too_fast(&self, room: &Room) -> Result<(), Refusal> {
+        match room.wait_ms(self.user(), self.time) {
+            Some(retry_after_ms) if self.may(room, Permission::SkipSlowMode).is_err() => {
+                Err(Refusal::TooFast { retry_after_ms })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}

@@ -1,18 +1,86 @@
 //! What is said, and what becomes of it.
 
-use homeroom_protocol::{Draft, Emoji, RoomNumber, Seq, ServerFrame};
+use homeroom_protocol::{
+    Draft, Emoji, Request, RoomNumber, Seq, ServerFrame, TimelineEvent, UserId,
+};
 
 use super::{Answer, Asked, Reply, said};
 use crate::{
-    domain::Outcome,
+    domain::{HistoryError, Outcome},
     tenant::{
         decide::{self, Verdict},
+        history::{Fact, LookedMessage, Question, Target},
+        keys::Memory,
         refusal::Refusal,
         state::Tenant,
     },
 };
 
+/// A message that somebody wants to change.
+type At = (RoomNumber, Seq);
+
 impl Tenant {
+    /// What must be looked up before a message can be changed: the message, unless the answer is clear
+    /// without it.
+    pub(super) fn message_needs(&self, user: &UserId, request: &Request) -> Option<Question> {
+        let (key, room, target) = match request {
+            Request::Edit {
+                key, room, target, ..
+            }
+            | Request::Delete { key, room, target }
+            | Request::React {
+                key, room, target, ..
+            }
+            | Request::Report {
+                key, room, target, ..
+            } => (*key, *room, *target),
+            Request::Pin {
+                key,
+                room,
+                target,
+                on,
+            } => {
+                let changes = self.rooms.get(*room)?.pins.has(*target) != *on;
+                if changes {
+                    return self.key_needs(user, *key);
+                }
+                (*key, *room, *target)
+            }
+            _ => return None,
+        };
+        let lookup = self.hashing.lookup(user, key);
+        // There is no clock here; an earlier time can only ask once too often.
+        let memory = self
+            .keys
+            .find(&lookup, self.rooms.last_time(), self.settings.key_ttl_ms);
+        if let Memory::Used(_) = memory {
+            return None;
+        }
+        let in_room = self.rooms.get(room).filter(|room| room.has(user));
+        if !in_room.is_some_and(|room| room.counting.is_live(target)) {
+            return self.key_needs(user, key);
+        }
+        Some(Question::Look {
+            key: Some(lookup),
+            target: Some(Target {
+                room,
+                seq: target,
+                reader: user.clone(),
+            }),
+            complete_to: self.durable,
+        })
+    }
+
+    /// What must be looked up for the versions of a message.
+    pub(super) fn versions_needs(&self, user: &UserId, (room, target): At) -> Option<Question> {
+        let known = self.rooms.get(room)?;
+        (known.has(user) && known.counting.is_live(target)).then_some(Question::Versions {
+            room,
+            target,
+            complete_to: self.durable,
+        })
+    }
+
     pub(super) fn send(
         &mut self,
         asked: &Asked,
@@ -27,56 +95,146 @@ impl Tenant {
         if let Verdict::Happened(_) = verdict {
             self.stop_typing(room, asked.user(), out);
         }
-        let (_, position, time) = self.settle(verdict, out);
-        let id = asked.id;
-        said(ServerFrame::Sent { id, position, time })
+        self.sent(asked, verdict, out)
     }
 
     pub(super) fn edit(
         &mut self,
-        _asked: &Asked,
-        _target: (RoomNumber, Seq),
-        _draft: Draft,
-        _answer_out: (Answer, &mut Outcome<Self>),
+        asked: &Asked,
+        at: At,
+        draft: Draft,
+        (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let ground = self.ground_of(asked);
+        ground.may_write()?;
+        let keyed = self.keyed_by(asked, &answer)?;
+        let verdict = match keyed.already()? {
+            Some(record) => Verdict::Already(record),
+            None => {
+                let room = decide::messages::with_message(ground, at)?;
+                let looked = self.looked(asked.user(), at, answer)?;
+                decide::messages::edit(ground, keyed, (room, at.1), (looked, draft))?
+            }
+        };
+        self.sent(asked, verdict, out)
     }
 
     pub(super) fn delete(
         &mut self,
-        _asked: &Asked,
-        _target: (RoomNumber, Seq),
-        _answer_out: (Answer, &mut Outcome<Self>),
+        asked: &Asked,
+        at: At,
+        (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let ground = self.ground_of(asked);
+        ground.may_write()?;
+        let keyed = self.keyed_by(asked, &answer)?;
+        let verdict = match keyed.already()? {
+            Some(record) => Verdict::Already(record),
+            None => {
+                let room = decide::messages::with_message(ground, at)?;
+                let looked = self.looked(asked.user(), at, answer)?;
+                decide::messages::delete(ground, keyed, (room, at.1), &looked)?
+            }
+        };
+        self.sent(asked, verdict, out)
     }
 
     pub(super) fn react(
         &mut self,
-        _asked: &Asked,
-        _target: (RoomNumber, Seq),
-        _with: (Emoji, bool),
-        _answer_out: (Answer, &mut Outcome<Self>),
+        asked: &Asked,
+        at: At,
+        (emoji, on): (Emoji, bool),
+        (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let ground = self.ground_of(asked);
+        ground.may_write()?;
+        let keyed = self.keyed_by(asked, &answer)?;
+        let verdict = match keyed.already()? {
+            Some(record) => Verdict::Already(record),
+            None => {
+                let room = decide::messages::with_message(ground, at)?;
+                let looked = self.looked(asked.user(), at, answer)?;
+                decide::messages::react(ground, keyed, (room, at.1), (&looked, emoji, on))?
+            }
+        };
+        self.sent(asked, verdict, out)
     }
 
     pub(super) fn pin(
         &mut self,
-        _asked: &Asked,
-        _target: (RoomNumber, Seq),
-        _on: bool,
-        _answer_out: (Answer, &mut Outcome<Self>),
+        asked: &Asked,
+        at: At,
+        on: bool,
+        (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Reply {
-        Err(Refusal::NotHere)
+        let ground = self.ground_of(asked);
+        ground.may_write()?;
+        let keyed = self.keyed_by(asked, &answer)?;
+        let verdict = match keyed.already()? {
+            Some(record) => Verdict::Already(record),
+            None => {
+                let room = decide::messages::with_message(ground, at)?;
+                let looked = self.looked(asked.user(), at, answer);
+                let known = looked.as_ref().ok();
+                let verdict = decide::messages::pin(ground, keyed, (room, at.1), (known, on))?;
+                match (verdict, looked) {
+                    (Some(verdict), _) => verdict,
+                    (None, Err(refusal)) => return Err(refusal),
+                    (None, Ok(_)) => return Err(self.overtaken()),
+                }
+            }
+        };
+        self.sent(asked, verdict, out)
     }
 
-    pub(super) fn versions(
+    pub(super) fn versions(&self, asked: &Asked, at: At, answer: Answer) -> Reply {
+        let ground = self.ground_of(asked);
+        ground.may_read()?;
+        let room = decide::messages::with_message(ground, at)?;
+        let page = self.timeline(answer)?;
+        let Some(TimelineEvent { author, .. }) = page.events.first() else {
+            return Err(self.overtaken());
+        };
+        decide::messages::read_versions(ground, room, author)?;
+        said(ServerFrame::Page {
+            id: asked.id,
+            room: room.number,
+            epoch: room.epoch,
+            events: page.events,
+            more: page.more,
+            more_above: false,
+        })
+    }
+
+    /// A message as it is now: what was looked up, and what happened since over it.
+    pub(super) fn looked(
         &self,
-        _asked: &Asked,
-        _target: (RoomNumber, Seq),
-        _answer: Answer,
-    ) -> Reply {
-        Err(Refusal::NotHere)
+        reader: &UserId,
+        at: At,
+        answer: Answer,
+    ) -> Result<LookedMessage, Refusal> {
+        match answer {
+            Some(Ok(Fact::Looked {
+                message: Some(message),
+                complete_to,
+                ..
+            })) if self.recent.completes(complete_to) => {
+                let mut message = *message;
+                self.recent.over(at, reader, &mut message);
+                Ok(message)
+            }
+            // Said after the look-up began, or so much happened since that it is not sure any more.
+            Some(Ok(Fact::Looked { .. } | Fact::Timeline { .. })) | None => Err(self.overtaken()),
+            Some(Err(HistoryError::Trimmed)) => Err(Refusal::MessageNotFound),
+            Some(Err(HistoryError::Unreadable)) => Err(self.unreadable()),
+            Some(Err(HistoryError::Damaged)) => Err(self.damaged()),
+        }
+    }
+
+    /// Makes a verdict true, and answers with its place.
+    fn sent(&mut self, asked: &Asked, verdict: Verdict, out: &mut Outcome<Self>) -> Reply {
+        let (_, position, time) = self.settle(verdict, out);
+        let id = asked.id;
+        said(ServerFrame::Sent { id, position, time })
     }
 }

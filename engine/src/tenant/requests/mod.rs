@@ -1,7 +1,7 @@
 //! Requests of clients: look up, decide, apply, answer. Every reply is held, refusals included, so
 //! that nobody is told of what may yet be lost.
 
-mod history;
+pub(super) mod history;
 mod members;
 mod messages;
 mod presence;
@@ -68,14 +68,14 @@ impl Tenant {
             | Request::Send { key, .. }
             | Request::ChangeRoom { key, .. }
             | Request::Moderate { key, .. }
-            | Request::Overwrite { key, .. }
-            | Request::Edit { key, .. }
-            | Request::Delete { key, .. }
-            | Request::React { key, .. }
-            | Request::Pin { key, .. }
-            | Request::Report { key, .. } => self.key_needs(user, *key),
-            Request::Versions { .. }
-            | Request::Join { .. }
+            | Request::Overwrite { key, .. } => self.key_needs(user, *key),
+            Request::Edit { .. }
+            | Request::Delete { .. }
+            | Request::React { .. }
+            | Request::Pin { .. }
+            | Request::Report { .. } => self.message_needs(user, request),
+            Request::Versions { room, target } => self.versions_needs(user, (*room, *target)),
+            Request::Join { .. }
             | Request::Leave { .. }
             | Request::Typing { .. }
             | Request::Presence { .. }

@@ -1,0 +1,188 @@
+//! What a tenant looks up in its past: old keys, old messages, and pages of a timeline.
+//!
+//! The answer is what was durable when the question was asked, and says so: what happened since is in
+//! memory, and overrides it.
+
+mod message;
+mod page;
+mod rows;
+
+use homeroom_protocol::{Direction, RoomNumber, Seq, TimelineEvent, UserId};
+
+use self::rows::{lookup_key, read_record};
+use super::{
+    event::Event,
+    hashing::{Hashing, Lookup},
+    keys::KeyRecord,
+    restart::Entry,
+    settings::Seed,
+    stored,
+};
+use crate::{
+    domain::{History, HistoryError},
+    log::LogPosition,
+};
+
+pub use self::message::LookedMessage;
+pub(super) use self::{page::fit, rows::rows};
+
+/// What a tenant must look up before it can decide. Each carries up to where everything was durable when
+/// it was asked: so far its answer is complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// What a key was used for, and a message.
+    Look {
+        /// The key.
+        key: Option<Lookup>,
+        /// The message.
+        target: Option<Target>,
+        /// Up to here everything was durable.
+        complete_to: LogPosition,
+    },
+    /// A page of a room.
+    Timeline {
+        /// Which.
+        span: Span,
+        /// Who reads it, and is shown what became of each message; `None`: the events as they happened.
+        reader: Option<UserId>,
+        /// Up to here everything was durable.
+        complete_to: LogPosition,
+    },
+    /// All versions of a message.
+    Versions {
+        /// Its room.
+        room: RoomNumber,
+        /// Its place.
+        target: Seq,
+        /// Up to here everything was durable.
+        complete_to: LogPosition,
+    },
+}
+
+/// A message to look up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its room.
+    pub room: RoomNumber,
+    /// Its place.
+    pub seq: Seq,
+    /// Whose reactions are told apart.
+    pub reader: UserId,
+}
+
+/// A part of a room's timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// The room.
+    pub room: RoomNumber,
+    /// Only the replies of this thread.
+    pub thread: Option<Seq>,
+    /// Which way from the anchor.
+    pub direction: Direction,
+    /// Not itself in the page, unless it is read around.
+    pub anchor: Seq,
+    /// Nothing below this.
+    pub floor: Seq,
+    /// Most events; never more than
+    /// [`PAGE_EVENTS_MAX`](homeroom_protocol::limit::PAGE_EVENTS_MAX).
+    pub limit: u32,
+}
+
+/// The answer to a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// What a key was used for, and a message.
+    Looked {
+        /// `None`: the key was used for nothing that is still known, or none was asked for.
+        record: Option<KeyRecord>,
+        /// `None`: there is no such message, or none was asked for.
+        message: Option<Box<LookedMessage>>,
+        /// As in the question.
+        complete_to: LogPosition,
+    },
+    /// Durable events.
+    Timeline {
+        /// Which.
+        page: TimelinePage,
+        /// As in the question.
+        complete_to: LogPosition,
+    },
+}
+
+/// Events in the order of their seq; their content is at most
+/// [`PAGE_BYTES_MAX`](homeroom_protocol::limit::PAGE_BYTES_MAX), unless it is one event alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TimelinePage {
+    /// The events.
+    pub events: Vec<TimelineEvent>,
+    /// Whether there are more in the direction asked for; around an anchor: below.
+    pub more: bool,
+    /// Whether there are more above, around an anchor.
+    pub more_above: bool,
+}
+
+/// Answers a question.
+pub(super) fn answer(
+    seed: &Seed,
+    question: &Question,
+    history: &dyn History,
+) -> Result<Fact, HistoryError> {
+    let hashing = Hashing::new(seed.hash_key);
+    match question {
+        Question::Look {
+            key,
+            target,
+            complete_to,
+        } => Ok(Fact::Looked {
+            record: match key {
+                Some(key) => used_for(history, *key)?,
+                None => None,
+            },
+            message: match target {
+                Some(target) => message::look(history, &hashing, target)?.map(Box::new),
+                None => None,
+            },
+            complete_to: *complete_to,
+        }),
+        Question::Timeline {
+            span,
+            reader,
+            complete_to,
+        } => {
+            let mut page = page::read(history, span)?;
+            if let Some(reader) = reader {
+                page::show_state(history, &hashing, span, reader, &mut page.events)?;
+                fit(&mut page, span.direction, span.anchor);
+            }
+            Ok(Fact::Timeline {
+                page,
+                complete_to: *complete_to,
+            })
+        }
+        Question::Versions {
+            room,
+            target,
+            complete_to,
+        } => Ok(Fact::Timeline {
+            page: message::versions(history, *room, *target)?,
+            complete_to: *complete_to,
+        }),
+    }
+}
+
+fn used_for(history: &dyn History, key: Lookup) -> Result<Option<KeyRecord>, HistoryError> {
+    match history.get(&lookup_key(key))? {
+        Some(value) => Ok(Some(read_record(&value).ok_or(HistoryError::Unreadable)?)),
+        None => Ok(None),
+    }
+}
+
+/// The event that a row points at.
+fn event_at(history: &dyn History, value: &[u8]) -> Result<Event, HistoryError> {
+    let at: [u8; 8] = value.try_into().map_err(|_| HistoryError::Unreadable)?;
+    let stored = history.event(LogPosition(u64::from_be_bytes(at)))?;
+    match stored::decode(&stored) {
+        Ok(Entry::Event(event)) => Ok(event),
+        Ok(Entry::Tenant(_) | Entry::Restarted(_)) | Err(_) => Err(HistoryError::Unreadable),
+    }
+}
