@@ -123,7 +123,7 @@ mod tests {
             allowed,
             Readers {
                 member: |name: &str| members.get(name),
-                role: |role| role.0 < 20,
+                role: |role: RoleId| role.0 < 20,
                 may_many: || may_many,
             },
         )
