@@ -42,6 +42,8 @@ mod stage;
 mod status;
 #[cfg(test)]
 mod steps;
+#[cfg(test)]
+mod stream_laws;
 mod streams;
 #[cfg(test)]
 mod support;

@@ -119,6 +119,7 @@ fn everything_is_marked_as_read_in_one_event() {
     }
     let rooms = world.tenant.rooms().filter(|room| room.id().is_some());
     let rooms: Vec<RoomNumber> = rooms.map(|room| room.number()).collect();
+    assert_eq!(rooms.len(), ROOMS as usize);
     for &room in &rooms {
         let key = world.fresh_key();
         world.post(ada, send(key, room, "news"));
