@@ -8,6 +8,7 @@ mod counts;
 mod crowds;
 #[cfg(test)]
 mod hub;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod laws;
@@ -23,6 +24,7 @@ mod reading;
 mod reports;
 mod restarts;
 mod retries;
+#[cfg(test)]
 mod revocation;
 #[cfg(test)]
 mod revoked_frames;

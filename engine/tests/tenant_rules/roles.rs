@@ -248,7 +248,7 @@ fn what_is_said_about_roles_is_checked() {
             role: RoleId::EVERYONE,
         },
         give("service:timetable", &[PUPIL]),
-        give("cleo", &vec![PUPIL; limit::ROLES_PER_USER_MAX + 1]),
+        give("cleo", &[PUPIL; limit::ROLES_PER_USER_MAX + 1]),
         Request::Policy {
             apart: vec![(PUPIL, PUPIL); limit::POLICY_PAIRS_MAX + 1],
         },
