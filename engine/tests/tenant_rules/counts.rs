@@ -8,8 +8,8 @@ use homeroom_engine::{
     tenant::{Entry, Event},
 };
 use homeroom_protocol::{
-    ConnectionId, Draft, EventBody, Mark, Measure, Message, NotificationLevel, Request, Retention,
-    RoomChange, RoomNumber, Seq, Standing, UserId,
+    ConnectionId, Draft, Emoji, EventBody, Mark, Measure, Message, NotificationLevel, Request,
+    Retention, RoomChange, RoomNumber, Seq, Standing, UserId,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -102,7 +102,10 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let mut world = World::with(|settings| settings.keys_in_memory_max = 8);
+        let mut world = World::with(|settings| {
+            *settings = settings.clone().without_budgets();
+            settings.keys_in_memory_max = 8;
+        });
         let connections = USERS.map(|name| world.connect(name, "web"));
         let rooms = [
             world.create(connections[0], ROOMS[0]),
@@ -118,102 +121,7 @@ impl Run {
     }
 
     fn step(&mut self, who: usize, room: usize, step: Step) {
-        let (connection, number) = (self.connections[who], self.rooms[room]);
-        // Refusals are for other tests: here counts whatever came about.
-        let request = match step {
-            Step::Say {
-                thread,
-                quiet,
-                mentions,
-            } => {
-                let thread = thread.and_then(|at| self.pick(number, at));
-                Request::Send {
-                    key: key(self.world.fresh_key()),
-                    room: number,
-                    draft: Draft {
-                        thread,
-                        quiet,
-                        ..mentions.text().into()
-                    },
-                }
-            }
-            Step::Edit(at, mentions) => {
-                let Some((target, author)) = self.message(number, at) else {
-                    return;
-                };
-                let request = Request::Edit {
-                    key: key(self.world.fresh_key()),
-                    room: number,
-                    target,
-                    draft: mentions.text().into(),
-                };
-                self.world.request(self.connections[author], request);
-                return;
-            }
-            Step::Delete(at) => {
-                let Some((target, author)) = self.message(number, at) else {
-                    return;
-                };
-                let request = Request::Delete {
-                    key: key(self.world.fresh_key()),
-                    room: number,
-                    target,
-                };
-                self.world.request(self.connections[author], request);
-                return;
-            }
-            Step::React(at) => {
-                let Some(target) = self.pick(number, at) else {
-                    return;
-                };
-                Request::React {
-                    key: key(self.world.fresh_key()),
-                    room: number,
-                    target,
-                    emoji: homeroom_protocol::Emoji::new("+").unwrap(),
-                    on: true,
-                }
-            }
-            Step::Join => join(ROOMS[room], None),
-            Step::Leave => Request::Leave { room: number },
-            Step::Kick(whom) => {
-                let key = self.world.fresh_key();
-                crate::scenes::measure(key, number, USERS[whom], Measure::Remove)
-            }
-            Step::Mark { thread, at, unread } => {
-                let head = self.world.tenant.room(number).unwrap().head().seq.0;
-                let seq = at.index(usize::try_from(head).unwrap() + 1) as u64;
-                let thread = thread.and_then(|at| self.pick(number, at));
-                let generation = self.generation(who, number, thread) + u32::from(unread);
-                let thread = thread.map(|root| root.0);
-                Request::Mark(placed(number, thread, (generation, seq)))
-            }
-            Step::MarkAll => Request::MarkAll { rooms: None },
-            Step::Follow(at, on) => {
-                let Some(thread) = self.pick(number, at) else {
-                    return;
-                };
-                Request::Follow {
-                    room: number,
-                    thread,
-                    on,
-                }
-            }
-            Step::Level(all) => Request::Level {
-                room: number,
-                level: if all {
-                    NotificationLevel::All
-                } else {
-                    NotificationLevel::Mentions
-                },
-            },
-            Step::Keep(count) => Request::ChangeRoom {
-                key: key(self.world.fresh_key()),
-                room: number,
-                changes: vec![RoomChange::Retention(
-                    count.map_or(Retention::All, Retention::Messages),
-                )],
-            },
+        let asked = match step {
             Step::Crash { from_snapshot } => {
                 self.crash(from_snapshot);
                 return;
@@ -223,8 +131,111 @@ impl Run {
                 self.snapshot_from = LogPosition(self.world.log_len() as u64);
                 return;
             }
+            Step::Join => Some((who, join(ROOMS[room], None))),
+            Step::Say { .. } | Step::Edit(..) | Step::Delete(_) | Step::React(_) => {
+                self.write(who, self.rooms[room], step)
+            }
+            Step::Leave
+            | Step::Kick(_)
+            | Step::Mark { .. }
+            | Step::MarkAll
+            | Step::Follow(..)
+            | Step::Level(_)
+            | Step::Keep(_) => self.set(who, self.rooms[room], step).map(|it| (who, it)),
         };
-        self.world.request(connection, request);
+        // Refusals are for other tests: here counts whatever came about.
+        if let Some((who, request)) = asked {
+            self.world.request(self.connections[who], request);
+        }
+    }
+
+    /// A request that writes to a room, and who makes it.
+    fn write(&mut self, who: usize, room: RoomNumber, step: Step) -> Option<(usize, Request)> {
+        let key = key(self.world.fresh_key());
+        Some(match step {
+            Step::Say {
+                thread,
+                quiet,
+                mentions,
+            } => {
+                let thread = thread.and_then(|at| self.pick(room, at));
+                let draft = Draft {
+                    thread,
+                    quiet,
+                    ..mentions.text().into()
+                };
+                (who, Request::Send { key, room, draft })
+            }
+            Step::Edit(at, mentions) => {
+                let (target, author) = self.message(room, at)?;
+                let draft = mentions.text().into();
+                let edit = Request::Edit {
+                    key,
+                    room,
+                    target,
+                    draft,
+                };
+                (author, edit)
+            }
+            Step::Delete(at) => {
+                let (target, author) = self.message(room, at)?;
+                (author, Request::Delete { key, room, target })
+            }
+            Step::React(at) => {
+                let target = self.pick(room, at)?;
+                let emoji = Emoji::new("+").unwrap();
+                let react = Request::React {
+                    key,
+                    room,
+                    target,
+                    emoji,
+                    on: true,
+                };
+                (who, react)
+            }
+            _ => return None,
+        })
+    }
+
+    /// A request about somebody's place, marks or settings, or the room's.
+    fn set(&mut self, who: usize, room: RoomNumber, step: Step) -> Option<Request> {
+        Some(match step {
+            Step::Leave => Request::Leave { room },
+            Step::Kick(whom) => {
+                let key = self.world.fresh_key();
+                crate::scenes::measure(key, room, USERS[whom], Measure::Remove)
+            }
+            Step::Mark { thread, at, unread } => {
+                let head = self.world.tenant.room(room).unwrap().head().seq.0;
+                let seq = at.index(usize::try_from(head).unwrap() + 1) as u64;
+                let thread = thread.and_then(|at| self.pick(room, at));
+                let generation = self.generation(who, room, thread) + u32::from(unread);
+                let thread = thread.map(|root| root.0);
+                Request::Mark(placed(room, thread, (generation, seq)))
+            }
+            Step::MarkAll => Request::MarkAll { rooms: None },
+            Step::Follow(at, on) => {
+                let thread = self.pick(room, at)?;
+                Request::Follow { room, thread, on }
+            }
+            Step::Level(all) => {
+                let level = if all {
+                    NotificationLevel::All
+                } else {
+                    NotificationLevel::Mentions
+                };
+                Request::Level { room, level }
+            }
+            Step::Keep(count) => {
+                let keep = count.map_or(Retention::All, Retention::Messages);
+                Request::ChangeRoom {
+                    key: key(self.world.fresh_key()),
+                    room,
+                    changes: vec![RoomChange::Retention(keep)],
+                }
+            }
+            _ => return None,
+        })
     }
 
     fn crash(&mut self, from_snapshot: bool) {

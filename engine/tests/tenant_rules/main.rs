@@ -8,6 +8,7 @@ mod counts;
 mod crowds;
 #[cfg(test)]
 mod hub;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod laws;
@@ -38,6 +39,8 @@ mod stage;
 mod status;
 #[cfg(test)]
 mod steps;
+#[cfg(test)]
+mod stream_laws;
 mod streams;
 #[cfg(test)]
 mod support;

@@ -136,6 +136,9 @@ fn nobody_begins_a_direct_room_with_whom_they_are_kept_apart_from() {
         on,
     };
     world.done(bob, block(true));
+    for one in [ada, bob] {
+        assert_eq!(world.refusal(one, send(1, room, "hi")), ErrorCode::Apart);
+    }
     for (one, other, name) in [(ada, "bob", "1"), (bob, "ada", "2")] {
         let direct = make(1, name, of_kind(RoomKind::Direct), &[other]);
         assert_eq!(world.refusal(one, direct), ErrorCode::Apart);
@@ -151,6 +154,7 @@ fn nobody_begins_a_direct_room_with_whom_they_are_kept_apart_from() {
     world.done(bob, block(false));
     world.measure(ada, staff, "bob", Measure::Add);
     world.make(ada, "again", of_kind(RoomKind::Direct), &["bob"]);
+    world.say(bob, room, "hello again");
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn whoever_comes_back_begins_to_read_anew() {
 fn everything_is_marked_as_read_in_one_event() {
     const ROOMS: u32 = 3_000;
     let mut world = World::with(|settings| {
+        *settings = settings.clone().without_budgets();
         settings.rooms_per_user_max = ROOMS as usize;
     });
     let ada = world.connect("ada", "web");
@@ -118,6 +119,7 @@ fn everything_is_marked_as_read_in_one_event() {
     }
     let rooms = world.tenant.rooms().filter(|room| room.id().is_some());
     let rooms: Vec<RoomNumber> = rooms.map(|room| room.number()).collect();
+    assert_eq!(rooms.len(), ROOMS as usize);
     for &room in &rooms {
         let key = world.fresh_key();
         world.post(ada, send(key, room, "news"));

@@ -1,7 +1,8 @@
 //! Messages shown to those who moderate.
 
 use homeroom_protocol::{
-    Direction, ErrorCode, EventBody, Request, RoomKind, RoomNumber, Seq, Stream, limit,
+    Direction, ErrorCode, EventBody, Permission, Request, RoleId, RoomKind, RoomNumber, Seq,
+    Stream, limit,
 };
 
 use crate::{
@@ -127,4 +128,37 @@ fn a_report_needs_a_message_one_can_see_and_a_short_reason() {
         ErrorCode::StorageFull
     );
     assert_eq!(world.log_len(), log_len, "no room was made for it");
+}
+
+#[test]
+fn whoever_may_moderate_hears_each_report_and_resumes_where_they_were() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    let moderator = RoleId(5);
+    world.set_role(crate::roles::role(moderator, 1, &[Permission::Moderate]));
+    world.give("eve", &[moderator]);
+    let eve = world.connect("eve", "web");
+    let (reports, position) = world.open_stream(eve, Stream::Reports, None);
+    assert_eq!(position.seq, seq(1), "made for the first who looks");
+    let said = world.say(ada, room, "something bad").seq;
+    world.request(bob, report(1, room, said, "rude"));
+    let bodies = world.heard(eve, reports);
+    let [EventBody::Reported(reported)] = &bodies[..] else {
+        panic!("not the report: {bodies:?}");
+    };
+    assert_eq!(reported.reason, "rude");
+    world.crash();
+    let eve = world.connect("eve", "web");
+    let (_, from) = world.open_stream(eve, Stream::Reports, Some(position));
+    assert_eq!(from, position);
+    assert_eq!(world.heard(eve, reports).len(), 1);
+    world.give("eve", &[]);
+    assert_eq!(world.refusal(eve, REPORTS), ErrorCode::Forbidden);
+    let ada = world.connect("ada", "web");
+    let said = world.say(ada, room, "more").seq;
+    world.request(ada, report(2, room, said, "mine"));
+    assert_eq!(
+        world.heard(eve, reports),
+        [],
+        "who moderates no more hears no more"
+    );
 }
