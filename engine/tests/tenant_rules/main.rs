@@ -1,4 +1,5 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
+#![cfg(test)]
 
 mod bounds;
 mod budgets;
