@@ -124,6 +124,7 @@ async fn a_full_disk_refuses_writes_with_retry_later_while_reads_and_signals_go_
                 break;
             }
             Event::Timeline { event, .. } => heard.extend(text(&event)),
+            Event::Occupancy { .. } => {}
             other => panic!("{other:?}"),
         }
     }
