@@ -34,7 +34,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use homeroom_protocol::{Direction, IdempotencyKey, RoomId, Seq, UserId, UserPresence};
+use homeroom_protocol::{Direction, Draft, IdempotencyKey, RoomId, Seq, UserId, UserPresence};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -127,12 +127,12 @@ impl Backend {
         &self,
         key: IdempotencyKey,
         room: &RoomId,
-        text: &str,
+        draft: impl Into<Draft>,
     ) -> Result<Placed, BackendError> {
         let request = ServiceRequest::Publish {
             key,
             room: room.clone(),
-            text: text.into(),
+            draft: draft.into(),
         };
         match self.ask(request).await? {
             ServiceAnswer::Placed(placed) => Ok(placed),

@@ -15,8 +15,8 @@ use homeroom_engine::{
     session::RequestError,
 };
 use homeroom_protocol::{
-    CloseCode, Direction, ErrorCode, IdempotencyKey, Position, Presence, ResetReason, Seq, UserId,
-    UserPresence, frame::DeviceState,
+    CloseCode, Direction, Draft, Emoji, ErrorCode, EventBody, IdempotencyKey, Position, Presence,
+    ResetReason, Seq, UserId, UserPresence, frame::DeviceState,
 };
 
 #[tokio::test]
@@ -458,4 +458,51 @@ async fn callers_at_once_get_the_same_new_tenant() {
 fn shown(users: &[UserPresence]) -> Vec<(UserId, Presence)> {
     let each = |it: &UserPresence| (it.user.clone(), it.presence);
     users.iter().map(each).collect()
+}
+
+#[tokio::test]
+async fn a_message_is_edited_reacted_to_pinned_answered_and_taken_back() {
+    let scene = Scene::in_memory().await;
+    let (ana, mut to_ana) = scene.connect("ana").await;
+    let room = ana.enter("lobby").await.unwrap();
+    let said = ana.send(&room, "helo").await.unwrap().position.seq;
+    ana.edit(&room, said, "hello").await.unwrap();
+    let emoji: Emoji = "👍".parse().unwrap();
+    ana.react(&room, said, emoji, true).await.unwrap();
+    ana.pin(&room, said, true).await.unwrap();
+    let reply = Draft {
+        thread: Some(said),
+        ..Draft::from("indeed")
+    };
+    ana.send(&room, reply).await.unwrap();
+    let page = ana.history(&room, Direction::Around, said, 1).await;
+    let [event] = &page.unwrap().events[..] else {
+        panic!("one event was asked for");
+    };
+    let EventBody::Message(message) = &event.body else {
+        panic!("no message: {event:?}");
+    };
+    let state = message.state.as_deref().unwrap();
+    assert_eq!((&*message.text, state.version), ("hello", 1));
+    assert!(state.pinned && state.reactions[0].me);
+    assert_eq!(state.thread.unwrap().replies, 1);
+    let oldest = (Direction::After, Seq(0));
+    let thread = ana.thread(&room, said, oldest, 10).await.unwrap();
+    assert_eq!(
+        thread.events.iter().filter_map(text).collect::<Vec<_>>(),
+        ["indeed"]
+    );
+    assert_eq!(ana.versions(&room, said).await.unwrap().events.len(), 2);
+    ana.delete(&room, said).await.unwrap();
+    loop {
+        let Some(Event::Timeline { event, .. }) = to_ana.next().await else {
+            continue;
+        };
+        if let EventBody::MessageDeleted { target, .. } = event.body {
+            assert_eq!(target, said);
+            break;
+        }
+    }
+    let refused = ana.versions(&room, said).await.unwrap_err();
+    assert_eq!(code(&refused), ErrorCode::MessageNotFound);
 }

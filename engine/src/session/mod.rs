@@ -5,6 +5,7 @@
 //! queue stays in the log and is read from there when it catches up.
 
 mod event;
+mod messages;
 mod queue;
 mod sink;
 
@@ -119,8 +120,10 @@ pub struct Sent {
 pub struct Page {
     /// In the order of their seq.
     pub events: Vec<TimelineEvent>,
-    /// Whether there are more in that direction.
+    /// Whether there are more in that direction; around an anchor: below.
     pub more: bool,
+    /// Whether there are more above, around an anchor.
+    pub more_above: bool,
 }
 
 /// Asks on behalf of one identity. Clones share the connection; when all clones and the [`Events`] are
@@ -359,13 +362,10 @@ impl Session {
             room: room.number,
             draft: draft.into(),
         };
-        match self.ask(request).await? {
-            ServerFrame::Sent { position, time, .. } => Ok(Sent { position, time }),
-            other => Err(unexpected(&other)),
-        }
+        self.placed(request).await
     }
 
-    /// A page of the room's past beside `anchor`, which is not in it.
+    /// A page of the room's past beside `anchor`, which is in it only when it is read around.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -383,10 +383,7 @@ impl Session {
             limit,
             thread: None,
         };
-        match self.ask(request).await? {
-            ServerFrame::Page { events, more, .. } => Ok(Page { events, more }),
-            other => Err(unexpected(&other)),
-        }
+        self.paged(request).await
     }
 
     /// Says that the user types, or stopped.

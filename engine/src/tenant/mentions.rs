@@ -218,7 +218,7 @@ mod tests {
             None,
             Readers {
                 member: |name: &str| everybody.get(name),
-                role: |_: homeroom_protocol::RoleId| true,
+                role: |_: RoleId| true,
                 may_many: || true,
             },
         );

@@ -12,6 +12,10 @@ use super::event::{Event, TenantEvent};
 
 /// One record of a tenant's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and a box would cost each message an allocation"
+)]
 pub enum Entry {
     /// Something happened in a room.
     Event(Event),

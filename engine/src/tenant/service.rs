@@ -61,8 +61,8 @@ pub enum ServiceRequest {
         key: IdempotencyKey,
         /// Where.
         room: RoomId,
-        /// What, at most [`MESSAGE_TEXT_BYTES_MAX`](homeroom_protocol::limit) bytes.
-        text: String,
+        /// What.
+        draft: Draft,
     },
     /// A page of a room's timeline.
     History {
@@ -320,8 +320,8 @@ impl Tenant {
             ServiceRequest::CreateRoom { key, room, title } => {
                 self.serve_create(served, (key, room, title), (answer, out))
             }
-            ServiceRequest::Publish { key, room, text } => {
-                self.serve_publish(served, (key, room, text), (answer, out))
+            ServiceRequest::Publish { key, room, draft } => {
+                self.serve_publish(served, (key, room, draft), (answer, out))
             }
             ServiceRequest::AddMember { room, member } => {
                 self.serve_add(served, &room, &member, out)
@@ -380,7 +380,7 @@ impl Tenant {
     fn serve_publish(
         &mut self,
         served: &Serving,
-        (key, room, text): (IdempotencyKey, RoomId, String),
+        (key, room, draft): (IdempotencyKey, RoomId, Draft),
         (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Result<ServiceAnswer, Refusal> {
         let number = self
@@ -388,7 +388,6 @@ impl Tenant {
             .by_id(&room)
             .ok_or(Refusal::RoomNotFound)?
             .number();
-        let draft = Draft::from(text);
         let keyed = self.keyed_as(
             served,
             &answer,

@@ -13,7 +13,7 @@ pub struct Seed {
     /// Its name, told in every welcome.
     pub tenant: TenantName,
     /// Secret of this tenant: what is looked up by user and key is looked up by a hash under it, so
-    /// that the index holds no user ids and nobody can aim for a collision. Must stay the same as long
+    /// that no key of the index holds a user id and nobody can aim for a collision. Must stay the same as long
     /// as the index is kept.
     pub hash_key: [u8; 16],
     /// Bounds and times.

@@ -161,6 +161,10 @@ pub(super) fn read<T: DeserializeOwned>(
     }
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and a box would cost each message an allocation"
+)]
 enum Stored {
     Entry(Entry),
     Later { kind: u32, version: u32 },

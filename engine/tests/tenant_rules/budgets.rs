@@ -126,7 +126,7 @@ fn the_whole_tenant_has_so_many_messages_services_too() {
     let publish = || homeroom_engine::tenant::ServiceRequest::Publish {
         key: key(900),
         room: RoomId::new("math").unwrap(),
-        text: "bell".into(),
+        draft: "bell".into(),
     };
     let refused = world.serve(itself(), publish()).unwrap_err();
     assert_eq!(refused.code, ErrorCode::TooFast);

@@ -662,6 +662,6 @@ fn publish_as_service(key: u64, room: RoomId, text: &str) -> ServiceRequest {
     ServiceRequest::Publish {
         key: key_of(key),
         room,
-        text: text.into(),
+        draft: text.into(),
     }
 }

@@ -1,4 +1,5 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
+#![cfg(test)]
 
 mod bounds;
 mod budgets;
@@ -8,6 +9,7 @@ mod counts;
 mod crowds;
 #[cfg(test)]
 mod hub;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod laws;

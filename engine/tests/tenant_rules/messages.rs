@@ -2,9 +2,9 @@
 
 use homeroom_engine::{domain::HistoryError, identity::Scopes};
 use homeroom_protocol::{
-    AllowedMentions, ConnectionId, Custom, CustomKind, Draft, Emoji, ErrorCode, EventBody,
-    Mentions, Message, MessageState, Position, Reaction, Request, RoomNumber, Seq, ServerFrame,
-    ThreadSummary, TimelineEvent, Timestamp,
+    AllowedMentions, ConnectionId, Custom, CustomKind, Direction, Draft, Emoji, ErrorCode,
+    EventBody, Mentions, Message, MessageState, Position, Reaction, Request, RoomNumber, Seq,
+    ServerFrame, ThreadSummary, TimelineEvent, Timestamp,
     limit::{self, PINS_PER_ROOM_MAX, REACTIONS_PER_MESSAGE_MAX, VERSIONS_PER_MESSAGE_MAX},
 };
 
@@ -101,7 +101,7 @@ impl World {
     ) -> Vec<TimelineEvent> {
         let request = Request::History {
             room,
-            direction: homeroom_protocol::Direction::Before,
+            direction: Direction::Before,
             anchor: Seq(limit::INTEGER_MAX),
             limit: 100,
             thread: thread.map(Seq),
@@ -391,7 +391,10 @@ fn reactions_are_counted_and_name_the_first() {
         count: 3,
         ..reaction("👍", &["bob", "eve"], false)
     };
-    assert_eq!(world.state(ada, room, said).reactions, [left.clone()]);
+    assert_eq!(
+        world.state(ada, room, said).reactions,
+        std::slice::from_ref(&left)
+    );
     // The same from the index alone.
     world.crash();
     let [ada, bob, eve, dan] = ["ada", "bob", "eve", "dan"].map(|name| {
@@ -399,7 +402,10 @@ fn reactions_are_counted_and_name_the_first() {
         world.join(connection, "math");
         connection
     });
-    assert_eq!(world.state(ada, room, said).reactions, [left.clone()]);
+    assert_eq!(
+        world.state(ada, room, said).reactions,
+        std::slice::from_ref(&left)
+    );
     let of_dan = Reaction { me: true, ..left };
     assert_eq!(world.state(dan, room, said).reactions, [of_dan]);
     for (number, who) in [(6, bob), (7, eve), (8, dan)] {
@@ -826,4 +832,85 @@ fn times_of_edits_never_run_backwards() {
     world.now = Timestamp(before.0 - 5000);
     world.change(ada, edit(1, room, said, draft("y")));
     assert_eq!(world.state(ada, room, said).edited, Some(before));
+}
+
+#[test]
+fn a_page_stays_within_its_bytes_whatever_its_messages_became() {
+    let (mut world, ada, _, room) = two_in_a_room();
+    let places: Vec<u64> = (0..40)
+        .map(|_| world.write(ada, room, draft("x")))
+        .collect();
+    let large = "x".repeat(limit::MESSAGE_TEXT_BYTES_MAX);
+    let number = world.fresh_key();
+    for (&place, number) in places.iter().zip(number - 1000..) {
+        world.change(ada, edit(number, room, place, draft(&large)));
+    }
+    let asked = |world: &mut World, direction, anchor| {
+        let request = Request::History {
+            room,
+            direction,
+            anchor: seq(anchor),
+            limit: 100,
+            thread: None,
+        };
+        let reply = world.request(ada, request);
+        let mut bytes = Vec::new();
+        homeroom_protocol::encode_server_frame(&reply, &mut bytes);
+        assert!(bytes.len() < limit::SERVER_MESSAGE_BYTES_MAX);
+        match reply {
+            ServerFrame::Page {
+                events,
+                more,
+                more_above,
+                ..
+            } => (events, more, more_above),
+            other => panic!("no page: {other:?}"),
+        }
+    };
+    // From memory, then from the index.
+    for again in [false, true] {
+        if again {
+            world.crash();
+            world.connections_again();
+            world.join(ada, "math");
+        }
+        let (before, more, _) = asked(&mut world, Direction::Before, places[39] + 1);
+        assert!(more);
+        assert_eq!(before.last().unwrap().seq, seq(places[39]));
+        let (after, more, _) = asked(&mut world, Direction::After, places[0] - 1);
+        assert!(more);
+        assert_eq!(after[0].seq, seq(places[0]));
+        let (around, more, more_above) = asked(&mut world, Direction::Around, places[20]);
+        assert!(more && more_above);
+        assert!(around.iter().any(|event| event.seq == seq(places[20])));
+    }
+}
+
+#[test]
+fn an_answer_older_than_what_is_remembered_is_not_used() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    let said = world.write(ada, room, draft("x"));
+    let other = world.write(ada, room, draft("y"));
+    let change = world.input_of(ada, edit(1, room, said, draft("z")));
+    let history = world.input_of(
+        ada,
+        Request::History {
+            room,
+            direction: Direction::After,
+            anchor: seq(0),
+            limit: 100,
+            thread: None,
+        },
+    );
+    let (change, history) = (world.ask(change), world.ask(history));
+    // So much happens meanwhile that not all of it can be remembered.
+    for number in 0..4100 {
+        let on = number % 2 == 0;
+        world.change(bob, react(1000 + number, room, other, ("👍", on)));
+    }
+    world.inbox(ada);
+    world.decide(change);
+    world.decide(history);
+    let codes: Vec<_> = world.inbox(ada).iter().map(refusal_of).collect();
+    assert_eq!(codes, [Some(ErrorCode::Overloaded); 2]);
 }

@@ -2,8 +2,8 @@
 
 use homeroom_engine::tenant::{Entry, RoleAnswer, RoleRequest, ServiceAnswer, ServiceRequest};
 use homeroom_protocol::{
-    Cause, ConnectionId, ErrorCode, EventBody, Me, Overwrite, OverwriteTarget, Permission,
-    Permissions, Reason, Request, Role, RoleId, RoomId, RoomNumber, ServerFrame, limit,
+    Cause, ConnectionId, ErrorCode, EventBody, Overwrite, OverwriteTarget, Permission, Permissions,
+    Reason, Request, Role, RoleId, RoomId, RoomNumber, ServerFrame, limit,
 };
 
 use crate::support::{World, answer, itself, join, key, refusal_of, send, two_in_a_room, user};

@@ -26,7 +26,7 @@ fn publish(number: u64, room: &str, text: &str) -> ServiceRequest {
     ServiceRequest::Publish {
         key: key(number),
         room: id(room),
-        text: text.into(),
+        draft: text.into(),
     }
 }
 

@@ -64,6 +64,10 @@ pub(super) struct Keyed {
 
 /// What a keyed write leads to.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and a box would cost each message an allocation"
+)]
 pub(super) enum Verdict {
     /// This.
     Happened(Event),

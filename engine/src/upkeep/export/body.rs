@@ -2,8 +2,8 @@
 //! is left out; opaque bytes are hex digits, sets of permissions the names of their members.
 
 use homeroom_protocol::{
-    EventBody, Mark, Message, OverwriteTarget, Permissions, Retention, RoomChange, RoomInfo,
-    RoomKind, Timestamp, UserId,
+    EventBody, Mark, Message, Overwrite, OverwriteTarget, Permissions, PlacedMark, Reaction,
+    Reported, Retention, RoleId, RoomChange, RoomInfo, Seq, Status, Timestamp, UserId,
 };
 use serde_json::{Map, Value, json};
 
@@ -16,27 +16,16 @@ pub(super) type Fields = Map<String, Value>;
 pub(super) fn of(body: &EventBody) -> (&'static str, Fields) {
     match body {
         EventBody::RoomCreated { info, members, .. } => {
-            let mut fields = of_info(info);
-            if !members.is_empty() {
-                fields.insert("members".into(), users(members));
-            }
-            ("room_created", fields)
+            ("room_created", of_creation(info, members))
         }
         EventBody::MemberJoined => ("member_joined", Fields::new()),
         EventBody::MemberLeft => ("member_left", Fields::new()),
-        EventBody::MemberAdded { member } => {
-            ("member_added", fields(json!({"member": user(member)})))
-        }
-        EventBody::MemberRemoved { member } => {
-            ("member_removed", fields(json!({"member": user(member)})))
-        }
+        EventBody::MemberAdded { member: it } => ("member_added", of_member(it)),
+        EventBody::MemberRemoved { member: it } => ("member_removed", of_member(it)),
         EventBody::RoomChanged { changes } => {
-            let mut changed = Fields::new();
-            for change in changes {
-                let (name, value) = of_room_change(change);
-                changed.insert(name.into(), value);
-            }
-            ("room_changed", changed)
+            let changes = changes.iter().map(of_room_change);
+            let named = changes.map(|(name, value)| (name.to_owned(), value));
+            ("room_changed", named.collect())
         }
         EventBody::MemberInvited { user: it } => ("member_invited", of_member(it)),
         EventBody::MemberUninvited { user: it } => ("member_uninvited", of_member(it)),
@@ -53,25 +42,14 @@ pub(super) fn of(body: &EventBody) -> (&'static str, Fields) {
         } => ("member_muted", of_term(it, *until, reason.as_deref())),
         EventBody::MemberUnmuted { user: it } => ("member_unmuted", of_member(it)),
         EventBody::OverwriteSet { target, overwrite } => {
-            let (deny, allow) = (permissions(overwrite.deny), permissions(overwrite.allow));
-            let target = match target {
-                OverwriteTarget::Role(role) => json!({"role": role.0}),
-                OverwriteTarget::User(it) => json!({"user": user(it)}),
-            };
-            let set = json!({"target": target, "deny": deny, "allow": allow});
-            ("overwrite_set", fields(set))
+            ("overwrite_set", of_overwrite(target, *overwrite))
         }
         EventBody::Message(message) => ("message_sent", of_message(message)),
         EventBody::MessageEdited {
             target,
             message,
             version,
-        } => {
-            let mut edited = of_message(message);
-            edited.insert("target".into(), target.0.into());
-            edited.insert("version".into(), (*version).into());
-            ("message_edited", edited)
-        }
+        } => ("message_edited", of_edit(*target, message, *version)),
         EventBody::MessageDeleted {
             target,
             by_moderator,
@@ -83,84 +61,95 @@ pub(super) fn of(body: &EventBody) -> (&'static str, Fields) {
             target,
             reaction,
             on,
-        } => {
-            let (emoji, count) = (reaction.emoji.as_str(), reaction.count);
-            let what = json!({"target": target.0, "emoji": emoji, "on": on, "count": count});
-            ("reaction_set", fields(what))
-        }
+        } => ("reaction_set", of_reaction(*target, reaction, *on)),
         EventBody::PinSet { target, on } => {
             ("pin_set", fields(json!({"target": target.0, "on": on})))
         }
-        EventBody::Reported(reported) => {
-            let what = json!({
-                "in_room": reported.id.as_str(),
-                "target": reported.target.0,
-                "by": user(&reported.author),
-                "at_ms": reported.time.0,
-                "message": of_message(&reported.message),
-                "reason": reported.reason,
-            });
-            ("reported", fields(what))
-        }
+        EventBody::Reported(reported) => ("reported", of_report(reported)),
         EventBody::StreamOpened => ("stream_opened", Fields::new()),
-        EventBody::PlaceChanged { .. }
-        | EventBody::Marked { .. }
-        | EventBody::StatusSet { .. }
-        | EventBody::LevelSet { .. }
-        | EventBody::BlockSet { .. }
-        | EventBody::RolesGiven { .. }
-        | EventBody::ThreadFollowed { .. } => of_stream(body),
+        EventBody::PlaceChanged { id, change, by, .. } => {
+            let what = json!({"in_room": id.as_str(), "change": word(change), "by": user(by)});
+            ("place_changed", fields(what))
+        }
+        EventBody::Marked { marks } => ("marked", of_marks(marks)),
+        EventBody::StatusSet { status } => ("status_set", of_status(status)),
+        EventBody::LevelSet { room, level } => {
+            let what = json!({"of_room": room.0, "level": word(level)});
+            ("level_set", fields(what))
+        }
+        EventBody::BlockSet { user: it, on } => {
+            ("block_set", fields(json!({"user": user(it), "on": on})))
+        }
+        EventBody::RolesGiven { roles } => {
+            ("roles_given", fields(json!({"roles": numbers(roles)})))
+        }
+        EventBody::ThreadFollowed { room, thread, on } => {
+            let what = json!({"of_room": room.0, "thread": thread.0, "on": on});
+            ("thread_followed", fields(what))
+        }
         // Neither is ever stored.
         EventBody::Tombstone { .. } => ("tombstone", Fields::new()),
         EventBody::Unknown { .. } => ("unknown", Fields::new()),
     }
 }
 
-/// What happens on one person's stream alone.
-fn of_stream(body: &EventBody) -> (&'static str, Fields) {
-    match body {
-        EventBody::PlaceChanged { id, change, by, .. } => {
-            let change = format!("{change:?}").to_lowercase();
-            let what = json!({"in_room": id.as_str(), "change": change, "by": user(by)});
-            ("place_changed", fields(what))
-        }
-        EventBody::Marked { marks } => {
-            let each = |placed: &homeroom_protocol::PlacedMark| {
-                let Mark { generation, seq } = placed.mark;
-                let thread = placed.thread.map(|root| root.0);
-                json!([placed.room.0, thread, generation, seq.0, placed.public])
-            };
-            let marks: Vec<_> = marks.iter().map(each).collect();
-            ("marked", fields(json!({"marks": marks})))
-        }
-        EventBody::StatusSet { status } => {
-            let availability = format!("{:?}", status.availability).to_lowercase();
-            let expires = status.expires.map(|at| at.0);
-            let what = json!({
-                "availability": availability, "text": status.text, "expires_ms": expires,
-            });
-            ("status_set", fields(what))
-        }
-        EventBody::LevelSet { room, level } => {
-            let level = format!("{level:?}").to_lowercase();
-            (
-                "level_set",
-                fields(json!({"of_room": room.0, "level": level})),
-            )
-        }
-        EventBody::BlockSet { user: it, on } => {
-            ("block_set", fields(json!({"user": user(it), "on": on})))
-        }
-        EventBody::RolesGiven { roles } => {
-            let roles: Vec<_> = roles.iter().map(|role| role.0).collect();
-            ("roles_given", fields(json!({"roles": roles})))
-        }
-        EventBody::ThreadFollowed { room, thread, on } => {
-            let what = json!({"of_room": room.0, "thread": thread.0, "on": on});
-            ("thread_followed", fields(what))
-        }
-        _ => ("unknown", Fields::new()),
+fn of_creation(info: &RoomInfo, members: &[UserId]) -> Fields {
+    let mut created = of_info(info);
+    if !members.is_empty() {
+        created.insert("members".into(), users(members));
     }
+    created
+}
+
+fn of_overwrite(target: &OverwriteTarget, overwrite: Overwrite) -> Fields {
+    let (deny, allow) = (permissions(overwrite.deny), permissions(overwrite.allow));
+    let target = match target {
+        OverwriteTarget::Role(role) => json!({"role": role.0}),
+        OverwriteTarget::User(it) => json!({"user": user(it)}),
+    };
+    fields(json!({"target": target, "deny": deny, "allow": allow}))
+}
+
+fn of_edit(target: Seq, message: &Message, version: u32) -> Fields {
+    let mut edited = of_message(message);
+    edited.insert("target".into(), target.0.into());
+    edited.insert("version".into(), version.into());
+    edited
+}
+
+fn of_reaction(target: Seq, reaction: &Reaction, on: bool) -> Fields {
+    let (emoji, count) = (reaction.emoji.as_str(), reaction.count);
+    fields(json!({"target": target.0, "emoji": emoji, "on": on, "count": count}))
+}
+
+fn of_report(reported: &Reported) -> Fields {
+    fields(json!({
+        "in_room": reported.id.as_str(),
+        "target": reported.target.0,
+        "by": user(&reported.author),
+        "at_ms": reported.time.0,
+        "message": of_message(&reported.message),
+        "reason": reported.reason,
+    }))
+}
+
+/// Each mark as room, thread, generation, seq and whether others may see it.
+fn of_marks(marks: &[PlacedMark]) -> Fields {
+    let each = |placed: &PlacedMark| {
+        let Mark { generation, seq } = placed.mark;
+        let thread = placed.thread.map(|root| root.0);
+        json!([placed.room.0, thread, generation, seq.0, placed.public])
+    };
+    let marks: Vec<_> = marks.iter().map(each).collect();
+    fields(json!({"marks": marks}))
+}
+
+fn of_status(status: &Status) -> Fields {
+    fields(json!({
+        "availability": word(&status.availability),
+        "text": status.text,
+        "expires_ms": status.expires.map(|at| at.0),
+    }))
 }
 
 /// The kind of a change of the tenant, and its fields.
@@ -206,7 +195,7 @@ fn of_info(info: &RoomInfo) -> Fields {
         put("topic", topic.as_str().into());
     }
     if info.kind != plain.kind {
-        put("room_kind", room_kind(info.kind));
+        put("room_kind", word(&info.kind));
     }
     if !info.metadata.is_empty() {
         put("metadata", hex(&info.metadata));
@@ -231,7 +220,7 @@ fn of_info(info: &RoomInfo) -> Fields {
 
 fn of_room_change(change: &RoomChange) -> (&'static str, Value) {
     match change {
-        RoomChange::Kind(kind) => ("room_kind", room_kind(*kind)),
+        RoomChange::Kind(kind) => ("room_kind", word(kind)),
         RoomChange::Title(title) => ("title", json!(title)),
         RoomChange::Topic(topic) => ("topic", json!(topic)),
         RoomChange::Metadata(bytes) => ("metadata", hex(bytes)),
@@ -252,7 +241,7 @@ fn of_message(message: &Message) -> Fields {
         put("reply_to", answered.0.into());
     }
     if !message.mentions.is_empty() {
-        let roles: Vec<_> = message.mentions.roles.iter().map(|role| role.0).collect();
+        let roles = numbers(&message.mentions.roles);
         let (named, room) = (users(&message.mentions.users), message.mentions.room);
         put(
             "mentions",
@@ -299,8 +288,13 @@ fn users(users: &[UserId]) -> Value {
     users.iter().map(UserId::as_str).collect()
 }
 
-fn room_kind(kind: RoomKind) -> Value {
-    format!("{kind:?}").to_lowercase().into()
+fn numbers(roles: &[RoleId]) -> Vec<u32> {
+    roles.iter().map(|role| role.0).collect()
+}
+
+/// The name of a choice.
+fn word(choice: &impl std::fmt::Debug) -> Value {
+    format!("{choice:?}").to_lowercase().into()
 }
 
 fn retention(retention: Retention) -> Value {
