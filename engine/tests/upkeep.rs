@@ -98,6 +98,9 @@ fn all_texts() -> Vec<String> {
     (0..40).map(|n| n.to_string()).collect()
 }
 
+/// Events of the commit that makes the room: it, its maker's stream, and their place in it.
+const MADE: usize = 3;
+
 /// What clients of before meet in a tenant that goes on as another life.
 async fn is_another_life(engine: &Engine, tenant: &str, old: &[Sent], kept: usize) {
     let (ana, _events, room) = enter(engine, tenant, "ana").await;
@@ -144,7 +147,7 @@ async fn a_backup_is_restored_as_another_life_beside_a_running_host_and_into_a_f
     };
     let report = scene.engine.back_up(&to, None, watch).await.unwrap();
     assert_eq!((report.tenants.len(), report.left_out.len()), (1, 0));
-    assert_eq!(report.tenants[0].position, LogPosition(41));
+    assert_eq!(report.tenants[0].position, LogPosition(43));
     assert!(steps.load(Ordering::SeqCst) > 0, "told of progress");
     // It went on meanwhile, and is not touched by a restore.
     let (ana, _events, room) = enter(&scene.engine, "school", "ana").await;
@@ -156,7 +159,7 @@ async fn a_backup_is_restored_as_another_life_beside_a_running_host_and_into_a_f
     let restored = scene
         .engine
         .restore(&to, Some(&school), Some(&copy), unwatched());
-    assert_eq!(restored.await.unwrap()[0].records, 41);
+    assert_eq!(restored.await.unwrap()[0].records, 43);
     is_another_life(&scene.engine, "copy", &sent, 40).await;
     let fresh = Scene::on_disk().await;
     let restored = fresh.engine.restore(&to, None, None, unwatched()).await;
@@ -215,7 +218,7 @@ async fn a_backup_is_private_read_only_and_never_written_over() {
     // It can be checked like a data folder, and nobody can be served from it.
     let backup = Engine::open(Config::in_folder(&to)).await.unwrap();
     let checked = backup.check_tenant(&name("school")).await.unwrap().unwrap();
-    assert_eq!(checked.last, LogPosition(41));
+    assert_eq!(checked.last, LogPosition(43));
     assert!(refused(&backup, "school").await.contains("is a backup"));
     let served = backup.tenant(&name("school")).await;
     assert!(served.unwrap_err().to_string().contains("is a backup"));
@@ -310,10 +313,10 @@ async fn what_is_no_whole_backup_restores_nothing() {
             fs::remove_file(to.join("marks/school")).unwrap()
         }),
         ("ends elsewhere", |to| {
-            edit(to, "\"position\": 41", "\"position\": 40")
+            edit(to, "\"position\": 43", "\"position\": 42")
         }),
         ("not those", |to| {
-            edit(to, "\"records\": 41", "\"records\": 42")
+            edit(to, "\"records\": 43", "\"records\": 44")
         }),
         ("format", |to| edit(to, "\"format\": 1", "\"format\": 2")),
     ];
@@ -362,7 +365,7 @@ async fn a_backup_is_checked_against_what_it_says_of_itself() {
     checked(Some("not those")).await;
     fs::copy(other.join("backup.json"), monday.join("backup.json")).unwrap();
     checked(None).await;
-    edit(&monday, "\"position\": 41", "\"position\": 40");
+    edit(&monday, "\"position\": 43", "\"position\": 42");
     checked(Some("ends elsewhere")).await;
 }
 
@@ -398,7 +401,7 @@ async fn a_damaged_tenant_goes_on_with_what_was_kept_and_is_told_what_is_lost() 
     else {
         panic!("{unsaid:?}");
     };
-    assert!(last_good.0 > 1 && last_good.0 < 40, "{last_good}");
+    assert!(last_good.0 > MADE as u64 && last_good.0 < 40, "{last_good}");
     let too_far = Some(last_good.next());
     let too_far = engine.repair_tenant(&school, too_far, unwatched()).await;
     let Err(UpkeepError::DropAfter {
@@ -438,7 +441,7 @@ async fn a_damaged_tenant_goes_on_with_what_was_kept_and_is_told_what_is_lost() 
     assert_eq!(class.events, 2, "made, said");
     assert!(class.first <= class.last);
     assert_eq!(repaired.lost.unreadable.len(), 1);
-    let kept = usize::try_from(last_good.0).unwrap() - 1;
+    let kept = usize::try_from(last_good.0).unwrap() - MADE;
     let total = of("lobby").unwrap().events + 1 + kept as u64;
     assert!(
         (39..=40).contains(&total),
@@ -452,7 +455,7 @@ async fn a_damaged_tenant_goes_on_with_what_was_kept_and_is_told_what_is_lost() 
     assert_eq!(engine.tenants().await.unwrap().len(), 1, "it is no tenant");
     // A second repair keeps the first one's evidence.
     let repaired = engine
-        .repair_tenant(&school, Some(LogPosition(5)), unwatched())
+        .repair_tenant(&school, Some(LogPosition(7)), unwatched())
         .await;
     assert!(
         repaired
@@ -470,10 +473,10 @@ async fn a_repair_that_cannot_be_done_disturbs_nobody() {
     let (scene, sent) = school(|_| ()).await;
     let (ana, _events, room) = enter(&scene.engine, "school", "ana").await;
     let tenant = name("school");
-    for drop_after in [None, Some(LogPosition(42)), Some(LogPosition(u64::MAX))] {
+    for drop_after in [None, Some(LogPosition(44)), Some(LogPosition(u64::MAX))] {
         let asked = scene.engine.repair_tenant(&tenant, drop_after, unwatched());
         let refused = asked.await.unwrap_err();
-        let reachable = LogPosition(41);
+        let reachable = LogPosition(43);
         assert!(
             matches!(&refused, UpkeepError::DropAfter { last_good, .. } if *last_good == reachable),
             "{refused}"
@@ -490,12 +493,12 @@ async fn a_tenant_whose_mark_or_files_are_gone_is_repaired_by_naming_what_is_the
         (
             "no mark",
             |data| fs::remove_file(data.join("marks/school")).unwrap(),
-            41,
+            43,
         ),
         (
             "damaged mark",
             |data| fs::write(data.join("marks/school"), b"?").unwrap(),
-            41,
+            43,
         ),
         (
             "an older log",
@@ -535,8 +538,8 @@ async fn a_tenant_whose_mark_or_files_are_gone_is_repaired_by_naming_what_is_the
             .repair_tenant(&school, Some(last_good), unwatched())
             .await;
         assert_eq!(repaired.unwrap().kept, last_good, "{what}");
-        if last_good.0 > 1 {
-            let kept = usize::try_from(last_good.0).unwrap() - 1;
+        if last_good.0 > MADE as u64 {
+            let kept = usize::try_from(last_good.0).unwrap() - MADE;
             is_another_life(&scene.engine, "school", &sent, kept).await;
         } else {
             let (ana, _events, room) = enter(&scene.engine, "school", "ana").await;
@@ -568,38 +571,41 @@ async fn an_export_is_a_header_every_event_and_a_footer() {
     ana.leave(&room).await.unwrap();
     let (exported, awake) = export(&scene.engine, "school").await;
     let exported = exported.unwrap();
-    assert_eq!((exported.position, exported.events), (LogPosition(43), 43));
+    assert_eq!((exported.position, exported.events), (LogPosition(46), 46));
     let lines: Vec<serde_json::Value> = awake
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(lines.len(), 45);
+    assert_eq!(lines.len(), 48);
     assert_eq!(
         (&lines[0]["homeroom_export"], &lines[0]["tenant"]),
         (&1.into(), &"school".into())
     );
-    assert_eq!(lines[0]["position"], 43);
+    assert_eq!(lines[0]["position"], 46);
     assert_eq!(
         (&lines[1]["kind"], &lines[1]["room"]),
         (&"room_created".into(), &"lobby".into())
     );
-    for (n, line) in lines[1..44].iter().enumerate() {
-        assert_eq!(
-            (&line["position"], &line["seq"]),
-            (&(n + 1).into(), &(n + 1).into())
-        );
+    // What concerns ana alone stands beside the room: her stream begins when she makes it.
+    let kinds = [2, 3, 46].map(|n: usize| lines[n]["kind"].as_str().unwrap());
+    assert_eq!(kinds, ["stream_opened", "place_changed", "place_changed"]);
+    for (n, line) in lines[1..47].iter().enumerate() {
+        assert_eq!(line["position"], n + 1);
+        if line["room"] == "lobby" && n > 0 {
+            assert_eq!(line["seq"], n - 1);
+        }
         assert_eq!(line["author"], "ana");
         let epoch = line["epoch"].as_str().unwrap();
         assert!(epoch.len() == 14 && u64::from_str_radix(epoch, 16).is_ok());
     }
     assert_eq!(
-        (&lines[42]["text"], &lines[42]["kind"]),
+        (&lines[44]["text"], &lines[44]["kind"]),
         (&awkward.into(), &"message_sent".into())
     );
-    assert_eq!(lines[43]["kind"], "member_left");
+    assert_eq!(lines[45]["kind"], "member_left");
     assert_eq!(
-        (&lines[44]["end"], &lines[44]["events"]),
-        (&true.into(), &43.into())
+        (&lines[47]["end"], &lines[47]["events"]),
+        (&true.into(), &46.into())
     );
     // Asleep it is the same, and so it is in memory.
     scene.stop().await;
@@ -612,7 +618,7 @@ async fn an_export_is_a_header_every_event_and_a_footer() {
     );
     let memory = Scene::in_memory().await;
     enter(&memory.engine, "school", "ana").await;
-    assert_eq!(export(&memory.engine, "school").await.0.unwrap().events, 1);
+    assert_eq!(export(&memory.engine, "school").await.0.unwrap().events, 3);
 }
 
 #[tokio::test]
@@ -634,7 +640,7 @@ async fn a_suspended_tenant_lets_nobody_in_until_it_is_resumed() {
         let listed = scene.engine.tenants().await.unwrap();
         assert!(listed[0].suspended && !listed[0].awake);
         scene.engine.check_tenant(&school).await.unwrap();
-        assert_eq!(export(&scene.engine, "school").await.0.unwrap().events, 41);
+        assert_eq!(export(&scene.engine, "school").await.0.unwrap().events, 43);
         scene.restart().await;
     }
     // A backup keeps the state.
@@ -764,7 +770,7 @@ async fn people_who_come_while_a_tenant_is_worked_on_find_it_whole_or_not_at_all
     for _ in 0..5 {
         engine.suspend_tenant(&school).await.unwrap();
         engine.resume_tenant(&school).await.unwrap();
-        let repaired = engine.repair_tenant(&school, Some(LogPosition(41)), unwatched());
+        let repaired = engine.repair_tenant(&school, Some(LogPosition(43)), unwatched());
         repaired.await.unwrap();
         engine.delete_tenant(&school).await.unwrap();
         engine.restore(&to, None, None, unwatched()).await.unwrap();
