@@ -18,7 +18,9 @@ use homeroom_engine::{
     Config, Connection, Engine, Identity, Tenant,
     hub::{LISTENERS_PER_CALL, SocketSink},
 };
-use homeroom_protocol::{CloseCode, DeviceState, IdempotencyKey, Request, RequestId, RoomNumber};
+use homeroom_protocol::{
+    CloseCode, DeviceState, IdempotencyKey, Request, RequestId, RoomInfo, RoomNumber,
+};
 use tokio::task::yield_now;
 
 /// Writes to listeners of the flood between a request of another tenant and its answer: one turn of the
@@ -84,7 +86,7 @@ async fn flood(connection: Connection, who: u64) {
         let send = Request::Send {
             key: IdempotencyKey(key),
             room: RoomNumber(1),
-            text: "x".repeat(100),
+            draft: "x".repeat(100).into(),
         };
         if connection.request(RequestId(id), send).await.is_err() {
             return;
@@ -108,7 +110,8 @@ async fn most_foreign_writes(listeners: u64) -> usize {
     let create = Request::Create {
         key: IdempotencyKey([7; 16]),
         room: "hall".parse().unwrap(),
-        title: None,
+        info: RoomInfo::default(),
+        members: Vec::new(),
     };
     ask(&maker, 1, create).await;
     ask(&maker, 2, join()).await;
