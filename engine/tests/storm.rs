@@ -158,7 +158,7 @@ impl School {
     /// Enters the class, and watches those behind.
     fn enter(&mut self, number: u64, connection: u64, count: u64) {
         let room = format!("class-{}", number / CLASS).parse().unwrap();
-        if number % CLASS == 0 && connection == number {
+        if number.is_multiple_of(CLASS) && connection == number {
             let mut key = [0; 16];
             key[..8].copy_from_slice(&number.to_be_bytes());
             self.request(

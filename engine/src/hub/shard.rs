@@ -265,7 +265,9 @@ impl Shard {
                 among,
             } => {
                 let connections = self.seating.connections_of(tenant);
-                let count = (connections.len() as u64).saturating_mul(shards).max(among);
+                // Who is alone here is taken to be alone.
+                let others = (connections.len() as u64).saturating_sub(1);
+                let count = others.saturating_mul(shards).saturating_add(1).max(among);
                 for connection in connections {
                     let after = reconnect_after_ms.map(|earliest| {
                         earliest.saturating_add(turn_to_return_ms(connection, count))
