@@ -40,8 +40,8 @@ impl Tenant {
                 target,
                 on,
             } => {
-                let changes = self.rooms.get(*room)?.pins.has(*target) != *on;
-                if changes {
+                let known = self.rooms.get(*room);
+                if known.is_none_or(|room| room.pins.has(*target) != *on) {
                     return self.key_needs(user, *key);
                 }
                 (*key, *room, *target)
