@@ -87,9 +87,17 @@ impl Counting {
 
     /// Whether the message at this place is a reply in a thread.
     pub(super) fn is_reply(&self, seq: Seq) -> bool {
-        // Most are told apart without a look at every thread.
-        let is_none = self.countable.contains(seq) || self.threads.contains_key(&seq);
-        !is_none && self.threads.values().any(|it| it.replies.contains(seq))
+        // All but quiet ones are told apart without a look at every thread.
+        if !self.live.contains(seq) || self.countable.contains(seq) {
+            return false;
+        }
+        !self.quiet.contains(seq) || self.thread_of(seq).is_some()
+    }
+
+    /// The root of the thread that a reply is in. It is older than the reply.
+    fn thread_of(&self, reply: Seq) -> Option<Seq> {
+        let mut older = self.threads.range(..reply).rev();
+        older.find_map(|(root, thread)| thread.replies.contains(reply).then_some(*root))
     }
 
     /// The oldest of the newest `count` messages; `None` when there are fewer.
@@ -175,15 +183,24 @@ impl Counting {
     }
 
     fn delete(&mut self, target: Seq) {
-        self.live.remove(target);
+        if !self.live.remove(target) {
+            return;
+        }
         self.quiet.remove(target);
         if self.countable.remove(target) {
             self.forget_mentions(target);
             return;
         }
         // Which thread it was in is not in the event; a place is in one thread at most.
-        self.threads
-            .retain(|_, thread| !thread.replies.remove(target) || !thread.is_empty());
+        let Some(root) = self.thread_of(target) else {
+            return;
+        };
+        if let Some(thread) = self.threads.get_mut(&root) {
+            thread.replies.remove(target);
+            if thread.is_empty() {
+                self.threads.remove(&root);
+            }
+        }
     }
 
     fn mention(&mut self, seq: Seq, mentions: &Mentions) {
