@@ -92,7 +92,10 @@ impl Tenant {
         ground.may_write()?;
         let keyed = self.keyed_by(asked, &answer)?;
         let verdict = decide::messages::send(ground, keyed, room, draft)?;
-        self.sent(asked, verdict, out)
+        let thread = verdict.spoken_in();
+        let reply = self.sent(asked, verdict, out);
+        self.follow_where_spoken((&asked.asker, asked.moment), thread, out);
+        reply
     }
 
     pub(super) fn edit(
