@@ -24,6 +24,9 @@ pub(super) struct Counting {
     /// Live ones that are left out of every count.
     quiet: Seqs,
     threads: BTreeMap<Seq, Thread>,
+    /// All places that the threads name: without it, each cut would have to look through all threads. It
+    /// follows from them.
+    threaded: Seqs,
     /// Countable ones that mention anybody: without it, each edit would have to look through all below.
     mentioning: Seqs,
     users: BTreeMap<UserId, Seqs>,
@@ -148,18 +151,29 @@ impl Counting {
     }
 
     /// Nothing below `floor` is kept: nothing there counts.
+    ///
+    /// A room that keeps so many messages is cut with each new one, and whom it mentions and its threads may be
+    /// many: they are looked through only when something of theirs goes.
     pub(super) fn cut(&mut self, floor: Seq) {
+        let replies_gone = self.threaded.count_below(floor) > 0;
+        let mentions_gone = self.mentioning.count_below(floor) > 0;
         for set in [
             &mut self.countable,
             &mut self.live,
             &mut self.quiet,
+            &mut self.threaded,
             &mut self.mentioning,
             &mut self.everybody,
         ] {
             set.cut(floor);
         }
-        cut_each(&mut self.users, floor);
-        cut_each(&mut self.roles, floor);
+        if mentions_gone {
+            cut_each(&mut self.users, floor);
+            cut_each(&mut self.roles, floor);
+        }
+        if !replies_gone {
+            return;
+        }
         self.threads.retain(|_, thread| {
             thread.replies.cut(floor);
             thread.said.retain(|_, (seq, _)| *seq >= floor);
@@ -175,7 +189,12 @@ impl Counting {
         if let Some(root) = message.thread {
             let thread = self.threads.entry(root).or_default();
             thread.replies.insert(seq);
-            thread.said.insert(author.clone(), (seq, at));
+            self.threaded.insert(seq);
+            if let Some((before, _)) = thread.said.insert(author.clone(), (seq, at))
+                && !thread.replies.contains(before)
+            {
+                self.threaded.remove(before);
+            }
         } else if !message.quiet {
             self.countable.insert(seq);
             self.mention(seq, &message.mentions);
@@ -197,8 +216,8 @@ impl Counting {
         };
         if let Some(thread) = self.threads.get_mut(&root) {
             thread.replies.remove(target);
-            if thread.is_empty() {
-                self.threads.remove(&root);
+            if !thread.said.values().any(|(seq, _)| *seq == target) {
+                self.threaded.remove(target);
             }
         }
     }
@@ -280,11 +299,17 @@ impl Counting {
             Some((Seq(root), Thread { replies, said }))
         };
         let user = |(user, set): (String, Seqs)| Some((UserId::new(user).ok()?, set));
+        let threads: BTreeMap<Seq, Thread> =
+            threads.into_iter().map(thread).collect::<Option<_>>()?;
+        let threaded = Seqs::union(threads.values().map(|thread| &thread.replies));
+        let said = threads.values().flat_map(|thread| thread.said.values());
+        let said: Seqs = said.map(|(seq, _)| *seq).collect();
         Some(Self {
             countable,
             live,
             quiet,
-            threads: threads.into_iter().map(thread).collect::<Option<_>>()?,
+            threads,
+            threaded: Seqs::union([&threaded, &said].into_iter()),
             mentioning,
             users: users.into_iter().map(user).collect::<Option<_>>()?,
             roles: roles

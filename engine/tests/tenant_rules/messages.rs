@@ -937,7 +937,7 @@ fn whoever_is_only_counted_is_told_of_their_reaction_whatever_else_they_took_bac
     }
     world.crash();
     let bob = world.connect("bob", "web");
-    let mut reactions = |world: &mut World| {
+    let reactions = |world: &mut World| {
         let request = Request::History {
             room,
             direction: Direction::Around,
