@@ -24,6 +24,9 @@ pub(super) struct Counting {
     /// Live ones that are left out of every count.
     quiet: Seqs,
     threads: BTreeMap<Seq, Thread>,
+    /// All places that the threads name: without it, each cut would have to look through all threads. It
+    /// follows from them.
+    threaded: Seqs,
     /// Countable ones that mention anybody: without it, each edit would have to look through all below.
     mentioning: Seqs,
     users: BTreeMap<UserId, Seqs>,
@@ -87,9 +90,17 @@ impl Counting {
 
     /// Whether the message at this place is a reply in a thread.
     pub(super) fn is_reply(&self, seq: Seq) -> bool {
-        // Most are told apart without a look at every thread.
-        let is_none = self.countable.contains(seq) || self.threads.contains_key(&seq);
-        !is_none && self.threads.values().any(|it| it.replies.contains(seq))
+        // All but quiet ones are told apart without a look at every thread.
+        if !self.live.contains(seq) || self.countable.contains(seq) {
+            return false;
+        }
+        !self.quiet.contains(seq) || self.thread_of(seq).is_some()
+    }
+
+    /// The root of the thread that a reply is in. It is older than the reply.
+    fn thread_of(&self, reply: Seq) -> Option<Seq> {
+        let mut older = self.threads.range(..reply).rev();
+        older.find_map(|(root, thread)| thread.replies.contains(reply).then_some(*root))
     }
 
     /// The oldest of the newest `count` messages; `None` when there are fewer.
@@ -140,18 +151,29 @@ impl Counting {
     }
 
     /// Nothing below `floor` is kept: nothing there counts.
+    ///
+    /// A room that keeps so many messages is cut with each new one, and whom it mentions and its threads may be
+    /// many: they are looked through only when something of theirs goes.
     pub(super) fn cut(&mut self, floor: Seq) {
+        let replies_gone = self.threaded.count_below(floor) > 0;
+        let mentions_gone = self.mentioning.count_below(floor) > 0;
         for set in [
             &mut self.countable,
             &mut self.live,
             &mut self.quiet,
+            &mut self.threaded,
             &mut self.mentioning,
             &mut self.everybody,
         ] {
             set.cut(floor);
         }
-        cut_each(&mut self.users, floor);
-        cut_each(&mut self.roles, floor);
+        if mentions_gone {
+            cut_each(&mut self.users, floor);
+            cut_each(&mut self.roles, floor);
+        }
+        if !replies_gone {
+            return;
+        }
         self.threads.retain(|_, thread| {
             thread.replies.cut(floor);
             thread.said.retain(|_, (seq, _)| *seq >= floor);
@@ -167,7 +189,12 @@ impl Counting {
         if let Some(root) = message.thread {
             let thread = self.threads.entry(root).or_default();
             thread.replies.insert(seq);
-            thread.said.insert(author.clone(), (seq, at));
+            self.threaded.insert(seq);
+            if let Some((before, _)) = thread.said.insert(author.clone(), (seq, at))
+                && !thread.replies.contains(before)
+            {
+                self.threaded.remove(before);
+            }
         } else if !message.quiet {
             self.countable.insert(seq);
             self.mention(seq, &message.mentions);
@@ -175,15 +202,24 @@ impl Counting {
     }
 
     fn delete(&mut self, target: Seq) {
-        self.live.remove(target);
+        if !self.live.remove(target) {
+            return;
+        }
         self.quiet.remove(target);
         if self.countable.remove(target) {
             self.forget_mentions(target);
             return;
         }
         // Which thread it was in is not in the event; a place is in one thread at most.
-        self.threads
-            .retain(|_, thread| !thread.replies.remove(target) || !thread.is_empty());
+        let Some(root) = self.thread_of(target) else {
+            return;
+        };
+        if let Some(thread) = self.threads.get_mut(&root) {
+            thread.replies.remove(target);
+            if !thread.said.values().any(|(seq, _)| *seq == target) {
+                self.threaded.remove(target);
+            }
+        }
     }
 
     fn mention(&mut self, seq: Seq, mentions: &Mentions) {
@@ -263,11 +299,17 @@ impl Counting {
             Some((Seq(root), Thread { replies, said }))
         };
         let user = |(user, set): (String, Seqs)| Some((UserId::new(user).ok()?, set));
+        let threads: BTreeMap<Seq, Thread> =
+            threads.into_iter().map(thread).collect::<Option<_>>()?;
+        let threaded = Seqs::union(threads.values().map(|thread| &thread.replies));
+        let said = threads.values().flat_map(|thread| thread.said.values());
+        let said: Seqs = said.map(|(seq, _)| *seq).collect();
         Some(Self {
             countable,
             live,
             quiet,
-            threads: threads.into_iter().map(thread).collect::<Option<_>>()?,
+            threads,
+            threaded: Seqs::union([&threaded, &said].into_iter()),
             mentioning,
             users: users.into_iter().map(user).collect::<Option<_>>()?,
             roles: roles

@@ -200,7 +200,8 @@ impl Occupancy {
         let Some(occupants) = self.rooms.get(&room) else {
             return (0, everybody(Vec::new()));
         };
-        if occupants.shown <= OCCUPANCY_USERS_MAX {
+        // Where the others only know the number, nothing more may be told: it may come back to what it was.
+        if occupants.named && occupants.shown <= OCCUPANCY_USERS_MAX {
             return (count(occupants.shown), everybody(occupants.names()));
         }
         // The others may be told a difference next: it has to fit for this one as well.
@@ -551,6 +552,20 @@ mod tests {
             2 => Just(Step::Look),
             2 => (0..4_000_u64).prop_map(Step::Pass),
         ]
+    }
+
+    #[test]
+    fn whoever_looks_while_the_number_is_briefly_lower_is_not_left_with_names() {
+        let mut bench = Bench::new();
+        for number in 0..=OCCUPANCY_USERS_MAX {
+            bench.enter(number, false);
+        }
+        let many = count(OCCUPANCY_USERS_MAX + 1);
+        assert_eq!(bench.pass(1000), [(many, None)]);
+        bench.leave(0, false);
+        assert_eq!(bench.occupancy.snapshot(ROOM), (many, None));
+        bench.enter(0, false);
+        assert_eq!(bench.pass(1000), [], "all is as it was told");
     }
 
     /// What one viewer knows: the number, and the names while they are told.

@@ -47,6 +47,13 @@ impl Seqs {
         narrow(mark).map_or(0, |mark| saturated(self.0.len() - self.0.rank(mark)))
     }
 
+    /// How many are below `floor`.
+    pub(super) fn count_below(&self, floor: Seq) -> u32 {
+        let all = self.count();
+        let below = floor.0.checked_sub(1);
+        below.map_or(0, |below| all - self.count_above(Seq(below)))
+    }
+
     /// How many are above a mark and in one of the sets; each place counts once.
     pub(super) fn count_union_above<'a>(sets: impl Iterator<Item = &'a Self>, mark: Seq) -> u32 {
         let mut rest = sets.filter(|set| !set.is_empty());
@@ -61,6 +68,15 @@ impl Seqs {
             union |= &set.0;
         }
         Self(union).count_above(mark)
+    }
+
+    /// All that are in one of the sets.
+    pub(super) fn union<'a>(sets: impl Iterator<Item = &'a Self>) -> Self {
+        let mut union = RoaringBitmap::new();
+        for set in sets {
+            union |= &set.0;
+        }
+        Self(union)
     }
 
     /// How many are above a mark and in both sets.

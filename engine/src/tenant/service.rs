@@ -398,11 +398,10 @@ impl Tenant {
             },
         )?;
         let verdict = decide::messages::send(served.ground(self), keyed, number, draft)?;
-        Ok(ServiceAnswer::Placed(self.settle_placed(
-            served.moment,
-            verdict,
-            out,
-        )))
+        let thread = verdict.spoken_in();
+        let placed = self.settle_placed(served.moment, verdict, out);
+        self.follow_where_spoken((&served.asker, served.moment), thread, out);
+        Ok(ServiceAnswer::Placed(placed))
     }
 
     /// What a key was used for, of what a client would ask for in this way.

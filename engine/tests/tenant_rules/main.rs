@@ -48,6 +48,7 @@ mod stream_laws;
 mod streams;
 #[cfg(test)]
 mod support;
+mod threads;
 mod typing;
 #[cfg(test)]
 mod viewing;

@@ -914,3 +914,49 @@ fn an_answer_older_than_what_is_remembered_is_not_used() {
     let codes: Vec<_> = world.inbox(ada).iter().map(refusal_of).collect();
     assert_eq!(codes, [Some(ErrorCode::Overloaded); 2]);
 }
+
+#[test]
+fn whoever_is_only_counted_is_told_of_their_reaction_whatever_else_they_took_back() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    let said = world.write(ada, room, draft("x"));
+    let mut number = 1000;
+    let mut react_as = |world: &mut World, who: ConnectionId, what: (&str, bool)| {
+        number += 1;
+        world.change(who, react(number, room, said, what));
+    };
+    for name in ["cleo", "dan", "eve"] {
+        let other = world.connect(name, "web");
+        world.join(other, "math");
+        react_as(&mut world, other, ("z", true));
+    }
+    react_as(&mut world, bob, ("z", true));
+    for each in 0..3 * REACTIONS_PER_MESSAGE_MAX {
+        let emoji = format!("a{each}");
+        react_as(&mut world, bob, (&emoji, true));
+        react_as(&mut world, bob, (&emoji, false));
+    }
+    world.crash();
+    let bob = world.connect("bob", "web");
+    let reactions = |world: &mut World| {
+        let request = Request::History {
+            room,
+            direction: Direction::Around,
+            anchor: seq(said),
+            limit: 1,
+            thread: None,
+        };
+        match world.request(bob, request) {
+            ServerFrame::Page { events, .. } => match &events[0].body {
+                EventBody::Message(message) => message.state.clone().unwrap().reactions,
+                other => panic!("no message: {other:?}"),
+            },
+            other => panic!("no page: {other:?}"),
+        }
+    };
+    let [reaction] = &reactions(&mut world)[..] else {
+        panic!("one emoji is left");
+    };
+    assert_eq!((reaction.count, reaction.me), (4, true));
+    react_as(&mut world, bob, ("z", true));
+    assert_eq!(reactions(&mut world)[0].count, 4);
+}

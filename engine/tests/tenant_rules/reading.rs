@@ -289,11 +289,6 @@ fn readers_are_those_who_show_it() {
 fn a_mark_needs_a_room_one_reads_and_a_place_in_it() {
     let (mut world, ada, bob, room) = two_in_a_room();
     let head = world.say(ada, room, "3").seq;
-    let ahead = placed(room, None, (0, head.0 + 1));
-    assert_eq!(
-        world.refusal(bob, Request::Mark(ahead)),
-        ErrorCode::InvalidField
-    );
     let no_thread = placed(room, Some(1), (0, 1));
     assert_eq!(
         world.refusal(bob, Request::Mark(no_thread)),
@@ -320,6 +315,16 @@ fn a_mark_needs_a_room_one_reads_and_a_place_in_it() {
         mark(0, 2),
         "what changes nothing writes nothing"
     );
+}
+
+#[test]
+fn a_mark_above_the_newest_event_counts_as_that() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    let head = world.say(ada, room, "x").seq;
+    let ahead = placed(room, None, (0, head.0 + 1000));
+    assert_eq!(world.mark(bob, ahead), mark(0, head.0));
+    world.say(ada, room, "y");
+    assert_eq!(world.entry(bob, room).unread, 1);
 }
 
 #[test]

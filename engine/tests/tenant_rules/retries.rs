@@ -4,9 +4,12 @@ use homeroom_engine::{
     domain::{HistoryError, Storage},
     log::LogPosition,
 };
-use homeroom_protocol::{Direction, ErrorCode, Request, ServerFrame};
+use homeroom_protocol::{Direction, ErrorCode, Request, RoomNumber, ServerFrame};
 
-use crate::support::{World, answer, create, durable_state, refusal_of, send, seq};
+use crate::{
+    messages::pin,
+    support::{World, answer, create, durable_state, refusal_of, send, seq},
+};
 
 #[test]
 fn a_retry_gives_the_same_answer_and_no_second_message() {
@@ -187,4 +190,19 @@ fn a_key_that_cannot_be_looked_up_is_refused_for_now() {
         thread: None,
     };
     assert_eq!(world.refusal(ada, history), ErrorCode::StorageFailed);
+}
+
+#[test]
+fn a_stranger_to_a_room_is_told_so_whatever_is_still_known_of_their_keys() {
+    let mut world = World::with(|settings| settings.keys_in_memory_max = 1);
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    world.say(ada, room, "x");
+    world.say(ada, room, "y");
+    for request in [
+        pin(1, RoomNumber(77), 2, true),
+        pin(2, RoomNumber(77), 2, false),
+    ] {
+        assert_eq!(world.refusal(ada, request), ErrorCode::NotMember);
+    }
 }

@@ -40,7 +40,7 @@ pub(in crate::tenant) fn send(
     }
     may_say(ground, room, draft.thread)?;
     if let Some(root) = draft.thread {
-        check_root(room, root)?;
+        check_root(ground, room, root)?;
     }
     if let Some(answered) = draft.reply_to {
         check_answered(ground, room, answered)?;
@@ -287,8 +287,8 @@ fn may_attach(ground: Ground<'_>, room: &Room, draft: &Draft) -> Result<(), Refu
 }
 
 /// A thread begins at a message that is itself in none.
-fn check_root(room: &Room, root: Seq) -> Result<(), Refusal> {
-    if !room.counting.is_live(root) {
+fn check_root(ground: Ground<'_>, room: &Room, root: Seq) -> Result<(), Refusal> {
+    if !room.counting.is_live(root) || root < room.floor(ground.time) {
         return Err(Refusal::MessageNotFound);
     }
     if room.counting.is_reply(root) {

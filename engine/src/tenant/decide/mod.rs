@@ -10,8 +10,8 @@ pub(super) mod roles;
 pub(super) mod rooms;
 
 use homeroom_protocol::{
-    Cause, EventBody, IdempotencyKey, Permission, Permissions, Position, RoomId, RoomKind,
-    RoomNumber, Timestamp, UserId,
+    Cause, EventBody, IdempotencyKey, Message, Permission, Permissions, Position, RoomId, RoomKind,
+    RoomNumber, Seq, Timestamp, UserId,
 };
 
 use super::{
@@ -73,6 +73,23 @@ pub(super) enum Verdict {
     Happened(Event),
     /// Nothing: it is a retry of this.
     Already(KeyRecord),
+}
+
+impl Verdict {
+    /// The thread that something was said in.
+    pub(super) const fn spoken_in(&self) -> Option<(RoomNumber, Seq)> {
+        match self {
+            Self::Happened(Event {
+                room,
+                body:
+                    EventBody::Message(Message {
+                        thread: Some(root), ..
+                    }),
+                ..
+            }) => Some((*room, *root)),
+            Self::Happened(_) | Self::Already(_) => None,
+        }
+    }
 }
 
 /// Refuses a number or length above its limit.

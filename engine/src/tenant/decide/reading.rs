@@ -40,9 +40,11 @@ pub(in crate::tenant) fn mark(
         public,
     } = placed;
     let room = ground.read(room)?;
-    check_seq(room, mark.seq)?;
+    // Whoever says more has read all there is.
+    let seq = mark.seq.min(room.head().seq);
+    let mark = Mark { seq, ..mark };
     if let Some(root) = thread {
-        check_root(room, root)?;
+        check_root(ground, room, root)?;
     }
     let set = ground
         .personal()
@@ -66,11 +68,14 @@ pub(in crate::tenant) fn mark(
     Ok((mark, Some(EventBody::Marked { marks })))
 }
 
-/// Marks rooms as read up to their heads: one event for all that changes anything.
+/// Most marks in one event: however many rooms somebody may be in, it fits a frame.
+const MARKS_PER_EVENT_MAX: usize = 4096;
+
+/// Marks rooms as read up to their heads: one event for all that changes anything, or as few as hold it.
 pub(in crate::tenant) fn mark_all(
     ground: Ground<'_>,
     rooms: Option<Vec<RoomNumber>>,
-) -> Result<Option<EventBody>, Refusal> {
+) -> Result<Vec<EventBody>, Refusal> {
     ground.may_write()?;
     let rooms: Vec<&Room> = match rooms {
         Some(mut rooms) => {
@@ -89,11 +94,16 @@ pub(in crate::tenant) fn mark_all(
         .into_iter()
         .filter_map(|room| read_to_the_head(ground, room))
         .collect();
-    if marks.is_empty() {
-        return Ok(None);
+    if !marks.is_empty() {
+        ground.can_set()?;
     }
-    ground.can_set()?;
-    Ok(Some(EventBody::Marked { marks }))
+    Ok(marked(&marks))
+}
+
+fn marked(marks: &[PlacedMark]) -> Vec<EventBody> {
+    let events = marks.chunks(MARKS_PER_EVENT_MAX);
+    let marks = events.map(<[PlacedMark]>::to_vec);
+    marks.map(|marks| EventBody::Marked { marks }).collect()
 }
 
 fn read_to_the_head(ground: Ground<'_>, room: &Room) -> Option<PlacedMark> {
@@ -160,7 +170,7 @@ pub(in crate::tenant) fn follow(
     let own = ground.personal();
     let follows = own.is_some_and(|own| own.follows(room.number, thread));
     if on {
-        check_root(room, thread)?;
+        check_root(ground, room, thread)?;
     }
     if follows == on {
         return Ok(None);
@@ -263,9 +273,13 @@ fn check_seq(room: &Room, seq: Seq) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A root that was deleted still has its thread.
-fn check_root(room: &Room, root: Seq) -> Result<(), Refusal> {
-    if room.counting.is_live(root) || room.counting.thread(root).is_some() {
+/// A root that was deleted still has its thread, as long as a reply is kept.
+fn check_root(ground: Ground<'_>, room: &Room, root: Seq) -> Result<(), Refusal> {
+    let floor = room.floor(ground.time);
+    let thread = room.counting.thread(root);
+    if (room.counting.is_live(root) && root >= floor)
+        || thread.is_some_and(|thread| thread.newest >= floor)
+    {
         return Ok(());
     }
     Err(Refusal::MessageNotFound)
@@ -346,5 +360,32 @@ impl<'a> Ground<'a> {
         let other = room.members().find(|member| *member != user);
         let asker = Self { ..*self };
         other.is_some_and(|other| user == asker.user() && asker.not_apart(other).is_err())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_protocol::{decode_event_body, encode_event_body};
+
+    use super::*;
+
+    #[test]
+    fn however_many_marks_can_be_read_again() {
+        let placed = PlacedMark {
+            room: RoomNumber(u32::MAX),
+            thread: Some(Seq(INTEGER_MAX)),
+            mark: Mark {
+                generation: u32::MAX,
+                seq: Seq(INTEGER_MAX),
+            },
+            public: true,
+        };
+        let marks = vec![placed; 2 * MARKS_PER_EVENT_MAX + 1];
+        let events = marked(&marks);
+        assert_eq!(events.len(), 3);
+        for event in events {
+            assert_eq!(decode_event_body(&encode_event_body(&event)), Ok(event));
+        }
+        assert_eq!(marked(&[]), []);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use homeroom_protocol::{
-    Emoji, EventBody, Message, Reaction, RoomNumber, Seq, TimelineEvent, Timestamp, UserId,
+    EventBody, Message, Reaction, RoomNumber, Seq, TimelineEvent, Timestamp, UserId,
     limit::{PAGE_BYTES_MAX, REACTIONS_PER_MESSAGE_MAX, VERSIONS_PER_MESSAGE_MAX},
 };
 
@@ -20,6 +20,8 @@ use crate::{
 
 /// Rows that are read at once.
 const ROWS_MAX: usize = 1024;
+/// The same of the reactions of one user to one message: nearly always all of them.
+const OWN_ROWS_MAX: usize = 2 * REACTIONS_PER_MESSAGE_MAX;
 
 /// A message as the history knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,19 +151,26 @@ pub(super) fn show_own(
     if !unclear {
         return Ok(());
     }
-    let from = own_reactions_key(hashing, target, reader);
-    let skip = from.len();
-    // Those taken back are found until the index's clock has gone on.
-    let most = 2 * REACTIONS_PER_MESSAGE_MAX;
-    let own = history.range(&from, &after(from.clone()), Order::Ascending, most)?;
-    let own: BTreeSet<Vec<u8>> = own
-        .into_iter()
-        .filter(|(_, value)| value[..] == [1])
-        .map(|(key, _)| key[skip..].to_vec())
-        .collect();
-    let is_own = |emoji: &Emoji| own.contains(emoji.as_str().as_bytes());
+    let mut from = own_reactions_key(hashing, target, reader);
+    let (skip, to) = (from.len(), after(from.clone()));
+    let mut own: BTreeSet<Vec<u8>> = BTreeSet::new();
+    loop {
+        let found = history.range(&from, &to, Order::Ascending, OWN_ROWS_MAX)?;
+        let is_last = found.len() < OWN_ROWS_MAX;
+        for (key, value) in found {
+            // The least key above this one.
+            from = [&key[..], &[0]].concat();
+            // Those taken back are found until the index's clock has gone on.
+            if value[..] == [1] {
+                own.insert(key[skip..].to_vec());
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
     for reaction in reactions {
-        reaction.me |= is_own(&reaction.emoji);
+        reaction.me |= own.contains(reaction.emoji.as_str().as_bytes());
     }
     Ok(())
 }

@@ -40,8 +40,8 @@ impl Tenant {
                 target,
                 on,
             } => {
-                let changes = self.rooms.get(*room)?.pins.has(*target) != *on;
-                if changes {
+                let known = self.rooms.get(*room);
+                if known.is_none_or(|room| room.pins.has(*target) != *on) {
                     return self.key_needs(user, *key);
                 }
                 (*key, *room, *target)
@@ -92,7 +92,10 @@ impl Tenant {
         ground.may_write()?;
         let keyed = self.keyed_by(asked, &answer)?;
         let verdict = decide::messages::send(ground, keyed, room, draft)?;
-        self.sent(asked, verdict, out)
+        let thread = verdict.spoken_in();
+        let reply = self.sent(asked, verdict, out);
+        self.follow_where_spoken((&asked.asker, asked.moment), thread, out);
+        reply
     }
 
     pub(super) fn edit(

@@ -6,7 +6,8 @@ use homeroom_protocol::{
 
 use super::{Asked, Reply, said};
 use crate::{
-    domain::Outcome,
+    domain::{Moment, Outcome},
+    identity::Identity,
     tenant::{
         decide::reading::{self, ReadersPage},
         state::Tenant,
@@ -32,8 +33,10 @@ impl Tenant {
         rooms: Option<Vec<RoomNumber>>,
         out: &mut Outcome<Self>,
     ) -> Reply {
-        let event = reading::mark_all(self.ground_of(asked), rooms)?;
-        self.set_and_say_done(asked, event, out)
+        for event in reading::mark_all(self.ground_of(asked), rooms)? {
+            self.set_own(asked, Some(event), out);
+        }
+        said(ServerFrame::Done { id: asked.id })
     }
 
     pub(super) fn readers(
@@ -85,6 +88,21 @@ impl Tenant {
     ) -> Reply {
         let event = reading::block(self.ground_of(asked), user, on)?;
         self.set_and_say_done(asked, event, out)
+    }
+
+    /// Whoever speaks in a thread follows it from then on, if they may follow one more.
+    pub(in crate::tenant) fn follow_where_spoken(
+        &mut self,
+        (asker, moment): (&Identity, Moment),
+        thread: Option<(RoomNumber, Seq)>,
+        out: &mut Outcome<Self>,
+    ) {
+        let Some((room, root)) = thread.filter(|_| !asker.user.is_service()) else {
+            return;
+        };
+        if let Ok(Some(body)) = reading::follow(self.ground(asker, moment), room, root, true) {
+            self.commit_personal(moment, &asker.user, body, out);
+        }
     }
 
     fn set_and_say_done(
