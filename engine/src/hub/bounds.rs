@@ -41,23 +41,25 @@ pub(super) const PAUSED_RETRY_MS: u64 = 100;
 /// Reply bytes in an outbox from which on its connection's reader should stop reading.
 pub const REPLY_LANE_BYTES: usize = 64 * 1024;
 
-/// History requests of one connection that may be unanswered; at so many its reader should stop
-/// reading too, because nobody knows the bytes of an answer before it is there. A client that asks for
-/// one page after the other never gets there.
+/// Requests of one connection for a page of history or a long list (its rooms, whom it watches, all about its user)
+/// that may be unanswered; at so many its reader should stop reading too, because nobody knows the bytes of
+/// an answer before it is there. A client that asks for one page after the other never gets there.
 pub const HISTORY_IN_FLIGHT_MAX: usize = 2;
 
 /// Reply bytes in an outbox at which its connection is closed. A reader that heeds
 /// [`Gauge::replies_are_full`](super::Gauge::replies_are_full) and the default limit of requests in
 /// flight never gets there: at most it has just under [`REPLY_LANE_BYTES`] when it reads on,
-/// [`HISTORY_IN_FLIGHT_MAX`] pages come in, and lists of users for the other requests. A client that
+/// [`HISTORY_IN_FLIGHT_MAX`] pages come in, and lists of users or roles for the other requests. A client that
 /// reads nothing and only asks for history so costs about 600 KiB.
 pub const DIRECT_LANE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 const _: () = {
-    let list = limit::MEMBERS_PAGE_MAX * (limit::USER_ID_BYTES_MAX + 16);
+    let list = limit::ROLES_MAX * (limit::ROLE_NAME_BYTES_MAX + 48);
     let pages = HISTORY_IN_FLIGHT_MAX * limit::SERVER_MESSAGE_BYTES_MAX;
     assert!(REPLY_LANE_BYTES + pages + 32 * list <= DIRECT_LANE_BYTES_MAX);
-    assert!(limit::WATCHED_USERS_MAX <= limit::MEMBERS_PAGE_MAX);
+    assert!(limit::MEMBERS_PAGE_MAX * (limit::USER_ID_BYTES_MAX + 16) <= list);
+    let watched = limit::USER_ID_BYTES_MAX + limit::STATUS_BYTES_MAX + 32;
+    assert!(limit::WATCHED_USERS_MAX * watched <= limit::SERVER_MESSAGE_BYTES_MAX);
 };
 
 /// Pages of the past that one connection may be waiting for at once; its other rooms wait their turn.

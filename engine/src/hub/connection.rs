@@ -27,7 +27,8 @@ pub(super) struct Seat {
     pub(super) roster: u32,
     /// The place in its list of listeners.
     pub(super) index: u32,
-    /// Of a watcher: the user changed, and this connection has not heard how.
+    /// Of a watcher: the user changed, and this connection has not heard how. Of a viewer: something was
+    /// signalled while it was not to hear the room.
     pub(super) changed: bool,
 }
 
@@ -248,10 +249,15 @@ impl Connection {
     /// Signals that it will not hear, and is told of when it takes something.
     pub(super) fn drop_signals(&mut self, signals: u64, note: &mut Note<'_>) {
         if signals > 0 {
-            note.tally.signals_dropped += signals;
+            self.count_dropped(signals, note.tally);
             self.dropped += signals;
-            self.gauge.add_dropped(signals);
         }
+    }
+
+    /// Signals that it did not hear and is told of.
+    pub(super) fn count_dropped(&self, signals: u64, tally: &mut Tally) {
+        tally.signals_dropped += signals;
+        self.gauge.add_dropped(signals);
     }
 
     /// Says how many signals were dropped, unless it is blocked.

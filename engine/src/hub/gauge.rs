@@ -18,7 +18,7 @@ pub struct Gauge {
     dropped_signals: AtomicU64,
     behind: AtomicBool,
     unanswered: AtomicUsize,
-    /// How many unanswered requests may bring a page of history, and which.
+    /// How many unanswered requests may bring a long reply, and which.
     pages_unanswered: AtomicUsize,
     page_requests: Mutex<Vec<RequestId>>,
     waiting: AtomicUsize,
@@ -38,7 +38,7 @@ impl Gauge {
     }
 
     /// Whether the connection's reader should stop reading until its replies have drained: because of
-    /// their bytes, or because of the pages of history that are still to come.
+    /// their bytes, or because of the long ones that are still to come.
     #[must_use]
     pub fn replies_are_full(&self) -> bool {
         self.reply_bytes() >= REPLY_LANE_BYTES
@@ -78,7 +78,7 @@ impl Gauge {
     /// This request was passed on.
     pub(crate) fn add_request(&self, id: RequestId, request: &Request) {
         self.add_unanswered();
-        if let Request::History { .. } | Request::Versions { .. } = request {
+        if brings_page(request) {
             self.with_page_requests(|requests| requests.push(id));
         }
     }
@@ -127,5 +127,47 @@ impl Gauge {
         }
         self.pages_unanswered
             .store(requests.len(), Ordering::Relaxed);
+    }
+}
+
+/// Whether the reply may be longer than a short list, see [`DIRECT_LANE_BYTES_MAX`](super::DIRECT_LANE_BYTES_MAX).
+const fn brings_page(request: &Request) -> bool {
+    match request {
+        Request::History { .. }
+        | Request::Versions { .. }
+        | Request::Rooms { .. }
+        | Request::Watch { .. }
+        | Request::Me => true,
+        Request::Create { .. }
+        | Request::Join { .. }
+        | Request::Leave { .. }
+        | Request::Send { .. }
+        | Request::Typing { .. }
+        | Request::Presence { .. }
+        | Request::Members { .. }
+        | Request::Edit { .. }
+        | Request::Delete { .. }
+        | Request::React { .. }
+        | Request::Pin { .. }
+        | Request::Mark(_)
+        | Request::MarkAll { .. }
+        | Request::Readers { .. }
+        | Request::Follow { .. }
+        | Request::ChangeRoom { .. }
+        | Request::Moderate { .. }
+        | Request::Overwrite { .. }
+        | Request::Overwrites { .. }
+        | Request::Level { .. }
+        | Request::Report { .. }
+        | Request::Stream { .. }
+        | Request::Status(_)
+        | Request::Block { .. }
+        | Request::SetRole(_)
+        | Request::RemoveRole { .. }
+        | Request::GiveRoles { .. }
+        | Request::Roles
+        | Request::Policy { .. }
+        | Request::Explain { .. }
+        | Request::View { .. } => false,
     }
 }

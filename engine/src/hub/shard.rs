@@ -352,22 +352,30 @@ impl Shard {
         }
         needs.append(&mut self.ended);
         Turn {
-            more: !(self.sweeps.is_empty()
-                && self.closing.is_empty()
-                && self.signals.is_empty()
-                && self.changed.is_empty()
-                && self.turn.is_empty()
-                && self.job.is_none()
-                && self.page_seekers.is_empty()
-                && self.inbox.is_empty()),
+            more: self.has_work(),
         }
+    }
+
+    /// Whether [`end_turn`](Self::end_turn) has something to do.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !(self.sweeps.is_empty()
+            && self.closing.is_empty()
+            && self.signals.is_empty()
+            && self.changed.is_empty()
+            && self.turn.is_empty()
+            && self.job.is_none()
+            && self.page_seekers.is_empty()
+            && self.inbox.is_empty())
     }
 
     /// Once a second: ends connections that took no byte for too long, lets events leave memory that are
     /// queued for too long, asks again for pages that came empty, and collects what is told once a tick.
-    /// End a turn afterwards.
+    /// End a turn afterwards, if it [has work](Self::has_work).
     pub fn tick(&mut self, now: Timestamp, needs: &mut Vec<Need>) {
         self.ticks += 1;
+        // Shards are many, and most of them idle.
+        self.scratch = Vec::new();
         self.changed.append(&mut self.changed_later);
         self.flush_all_passed();
         let mut stalled = mem::take(&mut self.stalled);

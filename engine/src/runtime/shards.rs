@@ -327,11 +327,16 @@ impl ShardTask {
 
     fn tick(&mut self) {
         let metrics = &self.metrics;
-        self.lives.retain(|_, life| {
-            life.tick(metrics);
-            !life.is_over()
+        let mut busy = Vec::new();
+        self.lives.retain(|&life, found| {
+            found.tick(metrics);
+            // Thousands are idle: whoever has something to write does not wait for a turn of each.
+            if found.has_work() {
+                busy.push(life);
+            }
+            !found.is_over()
         });
-        for life in self.lives.keys().copied().collect::<Vec<_>>() {
+        for life in busy {
             self.list(life);
         }
     }
@@ -457,6 +462,12 @@ impl Life {
         self.connections += tally.sockets_attached + tally.sessions_attached;
         self.connections -= tally.sockets_ended + tally.sessions_ended;
         metrics.take_in(&tally);
+    }
+
+    /// Whether a turn of it would do anything.
+    fn has_work(&self) -> bool {
+        self.shard.has_work()
+            || !(self.waiting.is_empty() && self.needs.is_empty() && self.unsent.is_empty())
     }
 
     /// Nobody is connected any more, and nothing is left to say.
@@ -664,6 +675,33 @@ mod tests {
         task.turn();
         task.tick();
         assert!(task.lives.is_empty() && task.turns.is_empty());
+    }
+
+    /// Otherwise whatever is said while thousands of tenants are awake would once a second wait for all.
+    #[tokio::test]
+    async fn a_tick_gives_no_turn_to_a_life_with_nothing_to_do() {
+        let mut task = ShardTask::new(256 * 1024, Metrics::new(clock::now));
+        let (inbox, _commands) = mpsc::channel(1);
+        for life in 1..=100 {
+            let attach = Attach {
+                life: TenantLife(life),
+                tenant: inbox.clone(),
+                connection: ConnectionId(life),
+                sink: Sink::Socket(Box::new(Eats::default())),
+                gauge: Arc::default(),
+            };
+            task.take(ShardInput::Attach(Box::new(attach)));
+        }
+        while !task.turns.is_empty() {
+            task.turn();
+        }
+        task.tick();
+        assert_eq!((task.lives.len(), task.turns.len()), (100, 0));
+        let room = Arc::new(tokio::sync::Semaphore::new(1));
+        let share = Arc::clone(&room).acquire_owned().await.unwrap();
+        task.lay_down(TenantLife(7), Laid::new(vec![event(1)], share, None));
+        task.tick();
+        assert_eq!(task.turns, [TenantLife(7)]);
     }
 
     /// Each has its turn, and what one of them collected is not in the way of the other.

@@ -1,7 +1,7 @@
 //! Who is there: a user is the sum of their live devices. Never stored, so never stale: after a
 //! restart everybody is offline until they are back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use homeroom_protocol::{ConnectionId, DeviceId, DeviceState, Presence, Timestamp, UserId};
 
@@ -14,14 +14,18 @@ use super::{
 /// last one vanished.
 #[derive(Debug, Default)]
 pub(super) struct People {
-    users: BTreeMap<UserId, BTreeMap<DeviceId, Device>>,
+    users: BTreeMap<UserId, Devices>,
     lingering: usize,
 }
 
+/// The live devices of one user, by id. A list, as most have one or two and a tree has room for eleven.
+type Devices = Vec<Device>;
+
 #[derive(Debug)]
 struct Device {
+    id: DeviceId,
     state: DeviceState,
-    connections: BTreeSet<ConnectionId>,
+    connections: Vec<ConnectionId>,
     /// Set exactly while there is no connection.
     gone_at: Option<Timestamp>,
 }
@@ -43,7 +47,7 @@ impl People {
             DeviceState::Active => true,
             DeviceState::Idle => false,
         };
-        if devices.values().any(is_active) {
+        if devices.iter().any(is_active) {
             Presence::Active
         } else {
             Presence::Idle
@@ -58,8 +62,8 @@ impl People {
     ) -> Vec<ConnectionId> {
         let devices = self.users.get(user).into_iter().flatten();
         devices
-            .filter(|(id, _)| device.is_none_or(|device| device == *id))
-            .flat_map(|(_, device)| device.connections.iter().copied())
+            .filter(|found| device.is_none_or(|device| *device == found.id))
+            .flat_map(|found| found.connections.iter().copied())
             .collect()
     }
 
@@ -73,17 +77,25 @@ impl People {
         deadlines: &mut Deadlines,
     ) {
         let devices = self.users.entry(user.clone()).or_default();
-        let found = devices.entry(device.clone()).or_insert_with(|| Device {
-            state: DeviceState::Active,
-            connections: BTreeSet::new(),
-            gone_at: None,
+        let at = place_of(devices, device).unwrap_or_else(|at| {
+            let new = Device {
+                id: device.clone(),
+                state: DeviceState::Active,
+                connections: Vec::new(),
+                gone_at: None,
+            };
+            devices.insert(at, new);
+            at
         });
+        let found = &mut devices[at];
         if let Some(at) = found.gone_at.take() {
             self.lingering -= 1;
             deadlines.clear(at, Due::Grace(user.clone(), device.clone()));
         }
         found.state = DeviceState::Active;
-        found.connections.insert(connection);
+        if !found.connections.contains(&connection) {
+            found.connections.push(connection);
+        }
     }
 
     /// A connection is gone. The last one of a device takes it along, at once when it left cleanly or
@@ -96,16 +108,21 @@ impl People {
         grace: Grace,
         deadlines: &mut Deadlines,
     ) {
-        let devices = self.users.get_mut(user);
-        let Some(found) = devices.and_then(|devices| devices.get_mut(device)) else {
+        let lingering = self.lingering;
+        let Some(found) = self.device(user, device) else {
             return;
         };
-        if !found.connections.remove(&connection) || !found.connections.is_empty() {
+        let place = found.connections.iter().position(|&it| it == connection);
+        let Some(place) = place else {
+            return;
+        };
+        found.connections.remove(place);
+        if !found.connections.is_empty() {
             return;
         }
         let lingers = match how {
             Disconnection::Clean => false,
-            Disconnection::Vanished => self.lingering < grace.devices_max,
+            Disconnection::Vanished => lingering < grace.devices_max,
         };
         if lingers {
             let at = now.plus_ms(grace.ms);
@@ -119,8 +136,7 @@ impl People {
 
     /// A device says how its user is.
     pub(super) fn set(&mut self, user: &UserId, device: &DeviceId, state: DeviceState) {
-        let devices = self.users.get_mut(user);
-        if let Some(device) = devices.and_then(|devices| devices.get_mut(device)) {
+        if let Some(device) = self.device(user, device) {
             device.state = state;
         }
     }
@@ -140,8 +156,8 @@ impl People {
     ) {
         let devices = self.users.get(user).into_iter().flatten();
         let vanished: Vec<_> = devices
-            .filter(|(id, _)| device.is_none_or(|device| device == *id))
-            .filter_map(|(id, device)| Some((id.clone(), device.gone_at?)))
+            .filter(|found| device.is_none_or(|device| *device == found.id))
+            .filter_map(|found| Some((found.id.clone(), found.gone_at?)))
             .collect();
         for (device, at) in vanished {
             deadlines.clear(at, Due::Grace(user.clone(), device.clone()));
@@ -149,12 +165,25 @@ impl People {
         }
     }
 
+    fn device(&mut self, user: &UserId, device: &DeviceId) -> Option<&mut Device> {
+        let devices = self.users.get_mut(user)?;
+        let at = place_of(devices, device).ok()?;
+        devices.get_mut(at)
+    }
+
     fn remove(&mut self, user: &UserId, device: &DeviceId) {
         if let Some(devices) = self.users.get_mut(user) {
-            devices.remove(device);
+            if let Ok(at) = place_of(devices, device) {
+                devices.remove(at);
+            }
             if devices.is_empty() {
                 self.users.remove(user);
             }
         }
     }
+}
+
+/// Where a device is in a user's list, or where it belongs.
+fn place_of(devices: &[Device], device: &DeviceId) -> Result<usize, usize> {
+    devices.binary_search_by(|found| found.id.cmp(device))
 }

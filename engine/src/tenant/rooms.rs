@@ -10,7 +10,8 @@ use crate::log::LogPosition;
 /// The durable state of all rooms, and what is derived from it. Written only by `apply`.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
-    by_number: BTreeMap<RoomNumber, Room>,
+    /// Boxed, as the places of a tree are half empty: of streams there is one for each person.
+    by_number: BTreeMap<RoomNumber, Box<Room>>,
     by_id: BTreeMap<RoomId, RoomNumber>,
     /// Streams are not in here.
     by_user: BTreeMap<UserId, BTreeSet<RoomNumber>>,
@@ -22,7 +23,7 @@ pub(super) struct Rooms {
 
 impl Rooms {
     pub(super) fn get(&self, number: RoomNumber) -> Option<&Room> {
-        self.by_number.get(&number)
+        self.by_number.get(&number).map(Box::as_ref)
     }
 
     pub(super) fn by_id(&self, id: &RoomId) -> Option<&Room> {
@@ -41,7 +42,7 @@ impl Rooms {
 
     /// All of them, streams too.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Room> {
-        self.by_number.values()
+        self.by_number.values().map(Box::as_ref)
     }
 
     /// How many there are, besides streams.
@@ -110,7 +111,7 @@ impl Rooms {
             None => match Room::made_by(at, event) {
                 Some(room) => {
                     self.register(&room);
-                    self.by_number.insert(event.room, room);
+                    self.by_number.insert(event.room, Box::new(room));
                     return true;
                 }
                 None => return false,
@@ -176,7 +177,7 @@ impl Rooms {
     pub(super) fn restart(&mut self, at: LogPosition, restarted: &Restarted) -> Vec<RoomNumber> {
         let rooms = self.by_number.values_mut();
         let before = rooms.filter(|room| room.applied < at);
-        let restart = |room: &mut Room| {
+        let restart = |room: &mut Box<Room>| {
             room.restart(at, restarted);
             room.number
         };
@@ -195,7 +196,7 @@ impl Rooms {
             })
             .collect();
         self.register(&room);
-        self.by_number.insert(room.number, room);
+        self.by_number.insert(room.number, Box::new(room));
     }
 
     /// Makes a room findable that is not in yet.

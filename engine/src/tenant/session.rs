@@ -71,7 +71,8 @@ impl Session {
 /// them, however many others are connected: when thousands leave at once, none looks at all the others.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    by_connection: BTreeMap<ConnectionId, Session>,
+    /// Boxed, as the places of a tree are half empty.
+    by_connection: BTreeMap<ConnectionId, Box<Session>>,
     /// Who named whom; as large as all lists of watched users together.
     watchers: BTreeSet<(UserId, ConnectionId)>,
     /// The same for connections whose watch may not have settled yet.
@@ -86,11 +87,11 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn get(&self, connection: ConnectionId) -> Option<&Session> {
-        self.by_connection.get(&connection)
+        self.by_connection.get(&connection).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, connection: ConnectionId) -> Option<&mut Session> {
-        self.by_connection.get_mut(&connection)
+        self.by_connection.get_mut(&connection).map(Box::as_mut)
     }
 
     pub(super) fn count(&self) -> usize {
@@ -105,7 +106,7 @@ impl Sessions {
 
     pub(super) fn open(&mut self, connection: ConnectionId, identity: Identity) {
         self.by_connection
-            .insert(connection, Session::new(identity));
+            .insert(connection, Box::new(Session::new(identity)));
     }
 
     pub(super) fn end(&mut self, connection: ConnectionId) -> Option<Session> {
@@ -114,7 +115,7 @@ impl Sessions {
         for user in &session.named {
             self.watchers.remove(&(user.clone(), connection));
         }
-        Some(session)
+        Some(*session)
     }
 
     /// Newer than all before.

@@ -44,7 +44,7 @@ described! {
         /// Most rooms one user is a member of. 512: bounds what a check for a shared room has to look at.
         pub rooms_per_user_max: usize,
         /// Most user streams, one for each person that anything ever concerned. 262 144: a network of large
-        /// schools; one costs about 400 bytes.
+        /// schools; one costs about 1.8 KiB.
         pub streams_max: usize,
         /// Most people invited to one room, banned from it, and muted in it, each. 4096: above the size of a
         /// school, below what a list of them costs to keep.

@@ -142,7 +142,7 @@ impl Tenant {
             self.occupancy
                 .hide(room, user, hidden, tick, &mut self.deadlines);
             if hidden {
-                self.stop_typing_in(room, user, out);
+                self.silence(user, room, out);
             }
         }
     }

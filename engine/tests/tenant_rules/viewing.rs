@@ -282,6 +282,21 @@ fn an_invisible_user_is_not_there_and_does_not_type() {
 }
 
 #[test]
+fn an_invisible_user_signals_unseen() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    signal(&mut world, bob, room, "cursor", 1);
+    world.request(bob, status(Availability::Invisible, None, None));
+    signal(&mut world, bob, room, "cursor", 2);
+    world.pass(50);
+    assert_eq!(world.signals(ada), Vec::<Vec<Signal>>::new());
+    assert_eq!(world.objections(bob), []);
+    world.request(bob, status(Availability::Automatic, None, None));
+    signal(&mut world, bob, room, "cursor", 3);
+    world.pass(50);
+    assert_eq!(world.signals(ada), [vec![signalled("bob", "cursor", 3)]]);
+}
+
+#[test]
 fn views_of_what_is_not_heard_or_cannot_be_are_refused() {
     let (mut world, ada, _, room) = two_in_a_room();
     let eve = world.connect("eve", "web");

@@ -277,25 +277,23 @@ impl Shard {
                 && let Some(seat) = self.seating.seat_in_room(slot, tenant, room)
             {
                 // What is still queued for it, it may hear after all.
-                self.restamp_seat(slot, seat, generation);
+                let roster = self.restamp_seat(slot, seat, generation);
                 self.look_after(slot);
+                if let Some(roster) = roster {
+                    self.tell_missed(tenant, slot, roster);
+                }
             }
         }
     }
 
-    fn restamp_seat(&mut self, slot: u32, seat: usize, generation: Generation) {
-        let Some(connection) = self.seating.connections.get_mut(slot) else {
-            return;
-        };
+    /// The roster of the room, if the seat was stamped anew.
+    fn restamp_seat(&mut self, slot: u32, seat: usize, generation: Generation) -> Option<u32> {
+        let connection = self.seating.connections.get_mut(slot)?;
         let seat = connection.rooms[seat];
-        let Some(roster) = self.seating.rosters.get_mut(seat.roster) else {
-            return;
-        };
-        let Some(&cursor) = roster.cursors.get(seat.index as usize) else {
-            return;
-        };
+        let roster = self.seating.rosters.get_mut(seat.roster)?;
+        let &cursor = roster.cursors.get(seat.index as usize)?;
         if generation <= cursor.generation {
-            return;
+            return None;
         }
         let stamped = Cursor {
             generation,
@@ -321,5 +319,6 @@ impl Shard {
         if let Some(place) = roster.cursors.get_mut(seat.index as usize) {
             *place = Cursor { state, ..stamped };
         }
+        Some(seat.roster)
     }
 }

@@ -104,6 +104,8 @@ impl Shard {
                 Audience::Viewers(number, _) | Audience::Room(number) => {
                     if room.is_none_or(|room| !self.is_stale(slot, room)) {
                         self.tell_viewer(&job, number, slot, now);
+                    } else {
+                        self.miss(slot, seat);
                     }
                 }
             }
@@ -149,6 +151,44 @@ impl Shard {
             self.end(slot);
         } else if connection.pipe.is_blocked() {
             self.look_after(slot);
+        }
+    }
+
+    /// A viewer that may not hear its room now missed something: whether it is told so depends on whether it
+    /// may hear it again.
+    fn miss(&mut self, slot: u32, seat: usize) {
+        if let Some(connection) = self.seating.connections.get_mut(slot)
+            && let Some(seat) = connection.views.get_mut(seat)
+        {
+            seat.changed = true;
+        }
+    }
+
+    /// A connection may hear a room again: what it knows of who types and who is there may be out of date.
+    pub(super) fn tell_missed(&mut self, tenant: TenantLife, slot: u32, room: u32) {
+        if self.is_stale(slot, room) {
+            return;
+        }
+        let rosters = &self.seating.rosters;
+        let Some(Audience::Room(number)) = rosters.get(room).map(|roster| &roster.key.1) else {
+            return;
+        };
+        let Some(connection) = self.seating.connections.get_mut(slot) else {
+            return;
+        };
+        let mut signals = 0;
+        for seat in connection.views.iter_mut().filter(|seat| seat.changed) {
+            let key = rosters.get(seat.roster).map(|roster| &roster.key.1);
+            if matches!(key, Some(Audience::Viewers(shown, _)) if shown == number) {
+                seat.changed = false;
+                signals += 1;
+            }
+        }
+        if signals > 0 {
+            connection.count_dropped(signals, &mut self.tally);
+            let id = connection.id;
+            let push = Arc::new(Push::new(ServerFrame::Dropped { signals }));
+            self.direct(tenant, id, push);
         }
     }
 

@@ -353,6 +353,36 @@ fn a_reader_of_nothing_that_asks_for_history_holds_few_pages() {
     assert!(stage.needs.is_empty());
 }
 
+/// Whatever brings a long reply counts: else a client within all limits would be cut off for its replies.
+#[test]
+fn a_reader_stops_for_every_request_that_may_bring_a_long_reply() {
+    let long = [
+        Request::Rooms {
+            after: None,
+            limit: 512,
+        },
+        Request::Watch { users: Vec::new() },
+        Request::Me,
+        Request::Versions {
+            room: ROOM,
+            target: Seq(1),
+        },
+    ];
+    for request in long {
+        let gauge = Gauge::default();
+        for id in 1..=HISTORY_IN_FLIGHT_MAX as u64 {
+            assert!(!gauge.replies_are_full());
+            gauge.add_request(RequestId(id), &request);
+        }
+        assert!(gauge.replies_are_full(), "{request:?}");
+    }
+    let gauge = Gauge::default();
+    for id in 1..=31 {
+        gauge.add_request(RequestId(id), &Request::Roles);
+    }
+    assert!(!gauge.replies_are_full());
+}
+
 #[test]
 fn a_history_request_that_was_refused_is_answered_too() {
     let mut stage = Stage::new();

@@ -138,6 +138,30 @@ fn signals_that_never_get_their_turn_are_dropped_counted_and_told() {
     assert_eq!(ada.frames().last(), Some(typing(4).frame()));
 }
 
+/// A list that was not told would else be taken for the newest one.
+#[test]
+fn who_is_paused_is_told_afterwards_that_signals_were_missed() {
+    let mut stage = Stage::new();
+    let (ada, gauge) = stage.socket(1, OPEN);
+    stage.listen_to(1, ROOM, 1, 0, Generation::STALE.0);
+    stage.signal(None, SignalKind::Occupancy, typing(1));
+    stage.settle();
+    assert!(ada.far().bytes.is_empty());
+    assert_eq!(gauge.dropped_signals(), 0, "perhaps it is not for her");
+    stage.deliver(Delivery::Restamp {
+        room: ROOM,
+        connections: vec![ConnectionId(1)],
+        generation: Generation(9),
+    });
+    stage.settle();
+    assert_eq!(ada.frames(), [ServerFrame::Dropped { signals: 1 }]);
+    assert_eq!(gauge.dropped_signals(), 1);
+    stage.signal(None, SignalKind::Occupancy, typing(2));
+    stage.settle();
+    assert_eq!(ada.frames().last(), Some(typing(2).frame()));
+    assert_eq!(ada.frames().len(), 2, "told once");
+}
+
 #[test]
 fn a_newcomer_hears_no_signal_before_its_answer() {
     let mut stage = Stage::new();

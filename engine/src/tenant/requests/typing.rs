@@ -110,7 +110,8 @@ impl Tenant {
         }
     }
 
-    /// Whether a signal is told; `false` when its sender's membership could still be lost.
+    /// Whether a signal is told; `false` when its sender's membership could still be lost, or nobody else is
+    /// to know that they are there.
     fn may_signal(
         &self,
         ground: Ground<'_>,
@@ -123,7 +124,7 @@ impl Tenant {
         self.must_hear(connection, signalled.room)?;
         check_place(room, None)?;
         ground.may(room, Permission::Signal)?;
-        Ok(room.has_durably(ground.user(), self.durable))
+        Ok(room.has_durably(ground.user(), self.durable) && !self.is_invisible(ground.user()))
     }
 
     fn must_hear(&self, connection: ConnectionId, room: RoomNumber) -> Result<(), Refusal> {
