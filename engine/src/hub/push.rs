@@ -127,6 +127,7 @@ impl Push {
         match &self.frame {
             ServerFrame::Page { id, room, .. }
             | ServerFrame::Members { id, room, .. }
+            | ServerFrame::Readers { id, room, .. }
             | ServerFrame::Overwrites { id, room, .. } => Some((*id, *room)),
             ServerFrame::Welcome(_)
             | ServerFrame::Pong { .. }
@@ -137,7 +138,6 @@ impl Push {
             | ServerFrame::Sent { .. }
             | ServerFrame::Watching { .. }
             | ServerFrame::Marked { .. }
-            | ServerFrame::Readers { .. }
             | ServerFrame::Rooms { .. }
             | ServerFrame::Me { .. }
             | ServerFrame::Roles { .. }

@@ -421,6 +421,7 @@ fn revealed(frame: &ServerFrame) -> Revealed<'_> {
         ServerFrame::Joined { id, room, .. }
         | ServerFrame::Page { id, room, .. }
         | ServerFrame::Members { id, room, .. }
+        | ServerFrame::Readers { id, room, .. }
         | ServerFrame::Overwrites { id, room, .. } => Revealed::Reply(*id, *room),
         ServerFrame::Rooms { id, rooms, more } => Revealed::List(*id, rooms, *more),
         ServerFrame::Watching { id, users } => Revealed::Users(Some(*id), users),
@@ -439,7 +440,6 @@ fn revealed(frame: &ServerFrame) -> Revealed<'_> {
         | ServerFrame::Created { .. }
         | ServerFrame::Sent { .. }
         | ServerFrame::Marked { .. }
-        | ServerFrame::Readers { .. }
         | ServerFrame::Me { .. }
         | ServerFrame::Roles { .. }
         | ServerFrame::Explained { .. }

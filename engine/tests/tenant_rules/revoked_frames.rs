@@ -51,6 +51,7 @@ const fn kind_of(frame: &ServerFrame) -> Kind {
         ServerFrame::Joined { .. }
         | ServerFrame::Page { .. }
         | ServerFrame::Members { .. }
+        | ServerFrame::Readers { .. }
         | ServerFrame::Overwrites { .. } => Kind::Reply,
         // Lists of rooms, and how watched users are, are scenarios of their own above.
         ServerFrame::Rooms { .. }
@@ -63,7 +64,6 @@ const fn kind_of(frame: &ServerFrame) -> Kind {
         | ServerFrame::Created { .. }
         | ServerFrame::Sent { .. }
         | ServerFrame::Marked { .. }
-        | ServerFrame::Readers { .. }
         | ServerFrame::Me { .. }
         | ServerFrame::Roles { .. }
         | ServerFrame::Explained { .. }
@@ -74,7 +74,7 @@ const fn kind_of(frame: &ServerFrame) -> Kind {
 }
 
 /// How many kinds of frames tell of a room, by [`kind_of`].
-const KINDS_OF_A_ROOM: usize = 10;
+const KINDS_OF_A_ROOM: usize = 11;
 
 /// One of each kind that tells of a room; the events are those that are next for its listeners.
 fn frames_of(room: RoomNumber, position: Position) -> Vec<ServerFrame> {
@@ -140,6 +140,13 @@ fn frames_of(room: RoomNumber, position: Position) -> Vec<ServerFrame> {
             room,
             users: vec![user("ada")],
             more: false,
+        },
+        ServerFrame::Readers {
+            id,
+            room,
+            users: vec![user("ada")],
+            more: false,
+            after: None,
         },
         ServerFrame::Overwrites {
             id,
