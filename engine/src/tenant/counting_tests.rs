@@ -157,7 +157,8 @@ impl Run {
             }
             Step::Other => _ = self.happen(0, EventBody::MemberJoined),
             Step::Cut(index) => {
-                self.floor = self.floor.max(index.index(self.head as usize + 1) as u64);
+                let head = usize::try_from(self.head).unwrap();
+                self.floor = self.floor.max(index.index(head + 1) as u64);
                 self.counting.cut(Seq(self.floor));
                 self.model.retain(|seq, _| *seq >= self.floor);
             }

@@ -109,6 +109,14 @@ const BOUNDS: &[(&str, Bounds)] = &[
         },
     ),
     (
+        "rules.stored_bytes_max",
+        Bounds {
+            min: MIB,
+            max: 1 << 50,
+            why: "as less is full at once and no disk holds more",
+        },
+    ),
+    (
         "storage.sleep_after_ms",
         Bounds {
             min: 0,

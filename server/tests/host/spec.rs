@@ -32,6 +32,7 @@ fn the_limits_of_a_server_are_those_of_the_code() {
         settings.user_units_burst as usize,
         settings.messages_per_s as usize,
         settings.messages_burst as usize,
+        settings.stored_bytes_max,
         settings.connections_max,
         host,
     ];

@@ -278,7 +278,7 @@ mod tests {
             let status = status_of(code).as_u16();
             let fits = match ErrorCode::advice(code.number()) {
                 Advice::Fix => matches!(status, 400 | 404 | 409 | 422),
-                Advice::Retry => matches!(status, 503 | 507),
+                Advice::Retry => matches!(status, 429 | 503 | 507),
                 Advice::Reauthenticate => status == 401,
                 Advice::Stop => status == 403,
             };
