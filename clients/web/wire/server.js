@@ -129,7 +129,7 @@ export const SERVER = {
     watching: [70, [['id', t.uint], ['users', states]]],
     members: [71, [['id', t.uint], ['room', t.u32], ['more', t.bool], ['users', users]]],
     marked: [72, [['id', t.uint], ['generation', t.u32], ['seq', seq]]],
-    readers: [73, [['id', t.uint], ['users', users], ['more', t.bool], ['after', t.trailing(t.text)]]],
+    readers: [73, [['id', t.uint], ['room', t.u32], ['users', users], ['more', t.bool], ['after', t.trailing(t.text)]]],
     rooms: [74, [['id', t.uint], ['rooms', t.list(entry)], ['more', t.bool]]],
     overwrites: [75, [['id', t.uint], ['room', t.u32], ['overwrites', known(t.fields(OVERWRITE), ({ target }) => target !== null)]]],
     me: [76, [['id', t.uint], ['status', t.fields(STATUS)], ['roles', roles], ['permissions', t.uint], ['blocked', users],

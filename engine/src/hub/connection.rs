@@ -365,10 +365,10 @@ impl Connection {
     ) {
         self.pipe.refuse_replies(shown, refusal);
         for push in &mut self.direct {
-            if let Some((request, room)) = push.shows()
-                && shown(room)
+            if let Some(reply) = push.shows()
+                && let Some(refused) = reply.refused(shown, refusal)
             {
-                *push = Arc::new(refusal(request));
+                *push = Arc::new(refused);
             }
         }
     }

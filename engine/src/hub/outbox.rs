@@ -15,7 +15,7 @@ use homeroom_protocol::{
 use super::{
     bounds::GATHER_BYTES,
     places::of_room,
-    push::{Push, Told},
+    push::{Push, Shown, Told},
 };
 
 /// What a piece belongs to.
@@ -26,6 +26,8 @@ pub(super) enum Lane {
     /// The same, as the reply to this request, which shows this room: refused when the connection
     /// leaves it.
     Reply(RequestId, RoomNumber),
+    /// The same, which shows several rooms: refused when the connection leaves any.
+    List(RequestId),
     /// The same, of a reply that lets it in: refused when it leaves, kept in a pause.
     Joined(RequestId, RoomNumber),
     /// The same, of a room: dropped when the connection leaves it.
@@ -39,8 +41,10 @@ pub(super) enum Lane {
 impl Lane {
     /// That of a direct push.
     pub(super) fn of(push: &Push) -> Self {
-        if let Some((request, room)) = push.shows() {
-            return Self::Reply(request, room);
+        match push.shows() {
+            Some(Shown::Room(request, room)) => return Self::Reply(request, room),
+            Some(Shown::Several(request)) => return Self::List(request),
+            None => {}
         }
         if let Some((request, room)) = push.lets_in() {
             return Self::Joined(request, room);
@@ -51,8 +55,16 @@ impl Lane {
     const fn is_direct(self) -> bool {
         matches!(
             self,
-            Self::Direct | Self::Reply(..) | Self::Joined(..) | Self::Told(_)
+            Self::Direct | Self::Reply(..) | Self::List(_) | Self::Joined(..) | Self::Told(_)
         )
+    }
+
+    const fn shows(self) -> Option<Shown> {
+        match self {
+            Self::Reply(request, room) => Some(Shown::Room(request, room)),
+            Self::List(request) => Some(Shown::Several(request)),
+            Self::Direct | Self::Joined(..) | Self::Told(_) | Self::Room(_) | Self::Rest => None,
+        }
     }
 }
 
@@ -185,11 +197,11 @@ impl Outbox {
         refusal: fn(RequestId) -> Push,
     ) {
         for piece in &mut self.pieces {
-            if let Lane::Reply(request, room) = piece.lane
-                && shown(room)
-                && piece.written == 0
+            if piece.written == 0
+                && let Some(reply) = piece.lane.shows()
+                && let Some(refused) = reply.refused(shown, refusal)
             {
-                piece.bytes = refusal(request).wire().clone();
+                piece.bytes = refused.wire().clone();
                 piece.lane = Lane::Direct;
             }
         }

@@ -417,11 +417,7 @@ impl Session {
         shown: &dyn Fn(RoomNumber) -> bool,
         refusal: fn(RequestId) -> Push,
     ) {
-        self.refuse(|push| {
-            push.shows()
-                .filter(|&(_, room)| shown(room))
-                .map(|(request, _)| refusal(request))
-        });
+        self.refuse(|push| push.shows().and_then(|reply| reply.refused(shown, refusal)));
     }
 
     /// Puts what is made of a push in its place.

@@ -46,6 +46,29 @@ impl Told {
     }
 }
 
+/// The request of a reply that shows what is in rooms, and in which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// In this one.
+    Room(RequestId, RoomNumber),
+    /// In several: the list is void as soon as any of them may be.
+    Several(RequestId),
+}
+
+impl Shown {
+    /// What takes the place of the reply when such rooms are closed; `None` when it shows none of them.
+    pub(super) fn refused(
+        self,
+        closed: &dyn Fn(RoomNumber) -> bool,
+        refusal: fn(RequestId) -> Push,
+    ) -> Option<Push> {
+        match self {
+            Self::Room(request, room) => closed(room).then(|| refusal(request)),
+            Self::Several(request) => Some(Push::paused_room(request)),
+        }
+    }
+}
+
 impl Push {
     /// Wraps a frame; encodes nothing yet.
     #[must_use]
@@ -122,12 +145,15 @@ impl Push {
         }
     }
 
-    /// The request and the room of a reply that shows what is in the room.
-    pub(super) const fn shows(&self) -> Option<(RequestId, RoomNumber)> {
+    /// What a reply shows of rooms, if anything.
+    pub(super) fn shows(&self) -> Option<Shown> {
         match &self.frame {
+            ServerFrame::Rooms { id, rooms, .. } if !rooms.is_empty() => Some(Shown::Several(*id)),
+            ServerFrame::Me { id, me } if !me.threads.is_empty() => Some(Shown::Several(*id)),
             ServerFrame::Page { id, room, .. }
             | ServerFrame::Members { id, room, .. }
-            | ServerFrame::Overwrites { id, room, .. } => Some((*id, *room)),
+            | ServerFrame::Readers { id, room, .. }
+            | ServerFrame::Overwrites { id, room, .. } => Some(Shown::Room(*id, *room)),
             ServerFrame::Welcome(_)
             | ServerFrame::Pong { .. }
             | ServerFrame::Done { .. }
@@ -137,7 +163,6 @@ impl Push {
             | ServerFrame::Sent { .. }
             | ServerFrame::Watching { .. }
             | ServerFrame::Marked { .. }
-            | ServerFrame::Readers { .. }
             | ServerFrame::Rooms { .. }
             | ServerFrame::Me { .. }
             | ServerFrame::Roles { .. }
@@ -166,8 +191,8 @@ impl Push {
         })
     }
 
-    /// The reply that takes the place of one which [shows](Self::shows) a room that is being looked at:
-    /// asked again, it is answered.
+    /// The reply that takes the place of one which [shows](Self::shows) a room that is being looked at, or
+    /// several: asked again, it is answered.
     pub(super) fn paused_room(id: RequestId) -> Self {
         Self::new(ServerFrame::Error {
             id: Some(id),

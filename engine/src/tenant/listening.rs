@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use homeroom_protocol::{
-    ConnectionId, Direction, Epoch, Position, RemovedReason, RequestId, ResetReason, RoomEntry,
-    RoomNumber, Seq, ServerFrame, Standing, TimelineEvent, Timestamp, UserId, UserPresence,
-    limit::PAGE_EVENTS_MAX,
+    ConnectionId, Direction, Epoch, FollowedThread, Me, Position, RemovedReason, RequestId,
+    ResetReason, RoomEntry, RoomNumber, Seq, ServerFrame, Standing, TimelineEvent, Timestamp,
+    UserId, UserPresence, limit::PAGE_EVENTS_MAX,
 };
 
 use super::{
     effects,
     event::Event,
     history::{Fact, Question, Span},
+    permit,
     refusal::Refusal,
     requests::{Answer, history::Summaries},
     room::Room,
@@ -153,6 +154,14 @@ impl Tenant {
                     let list = ServerFrame::Rooms { id, rooms, more };
                     Some(effects::direct(connection, list))
                 }
+                Revealed::Own(id, me) => {
+                    let inside = |it: &&FollowedThread| self.is_inside(connection, it.room);
+                    let me = Box::new(Me {
+                        threads: me.threads.iter().filter(inside).cloned().collect(),
+                        ..me.clone()
+                    });
+                    Some(effects::direct(connection, ServerFrame::Me { id, me }))
+                }
                 Revealed::Users(id, users) => self.still_watched(connection, id, users, &delivery),
             },
             Delivery::Event { .. }
@@ -234,7 +243,8 @@ impl Tenant {
                 let session = self.sessions.get(connection);
                 let room = self.rooms.get(entry.room);
                 session.is_none_or(|session| {
-                    room.is_some_and(|room| room.gate.is_invited(&session.identity.user))
+                    let user = &session.identity.user;
+                    room.is_some_and(|room| permit::sees_invited(&self.roles, room, user))
                 })
             }
         }
@@ -410,6 +420,8 @@ enum Revealed<'a> {
     Shown(RoomNumber),
     /// One's rooms, and whether there are more.
     List(RequestId, &'a [RoomEntry], bool),
+    /// What one is and has, with the threads one follows.
+    Own(RequestId, &'a Me),
     /// How users are; the reply to a request, or not.
     Users(Option<RequestId>, &'a [UserPresence]),
 }
@@ -421,8 +433,10 @@ fn revealed(frame: &ServerFrame) -> Revealed<'_> {
         ServerFrame::Joined { id, room, .. }
         | ServerFrame::Page { id, room, .. }
         | ServerFrame::Members { id, room, .. }
+        | ServerFrame::Readers { id, room, .. }
         | ServerFrame::Overwrites { id, room, .. } => Revealed::Reply(*id, *room),
         ServerFrame::Rooms { id, rooms, more } => Revealed::List(*id, rooms, *more),
+        ServerFrame::Me { id, me } => Revealed::Own(*id, me),
         ServerFrame::Watching { id, users } => Revealed::Users(Some(*id), users),
         ServerFrame::Presence { users } => Revealed::Users(None, users),
         ServerFrame::Event { room, .. }
@@ -439,8 +453,6 @@ fn revealed(frame: &ServerFrame) -> Revealed<'_> {
         | ServerFrame::Created { .. }
         | ServerFrame::Sent { .. }
         | ServerFrame::Marked { .. }
-        | ServerFrame::Readers { .. }
-        | ServerFrame::Me { .. }
         | ServerFrame::Roles { .. }
         | ServerFrame::Explained { .. }
         | ServerFrame::Removed { .. }

@@ -149,6 +149,18 @@ pub(super) fn sees(roles: &Roles, room: &Room, user: &UserId) -> bool {
     bearing.allowed().has(Permission::View)
 }
 
+/// Whether a user may be told that they are invited to a room, and what it is like.
+pub(super) fn sees_invited(roles: &Roles, room: &Room, user: &UserId) -> bool {
+    let place = room.place_of(user, Timestamp(0));
+    let bearing = Bearing {
+        roles,
+        user,
+        is_service: false,
+        place: Some(place),
+    };
+    place.is_invited && bearing.allowed().has(Permission::View)
+}
+
 impl Bearing<'_> {
     /// All that is allowed.
     pub(super) fn allowed(&self) -> Permissions {

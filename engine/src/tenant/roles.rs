@@ -143,6 +143,11 @@ impl Roles {
         })
     }
 
+    /// Who has the first role may not write to who has the second.
+    pub(super) const fn apart(&self) -> &BTreeSet<(RoleId, RoleId)> {
+        &self.apart
+    }
+
     /// A user whose list names a role that is no more, and what it should be. Until there is none left,
     /// the numbers of removed roles are not free.
     pub(super) fn leftover(&self) -> Option<(UserId, Vec<RoleId>)> {

@@ -121,7 +121,10 @@ impl Tenant {
     ) -> Result<RoleAnswer, Refusal> {
         match request {
             RoleRequest::List => Ok(RoleAnswer::Roles(self.roles.iter().cloned().collect())),
-            RoleRequest::Of { user } => Ok(RoleAnswer::Of(self.roles.given(&user).to_vec())),
+            RoleRequest::Of { user } => {
+                decide::roles::read_roles_of(by.ground(self), &user)?;
+                Ok(RoleAnswer::Of(self.roles.given(&user).to_vec()))
+            }
             RoleRequest::Set(role) => self.role_set(by, role, out).map(|()| RoleAnswer::Done),
             RoleRequest::Remove { role } => {
                 self.role_removed(by, role, out).map(|()| RoleAnswer::Done)

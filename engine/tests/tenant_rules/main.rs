@@ -31,6 +31,8 @@ mod revocation;
 mod revoked_frames;
 #[cfg(test)]
 mod roles;
+#[cfg(test)]
+mod room_laws;
 mod rooms;
 #[cfg(test)]
 mod scenes;

@@ -15,7 +15,7 @@ const REPORTS: Request = Request::Stream {
     resume: None,
 };
 
-fn report(key_number: u64, room: RoomNumber, target: Seq, reason: &str) -> Request {
+pub(crate) fn report(key_number: u64, room: RoomNumber, target: Seq, reason: &str) -> Request {
     Request::Report {
         key: key(key_number),
         room,

@@ -8,8 +8,9 @@ use homeroom_engine::{
     hub::{Audience, Delivery, Push, SignalKind},
 };
 use homeroom_protocol::{
-    ConnectionId, ErrorCode, EventBody, OccupancyChange, OverwriteTarget, Permissions, Position,
-    RequestId, ResetReason, RoomInfo, RoomNumber, ServerFrame, Signal, SignalName, TimelineEvent,
+    ConnectionId, ErrorCode, EventBody, FollowedThread, Mark, Me, NotificationLevel,
+    OccupancyChange, OverwriteTarget, Permissions, Position, RequestId, ResetReason, RoomEntry,
+    RoomId, RoomInfo, RoomNumber, ServerFrame, Signal, SignalName, Standing, TimelineEvent,
     Timestamp,
 };
 
@@ -40,7 +41,7 @@ enum Said {
 
 /// A new kind of frame does not compile before it has a place here; and what tells of a room must be
 /// among [`frames_of`] a room.
-const fn kind_of(frame: &ServerFrame) -> Kind {
+fn kind_of(frame: &ServerFrame) -> Kind {
     match frame {
         ServerFrame::Event { .. } => Kind::Push(Said::Event),
         ServerFrame::Passed { .. } => Kind::Push(Said::Passed),
@@ -51,8 +52,11 @@ const fn kind_of(frame: &ServerFrame) -> Kind {
         ServerFrame::Joined { .. }
         | ServerFrame::Page { .. }
         | ServerFrame::Members { .. }
+        | ServerFrame::Readers { .. }
         | ServerFrame::Overwrites { .. } => Kind::Reply,
-        // Lists of rooms, and how watched users are, are scenarios of their own above.
+        ServerFrame::Rooms { rooms, .. } if !rooms.is_empty() => Kind::Reply,
+        ServerFrame::Me { me, .. } if !me.threads.is_empty() => Kind::Reply,
+        // How watched users are is a scenario of its own.
         ServerFrame::Rooms { .. }
         | ServerFrame::Watching { .. }
         | ServerFrame::Presence { .. }
@@ -63,7 +67,6 @@ const fn kind_of(frame: &ServerFrame) -> Kind {
         | ServerFrame::Created { .. }
         | ServerFrame::Sent { .. }
         | ServerFrame::Marked { .. }
-        | ServerFrame::Readers { .. }
         | ServerFrame::Me { .. }
         | ServerFrame::Roles { .. }
         | ServerFrame::Explained { .. }
@@ -74,13 +77,12 @@ const fn kind_of(frame: &ServerFrame) -> Kind {
 }
 
 /// How many kinds of frames tell of a room, by [`kind_of`].
-const KINDS_OF_A_ROOM: usize = 10;
+const KINDS_OF_A_ROOM: usize = 13;
 
 /// One of each kind that tells of a room; the events are those that are next for its listeners.
 fn frames_of(room: RoomNumber, position: Position) -> Vec<ServerFrame> {
-    let id = RequestId(4_711);
     let (epoch, next) = (position.epoch, position.seq.next());
-    vec![
+    [
         event(room, position),
         ServerFrame::Passed {
             room,
@@ -117,6 +119,15 @@ fn frames_of(room: RoomNumber, position: Position) -> Vec<ServerFrame> {
             position,
             reason: ResetReason::Trimmed,
         },
+    ]
+    .into_iter()
+    .chain(replies_of(room, position))
+    .collect()
+}
+
+fn replies_of(room: RoomNumber, position: Position) -> [ServerFrame; 7] {
+    let (id, epoch) = (RequestId(4_711), position.epoch);
+    [
         ServerFrame::Joined {
             id,
             room,
@@ -141,12 +152,53 @@ fn frames_of(room: RoomNumber, position: Position) -> Vec<ServerFrame> {
             users: vec![user("ada")],
             more: false,
         },
+        ServerFrame::Readers {
+            id,
+            room,
+            users: vec![user("ada")],
+            more: false,
+            after: None,
+        },
         ServerFrame::Overwrites {
             id,
             room,
             overwrites: Vec::new(),
         },
+        ServerFrame::Rooms {
+            id,
+            rooms: vec![entry(room, position)],
+            more: false,
+        },
+        ServerFrame::Me {
+            id,
+            me: Box::new(Me {
+                threads: vec![FollowedThread {
+                    room,
+                    thread: seq(2),
+                    mark: Mark::default(),
+                    unread: 1,
+                }],
+                ..Me::default()
+            }),
+        },
     ]
+}
+
+fn entry(room: RoomNumber, head: Position) -> RoomEntry {
+    RoomEntry {
+        room,
+        id: RoomId::new(MATH).unwrap(),
+        standing: Standing::Member,
+        info: RoomInfo::default(),
+        head,
+        time: Timestamp(7),
+        members: 2,
+        permissions: Permissions::NONE,
+        mark: Mark::default(),
+        unread: 1,
+        mentions: 0,
+        level: NotificationLevel::default(),
+    }
 }
 
 fn event(room: RoomNumber, position: Position) -> ServerFrame {

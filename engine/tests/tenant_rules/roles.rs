@@ -6,7 +6,9 @@ use homeroom_protocol::{
     Reason, Request, Role, RoleId, RoomId, RoomNumber, ServerFrame, limit,
 };
 
-use crate::support::{World, answer, itself, join, key, refusal_of, send, two_in_a_room, user};
+use crate::support::{
+    World, answer, as_user, itself, join, key, refusal_of, send, two_in_a_room, user,
+};
 
 pub(crate) const HEAD: RoleId = RoleId(1);
 pub(crate) const TEACHER: RoleId = RoleId(2);
@@ -190,6 +192,80 @@ fn whoever_manages_roles_does_so_below_their_own_rank() {
     }
     world.done(ada, give("bob", &[]));
     assert_eq!(world.refusal(bob, give("cleo", &[])), ErrorCode::Forbidden);
+}
+
+/// Bob manages roles, and may not moderate.
+#[test]
+fn nobody_ends_that_something_is_prohibited_which_their_own_roles_do_not_allow() {
+    let (mut world, ada, bob, _) = school();
+    let silent = |prohibit: &[Permission]| Role {
+        prohibit: Permissions::of(prohibit),
+        ..role(RoleId(9), 5, &[Permission::Moderate, Permission::Kick])
+    };
+    world.set_role(silent(&[Permission::Moderate, Permission::Kick]));
+    world.give("cleo", &[RoleId(9)]);
+    for request in [
+        Request::SetRole(silent(&[Permission::Kick])),
+        Request::RemoveRole { role: RoleId(9) },
+        give("cleo", &[]),
+    ] {
+        assert_eq!(world.refusal(bob, request), ErrorCode::Forbidden);
+    }
+    world.done(bob, Request::SetRole(silent(&[Permission::Moderate])));
+    // What is prohibited to everyone can be taken back by whoever did it.
+    let everyone = |prohibit: &[Permission]| Role {
+        prohibit: Permissions::of(prohibit),
+        ..role(RoleId::EVERYONE, 0, &[Permission::View])
+    };
+    world.done(ada, Request::SetRole(everyone(&[Permission::Moderate])));
+    world.done(ada, Request::SetRole(everyone(&[])));
+}
+
+/// What a removed role had in rooms is not handed on by whoever makes a lower one of its number.
+#[test]
+fn a_role_that_rooms_still_name_is_made_again_by_a_service_alone() {
+    let (mut world, ada, bob, cleo) = school();
+    let room = world.open_room(ada, "math");
+    let it = OverwriteTarget::Role(HEAD);
+    let all = allow(&[Permission::Ban, Permission::ManageRoom]);
+    world.request(ada, overwrite(1, room, it.clone(), all));
+    assert_eq!(
+        world.serve_roles(RoleRequest::Remove { role: HEAD }),
+        Ok(RoleAnswer::Done)
+    );
+    world.tick();
+    world.join(cleo, "math");
+    let again = || Request::SetRole(role(HEAD, 1, &[]));
+    assert_eq!(world.refusal(bob, again()), ErrorCode::Forbidden);
+    world.set_role(role(HEAD, 1, &[]));
+    world.done(bob, Request::RemoveRole { role: HEAD });
+    world.overwrite("math", it, Overwrite::default());
+    world.done(bob, again());
+}
+
+#[test]
+fn the_policy_of_higher_roles_is_not_changed_from_below() {
+    let (mut world, ada, bob, _) = school();
+    let policy = |apart: &[(RoleId, RoleId)]| Request::Policy {
+        apart: apart.to_vec(),
+    };
+    let of_head = (PUPIL, HEAD);
+    assert_eq!(world.refusal(bob, policy(&[of_head])), ErrorCode::Forbidden);
+    world.done(ada, policy(&[of_head]));
+    assert_eq!(world.refusal(bob, policy(&[])), ErrorCode::Forbidden);
+    world.done(bob, policy(&[of_head, (PUPIL, TEACHER)]));
+    world.done(bob, policy(&[of_head]));
+}
+
+#[test]
+fn a_back_end_that_speaks_for_a_user_reads_the_roles_that_these_may_read() {
+    let (mut world, ..) = school();
+    let of = |name: &str| ServiceRequest::Roles(RoleRequest::Of { user: user(name) });
+    let refused = world.serve(as_user("cleo"), of("ada")).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Forbidden);
+    assert!(world.serve(as_user("ada"), of("ada")).is_ok());
+    assert!(world.serve(as_user("bob"), of("cleo")).is_ok());
+    assert!(world.serve(itself(), of("ada")).is_ok());
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use homeroom_engine::tenant::Disconnection;
 use homeroom_protocol::{
     ConnectionId, EventBody, Mark, Measure, NotificationLevel, PlaceChange, Position, Request,
-    RoomKind, RoomNumber, Seq, Standing, Status, Stream, UserId,
+    RoleId, RoomKind, RoomNumber, Seq, Standing, Status, Stream, UserId,
 };
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
+    roles::role,
     scenes::{measure, of_kind, placed},
     support::{World, join, user},
 };
@@ -30,6 +31,12 @@ const MEASURES: [Measure; 8] = [
     Measure::Unmute,
 ];
 
+const LEVELS: [NotificationLevel; 3] = [
+    NotificationLevel::All,
+    NotificationLevel::Mentions,
+    NotificationLevel::Nothing,
+];
+
 #[derive(Debug, Clone)]
 enum Step {
     /// By bob, whose stream it is.
@@ -38,7 +45,7 @@ enum Step {
     Decline(usize),
     Mark(usize, Mark),
     MarkAll,
-    Level(usize, bool),
+    Level(usize, NotificationLevel),
     Follow(usize, u64, bool),
     Block(bool),
     Status(Option<u8>),
@@ -46,6 +53,7 @@ enum Step {
     /// By ada, who made the rooms.
     Take(usize, usize),
     Say(usize),
+    Roles(Vec<u32>),
     Direct(u8),
     /// The client goes and resumes.
     Resume {
@@ -63,7 +71,8 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Mark(room, Mark { generation, seq: Seq(seq) })
         }),
         1 => Just(Step::MarkAll),
-        2 => (room(), any::<bool>()).prop_map(|(room, all)| Step::Level(room, all)),
+        2 => (room(), proptest::sample::select(&LEVELS[..]))
+            .prop_map(|(room, level)| Step::Level(room, level)),
         2 => (room(), 1_u64..12, any::<bool>())
             .prop_map(|(room, thread, on)| Step::Follow(room, thread, on)),
         1 => any::<bool>().prop_map(Step::Block),
@@ -71,6 +80,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => room().prop_map(Step::Speak),
         4 => (room(), 0..MEASURES.len()).prop_map(|(room, what)| Step::Take(room, what)),
         3 => room().prop_map(Step::Say),
+        1 => vec(1_u32..4, 0..3).prop_map(Step::Roles),
         1 => any::<u8>().prop_map(Step::Direct),
         2 => any::<bool>().prop_map(|crash| Step::Resume { crash }),
     ]
@@ -81,6 +91,9 @@ fn step() -> impl Strategy<Value = Step> {
 struct Known {
     rooms: BTreeMap<RoomNumber, Standing>,
     levels: BTreeMap<RoomNumber, NotificationLevel>,
+    /// Of rooms where the user set one and has said nothing since, which moves it too.
+    marks: BTreeMap<RoomNumber, Mark>,
+    roles: Vec<RoleId>,
     threads: BTreeSet<(RoomNumber, Seq)>,
     /// Marks that were said on the stream, of threads that are followed.
     thread_marks: BTreeMap<(RoomNumber, Seq), Mark>,
@@ -103,6 +116,8 @@ impl Known {
             levels: levels
                 .filter(|(_, level)| *level != NotificationLevel::All)
                 .collect(),
+            marks: rooms.iter().map(|entry| (entry.room, entry.mark)).collect(),
+            roles: me.roles,
             threads: threads.clone().map(|it| (it.room, it.thread)).collect(),
             thread_marks: threads
                 .filter(|it| it.mark != Mark::default())
@@ -118,12 +133,14 @@ impl Known {
             EventBody::PlaceChanged { room, change, .. } => match change {
                 PlaceChange::Joined | PlaceChange::Added => {
                     self.rooms.insert(room, Standing::Member);
+                    self.marks.remove(&room);
                 }
                 PlaceChange::Invited => _ = self.rooms.insert(room, Standing::Invited),
                 PlaceChange::Uninvited => _ = self.rooms.remove(&room),
                 PlaceChange::Left | PlaceChange::Removed | PlaceChange::Banned => {
                     self.rooms.remove(&room);
                     self.levels.remove(&room);
+                    self.marks.remove(&room);
                     self.threads.retain(|(of, _)| *of != room);
                     self.thread_marks.retain(|(of, _), _| *of != room);
                 }
@@ -131,8 +148,11 @@ impl Known {
             },
             EventBody::Marked { marks } => {
                 for placed in marks {
-                    if let Some(thread) = placed.thread {
-                        self.thread_marks.insert((placed.room, thread), placed.mark);
+                    match placed.thread {
+                        Some(thread) => {
+                            self.thread_marks.insert((placed.room, thread), placed.mark);
+                        }
+                        None => _ = self.marks.insert(placed.room, placed.mark),
                     }
                 }
             }
@@ -150,6 +170,7 @@ impl Known {
             EventBody::BlockSet { user, on } if on => _ = self.blocked.insert(user),
             EventBody::BlockSet { user, .. } => _ = self.blocked.remove(&user),
             EventBody::StatusSet { status } => self.status = status,
+            EventBody::RolesGiven { roles } => self.roles = roles,
             EventBody::StreamOpened => {}
             other => panic!("not on a user stream: {other:?}"),
         }
@@ -184,7 +205,13 @@ impl Run {
             room
         });
         let (stream, at) = world.open_stream(bob, Stream::Personal, None);
-        let known = Known::fetch(&mut world, bob);
+        for number in 1..4 {
+            world.set_role(role(RoleId(number), number, &[]));
+        }
+        let known = Known {
+            marks: BTreeMap::new(),
+            ..Known::fetch(&mut world, bob)
+        };
         Self {
             world,
             ada,
@@ -220,13 +247,8 @@ impl Run {
                 (self.bob, Request::Mark(mark))
             }
             Step::MarkAll => (self.bob, Request::MarkAll { rooms: None }),
-            Step::Level(room, all) => {
+            Step::Level(room, level) => {
                 let room = self.rooms[room];
-                let level = if all {
-                    NotificationLevel::All
-                } else {
-                    NotificationLevel::Nothing
-                };
                 (self.bob, Request::Level { room, level })
             }
             Step::Follow(room, thread, on) => {
@@ -248,7 +270,15 @@ impl Run {
                 };
                 (self.bob, Request::Status(status))
             }
-            Step::Speak(room) => (self.bob, self.send(key, room)),
+            Step::Speak(room) => {
+                self.listen();
+                self.known.marks.remove(&self.rooms[room]);
+                (self.bob, self.send(key, room))
+            }
+            Step::Roles(roles) => {
+                let roles: Vec<_> = roles.into_iter().map(RoleId).collect();
+                return self.world.give("bob", &roles);
+            }
             Step::Take(room, what) => {
                 let key = self.world.fresh_key();
                 (
@@ -309,7 +339,8 @@ proptest! {
             run.step(step);
         }
         run.listen();
-        let fresh = Known::fetch(&mut run.world, run.bob);
+        let mut fresh = Known::fetch(&mut run.world, run.bob);
+        fresh.marks.retain(|room, _| run.known.marks.contains_key(room));
         assert_eq!(run.known.of_followed(), fresh);
         let head = run.world.tenant.room(run.stream).unwrap().head();
         assert_eq!(run.at, head);

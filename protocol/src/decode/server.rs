@@ -149,6 +149,7 @@ fn reply(
         kind::READERS => |id, fields| {
             Ok(ServerFrame::Readers {
                 id,
+                room: room(fields)?,
                 users: users(fields)?,
                 more: fields.boolean("more")?,
                 after: fields.optional(|fields| fields.user("after"))?,

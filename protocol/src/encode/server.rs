@@ -106,11 +106,13 @@ pub(super) fn encode(frame: &ServerFrame, out: &mut Writer<'_>) {
             .keep(),
         ServerFrame::Readers {
             id,
+            room,
             users,
             more,
             after,
         } => {
             begin(kind::READERS, id.0, fields)
+                .unsigned(room.0)
                 .texts(users.iter().map(UserId::as_str))
                 .boolean(*more)
                 .keep();

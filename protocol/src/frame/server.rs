@@ -118,6 +118,8 @@ pub enum ServerFrame {
     Readers {
         /// The request.
         id: RequestId,
+        /// The room.
+        room: RoomNumber,
         /// In the order of their bytes.
         users: Vec<UserId>,
         /// Whether to ask again, above the last of them, or above `after` when there are none.

@@ -236,14 +236,15 @@ fn later_reply() -> BoxedStrategy<ServerFrame> {
     let overwrites = vec((target(), overwrite()), 0..5);
     prop_oneof![
         (id(), mark()).prop_map(|(id, mark)| ServerFrame::Marked { id, mark }),
-        (id(), users(), any::<bool>(), option::of(user())).prop_map(|(id, users, more, after)| {
-            ServerFrame::Readers {
+        (id(), room(), users(), any::<bool>(), option::of(user())).prop_map(
+            |(id, room, users, more, after)| ServerFrame::Readers {
                 id,
+                room,
                 users,
                 more,
                 after,
             }
-        }),
+        ),
         (id(), vec(entry(), 0..5), any::<bool>())
             .prop_map(|(id, rooms, more)| ServerFrame::Rooms { id, rooms, more }),
         (id(), room(), overwrites).prop_map(|(id, room, overwrites)| ServerFrame::Overwrites {

@@ -311,6 +311,7 @@ fn replies_to_questions() -> Vec<ServerFrame> {
         },
         ServerFrame::Readers {
             id,
+            room: ROOM,
             users: vec![user()],
             more: false,
             after: None,
@@ -386,18 +387,17 @@ enum Shows {
 
 fn shows(frame: &ServerFrame) -> Shows {
     match frame {
-        ServerFrame::Page { .. } | ServerFrame::Members { .. } | ServerFrame::Overwrites { .. } => {
-            Shows::Asked
-        }
+        ServerFrame::Page { .. }
+        | ServerFrame::Members { .. }
+        | ServerFrame::Readers { .. }
+        | ServerFrame::Overwrites { .. } => Shows::Asked,
         ServerFrame::Event { .. }
         | ServerFrame::Passed { .. }
         | ServerFrame::Typing { .. }
         | ServerFrame::Signals { .. }
         | ServerFrame::Occupancy { .. } => Shows::Audience,
         ServerFrame::Joined { .. } | ServerFrame::Reset { .. } => Shows::Place,
-        // Who has read is told without the room: the tenant looks at it when it lets it go.
-        ServerFrame::Readers { .. }
-        | ServerFrame::Welcome(_)
+        ServerFrame::Welcome(_)
         | ServerFrame::Pong { .. }
         | ServerFrame::Done { .. }
         | ServerFrame::Error { .. }

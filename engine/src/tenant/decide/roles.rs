@@ -1,5 +1,7 @@
 //! Roles are made, changed, given and taken; a room differs from them; and who may act on whom.
 
+use std::collections::BTreeSet;
+
 use homeroom_protocol::{
     EventBody, Overwrite, OverwriteTarget, Permission, Permissions, Reason, Role, RoleId,
     RoomNumber, UserId,
@@ -33,6 +35,11 @@ pub(in crate::tenant) fn set_role(ground: Ground<'_>, role: &Role) -> Result<boo
     }
     let allowed_before = before.map_or(Permissions::NONE, |before| before.allow);
     ground.may_hand_on(role.allow.without(allowed_before))?;
+    let prohibited_before = before.map_or(Permissions::NONE, |before| before.prohibit);
+    ground.may_lift(prohibited_before.without(role.prohibit))?;
+    if before.is_none() {
+        ground.may_name_again(role.role)?;
+    }
     if before == Some(role) {
         return Ok(false);
     }
@@ -60,6 +67,7 @@ pub(in crate::tenant) fn remove_role(ground: Ground<'_>, role: RoleId) -> Result
     ground.may_in_tenant(Permission::ManageRoles)?;
     let known = ground.roles.get(role).ok_or(Refusal::RoleNotFound)?;
     ground.is_above(known.rank)?;
+    ground.may_lift(known.prohibit)?;
     ground.can_store()
 }
 
@@ -92,8 +100,10 @@ pub(in crate::tenant) fn give_roles(
     }
     for &role in taken {
         // One that is no more is no loss.
-        let rank = ground.roles.get(role).map(|role| role.rank);
-        rank.map_or(Ok(()), |rank| ground.is_above(rank))?;
+        if let Some(role) = ground.roles.get(role) {
+            ground.is_above(role.rank)?;
+            ground.may_lift(role.prohibit)?;
+        }
     }
     if before == roles {
         return Ok(None);
@@ -109,6 +119,15 @@ pub(in crate::tenant) fn give_roles(
     Ok(Some(roles))
 }
 
+/// Whether the asker may read the roles of a user.
+pub(in crate::tenant) fn read_roles_of(ground: Ground<'_>, user: &UserId) -> Result<(), Refusal> {
+    ground.may_read()?;
+    if user == ground.user() {
+        return Ok(());
+    }
+    ground.may_in_tenant(Permission::ManageRoles)
+}
+
 /// Sets who may not write to whom.
 pub(in crate::tenant) fn set_policy(
     ground: Ground<'_>,
@@ -120,6 +139,13 @@ pub(in crate::tenant) fn set_policy(
     let mut named = apart.iter().flat_map(|&(one, other)| [one, other]);
     if named.any(|role| ground.roles.get(role).is_none()) {
         return Err(Refusal::RoleNotFound);
+    }
+    let apart: BTreeSet<_> = apart.iter().copied().collect();
+    for &(one, other) in ground.roles.apart().symmetric_difference(&apart) {
+        for role in [one, other] {
+            let rank = ground.roles.get(role).map(|role| role.rank);
+            rank.map_or(Ok(()), |rank| ground.is_not_below(rank))?;
+        }
     }
     ground.can_store()
 }
@@ -232,6 +258,30 @@ impl Ground<'_> {
             None => Ok(()),
             Some(permission) => Err(Refusal::Lacks { permission }),
         }
+    }
+
+    /// Whether the asker may end that these permissions are prohibited: whatever their own roles allow, even
+    /// while it is prohibited to them too, or nobody could take back what was prohibited to everyone.
+    fn may_lift(&self, permissions: Permissions) -> Result<(), Refusal> {
+        if self.is_service() {
+            return Ok(());
+        }
+        let own = self.roles.of(self.user());
+        let allowed = own.fold(Permissions::NONE, |all, role| all | role.allow);
+        match permissions.without(allowed).iter().next() {
+            None => Ok(()),
+            Some(permission) => Err(Refusal::Lacks { permission }),
+        }
+    }
+
+    /// Whether the asker may make a role of this number. While rooms still name a removed one, whoever is
+    /// given the new one has there what the old one had, whose rank nobody knows any more.
+    fn may_name_again(&self, role: RoleId) -> Result<(), Refusal> {
+        let names_it = |room: &Room| room.overwrites.of_role(role) != Overwrite::default();
+        if !self.is_service() && self.rooms.iter().any(names_it) {
+            return Err(Refusal::Outranked);
+        }
+        Ok(())
     }
 
     /// Whether the asker's highest role is above this rank.

@@ -51,6 +51,7 @@ impl Tenant {
         let id = asked.id;
         said(ServerFrame::Readers {
             id,
+            room: at.0,
             users,
             more,
             after,

@@ -201,6 +201,7 @@ pub(crate) fn server(frame: &ServerFrame) -> String {
         ),
         ServerFrame::Readers {
             id,
+            room,
             users,
             more,
             after,
@@ -208,6 +209,7 @@ pub(crate) fn server(frame: &ServerFrame) -> String {
             "readers",
             vec![
                 always("id", number(id.0)),
+                always("room", number(room.0)),
                 always("users", noun::users(users)),
                 always("more", more.to_string()),
                 unless("null", "after", noun::user(after.as_ref())),

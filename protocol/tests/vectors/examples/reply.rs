@@ -234,6 +234,7 @@ pub(super) fn later_replies() -> Vec<Example<ServerFrame>> {
             "Two have read it; the page ended at Cleo, who does not show it.",
             ServerFrame::Readers {
                 id,
+                room: ROOM,
                 users: vec![user("ada"), user("ben")],
                 more: true,
                 after: Some(user("cleo")),
@@ -244,6 +245,7 @@ pub(super) fn later_replies() -> Vec<Example<ServerFrame>> {
             "Nobody who shows it has read it.",
             ServerFrame::Readers {
                 id,
+                room: ROOM,
                 users: vec![],
                 more: false,
                 after: None,
