@@ -84,15 +84,12 @@ impl Class {
     }
 }
 
-/// The events of a room with its messages.
+/// The events of a room with its messages, and those of its maker's stream.
 fn history() -> Vec<Entry> {
     let (mut class, mut events) = Class::new();
     while (events.len() as u64) < SENDS {
         events.append(&mut class.send().events);
     }
-    assert!(
-        (events.iter()).all(|entry| matches!(entry, Entry::Event(event) if event.room == ROOM))
-    );
     events
 }
 

@@ -1,4 +1,4 @@
-//! What the benches share: the one message they all send, the [`host`] and the [`line`] to it of those that
+//! What the benches share: the one message they all send, the [`host`] and the [`line`](mod@line) to it of those that
 //! use sockets, and the [`machine`] they ran on.
 //!
 //! Every figure is about the same traffic, so that they can be added up: a message of

@@ -20,11 +20,11 @@ pub(super) struct SetMark {
 }
 
 impl SetMark {
-    /// The mark with another one merged in; `None` when that changes nothing. The newer word on whether
-    /// others see it comes with the higher mark, or with the same again.
+    /// The mark with another one merged in; `None` when that changes nothing. On whether others see it the
+    /// newest word decides, also when it comes with a lower mark.
     pub(super) fn merged(self, mark: Mark, public: bool) -> Option<(Mark, bool)> {
-        let changes = mark > self.mark || (mark == self.mark && public != self.public);
-        changes.then_some((mark, public))
+        let mark = mark.max(self.mark);
+        (mark != self.mark || public != self.public).then_some((mark, public))
     }
 }
 

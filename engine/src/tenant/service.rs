@@ -494,7 +494,10 @@ impl Tenant {
             Actor::User(watcher) => self.may_watch(watcher, user),
         };
         let users = users.into_iter().filter(may_see);
-        let states = users.map(|user| self.presence_of(&user));
+        let states = users.map(|user| match &served.actor {
+            Actor::Service(_) => self.presence_of(&user),
+            Actor::User(watcher) => self.presence_for(watcher, &user),
+        });
         Ok(ServiceAnswer::Presence(states.collect()))
     }
 
