@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use homeroom_benches::{NOW, ROOM, send};
+use homeroom_benches::{NOW, send};
 use homeroom_engine::{
     domain::{Domain, Moment, Outcome, Storage},
     identity::Identity,

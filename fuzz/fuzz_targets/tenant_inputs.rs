@@ -6,6 +6,9 @@
 #[path = "../../engine/tests/tenant_rules/hub.rs"]
 #[allow(dead_code, reason = "the tests of the tenant use the rest")]
 mod hub;
+#[path = "../../engine/tests/tenant_rules/stage.rs"]
+#[allow(dead_code, reason = "the tests of the tenant use the rest")]
+mod stage;
 #[path = "../../engine/tests/tenant_rules/support.rs"]
 #[allow(dead_code, reason = "the tests of the tenant use the rest")]
 mod support;
