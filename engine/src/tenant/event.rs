@@ -76,7 +76,52 @@ pub enum TenantChange {
     },
 }
 
+/// How an event changes who is in its room, besides making it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turnover<'a> {
+    /// This user is a member from here on.
+    Began(&'a UserId),
+    /// This user is none any more.
+    Ended(&'a UserId),
+}
+
 impl Event {
+    /// How it changes who is in its room; `None`: not, or by making it.
+    pub(super) const fn turnover(&self) -> Option<Turnover<'_>> {
+        match &self.body {
+            EventBody::MemberJoined => Some(Turnover::Began(&self.author)),
+            EventBody::MemberAdded { member } => Some(Turnover::Began(member)),
+            EventBody::MemberLeft => Some(Turnover::Ended(&self.author)),
+            EventBody::MemberRemoved { member } | EventBody::MemberBanned { user: member, .. } => {
+                Some(Turnover::Ended(member))
+            }
+            EventBody::RoomCreated { .. }
+            | EventBody::RoomChanged { .. }
+            | EventBody::MemberInvited { .. }
+            | EventBody::MemberUninvited { .. }
+            | EventBody::MemberUnbanned { .. }
+            | EventBody::MemberMuted { .. }
+            | EventBody::MemberUnmuted { .. }
+            | EventBody::OverwriteSet { .. }
+            | EventBody::Message(_)
+            | EventBody::MessageEdited { .. }
+            | EventBody::MessageDeleted { .. }
+            | EventBody::ReactionSet { .. }
+            | EventBody::PinSet { .. }
+            | EventBody::Tombstone { .. }
+            | EventBody::Reported(_)
+            | EventBody::StreamOpened
+            | EventBody::PlaceChanged { .. }
+            | EventBody::Marked { .. }
+            | EventBody::StatusSet { .. }
+            | EventBody::LevelSet { .. }
+            | EventBody::BlockSet { .. }
+            | EventBody::RolesGiven { .. }
+            | EventBody::ThreadFollowed { .. }
+            | EventBody::Unknown { .. } => None,
+        }
+    }
+
     /// Whom the making of a room makes members: its author, if that is a person, and who was named.
     pub(super) fn first_members<'a>(
         &'a self,

@@ -12,9 +12,18 @@ use homeroom_protocol::{
 };
 
 use super::{
-    counting::Counting, deletions::Deletions, event::Event, gate::Gate, overwrites::Overwrites,
-    pace::Pace, passing::Passing, permit::Place, personal::Personal, pins::Pins,
-    restart::Restarted, retention::Kept,
+    counting::Counting,
+    deletions::Deletions,
+    event::{Event, Turnover},
+    gate::Gate,
+    overwrites::Overwrites,
+    pace::Pace,
+    passing::Passing,
+    permit::Place,
+    personal::Personal,
+    pins::Pins,
+    restart::Restarted,
+    retention::Kept,
 };
 use crate::log::LogPosition;
 
@@ -342,15 +351,16 @@ impl Room {
     }
 
     fn apply_here(&mut self, at: LogPosition, event: &Event) {
+        match event.turnover() {
+            Some(Turnover::Began(user)) => self.enter(user.clone(), at),
+            Some(Turnover::Ended(user)) => _ = self.members.remove(user),
+            None => self.change(at, event),
+        }
+    }
+
+    /// What it is like, and who said what last.
+    fn change(&mut self, at: LogPosition, event: &Event) {
         match &event.body {
-            EventBody::MemberJoined => self.enter(event.author.clone(), at),
-            EventBody::MemberAdded { member } => self.enter(member.clone(), at),
-            EventBody::MemberLeft => {
-                self.members.remove(&event.author);
-            }
-            EventBody::MemberRemoved { member } | EventBody::MemberBanned { user: member, .. } => {
-                self.members.remove(member);
-            }
             EventBody::RoomChanged { changes } => {
                 for change in changes {
                     change_info(&mut self.info, change);
@@ -366,6 +376,11 @@ impl Room {
             }
             EventBody::Message(_)
             | EventBody::RoomCreated { .. }
+            | EventBody::MemberJoined
+            | EventBody::MemberLeft
+            | EventBody::MemberAdded { .. }
+            | EventBody::MemberRemoved { .. }
+            | EventBody::MemberBanned { .. }
             | EventBody::MemberInvited { .. }
             | EventBody::MemberUninvited { .. }
             | EventBody::MemberUnbanned { .. }

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use homeroom_protocol::{EventBody, RoomId, RoomKind, RoomNumber, Timestamp, UserId};
+use homeroom_protocol::{RoomId, RoomKind, RoomNumber, Timestamp, UserId};
 
-use super::{event::Event, restart::Restarted, room::Room};
+use super::{
+    event::{Event, Turnover},
+    restart::Restarted,
+    room::Room,
+};
 use crate::log::LogPosition;
 
 /// The durable state of all rooms, and what is derived from it. Written only by `apply`.
@@ -117,37 +121,10 @@ impl Rooms {
                 None => return false,
             },
         }
-        match &event.body {
-            EventBody::MemberJoined => self.add_membership(&event.author, event.room),
-            EventBody::MemberAdded { member } => self.add_membership(member, event.room),
-            EventBody::MemberLeft => self.drop_membership(&event.author, event.room),
-            EventBody::MemberRemoved { member } | EventBody::MemberBanned { user: member, .. } => {
-                self.drop_membership(member, event.room);
-            }
-            EventBody::RoomCreated { .. }
-            | EventBody::RoomChanged { .. }
-            | EventBody::MemberInvited { .. }
-            | EventBody::MemberUninvited { .. }
-            | EventBody::MemberUnbanned { .. }
-            | EventBody::MemberMuted { .. }
-            | EventBody::MemberUnmuted { .. }
-            | EventBody::OverwriteSet { .. }
-            | EventBody::Message(_)
-            | EventBody::MessageEdited { .. }
-            | EventBody::MessageDeleted { .. }
-            | EventBody::ReactionSet { .. }
-            | EventBody::PinSet { .. }
-            | EventBody::Tombstone { .. }
-            | EventBody::Reported(_)
-            | EventBody::StreamOpened
-            | EventBody::PlaceChanged { .. }
-            | EventBody::Marked { .. }
-            | EventBody::StatusSet { .. }
-            | EventBody::LevelSet { .. }
-            | EventBody::BlockSet { .. }
-            | EventBody::RolesGiven { .. }
-            | EventBody::ThreadFollowed { .. }
-            | EventBody::Unknown { .. } => {}
+        match event.turnover() {
+            Some(Turnover::Began(user)) => self.add_membership(user, event.room),
+            Some(Turnover::Ended(user)) => self.drop_membership(user, event.room),
+            None => {}
         }
         true
     }

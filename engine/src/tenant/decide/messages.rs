@@ -186,11 +186,11 @@ pub(in crate::tenant) fn pin(
     ground: Ground<'_>,
     keyed: Keyed,
     (room, target): (&Room, Seq),
-    (looked, on): (Option<&LookedMessage>, bool),
-) -> Result<Option<Verdict>, Refusal> {
+    (looked, on): (Result<LookedMessage, Refusal>, bool),
+) -> Result<Verdict, Refusal> {
     ground.may(room, Permission::Pin)?;
     if room.pins.has(target) == on {
-        return Ok(looked.map(|looked| in_place(keyed, (room, target), looked)));
+        return Ok(in_place(keyed, (room, target), &looked?));
     }
     if on {
         check_count("pins of this room", room.pins.count(), PINS_PER_ROOM_MAX)?;
@@ -198,7 +198,7 @@ pub(in crate::tenant) fn pin(
     ground.can_add(room)?;
     let body = EventBody::PinSet { target, on };
     let event = ground.event(room, body, Some(keyed.by()));
-    Ok(Some(Verdict::Happened(event)))
+    Ok(Verdict::Happened(event))
 }
 
 /// Whether the asker may read the versions of a message.

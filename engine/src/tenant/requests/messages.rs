@@ -8,10 +8,11 @@ use super::{Answer, Asked, Reply, said};
 use crate::{
     domain::{HistoryError, Outcome},
     tenant::{
-        decide::{self, Verdict},
+        decide::{self, Ground, Keyed, Verdict},
         history::{Fact, LookedMessage, Question, Target},
         keys::Memory,
         refusal::Refusal,
+        room::Room,
         state::Tenant,
     },
 };
@@ -103,40 +104,22 @@ impl Tenant {
         asked: &Asked,
         at: At,
         draft: Draft,
-        (answer, out): (Answer, &mut Outcome<Self>),
+        heard: (Answer, &mut Outcome<Self>),
     ) -> Reply {
-        let ground = self.ground_of(asked);
-        ground.may_write()?;
-        let keyed = self.keyed_by(asked, &answer)?;
-        let verdict = match keyed.already()? {
-            Some(record) => Verdict::Already(record),
-            None => {
-                let room = decide::messages::with_message(ground, at)?;
-                let looked = self.looked(asked.user(), at, answer)?;
-                decide::messages::edit(ground, keyed, (room, at.1), (looked, draft))?
-            }
-        };
-        self.sent(asked, verdict, out)
+        self.change(asked, at, heard, |ground, keyed, room, looked| {
+            decide::messages::edit(ground, keyed, (room, at.1), (looked?, draft))
+        })
     }
 
     pub(super) fn delete(
         &mut self,
         asked: &Asked,
         at: At,
-        (answer, out): (Answer, &mut Outcome<Self>),
+        heard: (Answer, &mut Outcome<Self>),
     ) -> Reply {
-        let ground = self.ground_of(asked);
-        ground.may_write()?;
-        let keyed = self.keyed_by(asked, &answer)?;
-        let verdict = match keyed.already()? {
-            Some(record) => Verdict::Already(record),
-            None => {
-                let room = decide::messages::with_message(ground, at)?;
-                let looked = self.looked(asked.user(), at, answer)?;
-                decide::messages::delete(ground, keyed, (room, at.1), &looked)?
-            }
-        };
-        self.sent(asked, verdict, out)
+        self.change(asked, at, heard, |ground, keyed, room, looked| {
+            decide::messages::delete(ground, keyed, (room, at.1), &looked?)
+        })
     }
 
     pub(super) fn react(
@@ -144,20 +127,11 @@ impl Tenant {
         asked: &Asked,
         at: At,
         (emoji, on): (Emoji, bool),
-        (answer, out): (Answer, &mut Outcome<Self>),
+        heard: (Answer, &mut Outcome<Self>),
     ) -> Reply {
-        let ground = self.ground_of(asked);
-        ground.may_write()?;
-        let keyed = self.keyed_by(asked, &answer)?;
-        let verdict = match keyed.already()? {
-            Some(record) => Verdict::Already(record),
-            None => {
-                let room = decide::messages::with_message(ground, at)?;
-                let looked = self.looked(asked.user(), at, answer)?;
-                decide::messages::react(ground, keyed, (room, at.1), (&looked, emoji, on))?
-            }
-        };
-        self.sent(asked, verdict, out)
+        self.change(asked, at, heard, |ground, keyed, room, looked| {
+            decide::messages::react(ground, keyed, (room, at.1), (&looked?, emoji, on))
+        })
     }
 
     pub(super) fn pin(
@@ -165,7 +139,26 @@ impl Tenant {
         asked: &Asked,
         at: At,
         on: bool,
+        heard: (Answer, &mut Outcome<Self>),
+    ) -> Reply {
+        self.change(asked, at, heard, |ground, keyed, room, looked| {
+            decide::messages::pin(ground, keyed, (room, at.1), (looked, on))
+        })
+    }
+
+    /// Changes a message: a retry is answered as before, else it is decided about the message as it is now,
+    /// as far as it could be looked up.
+    fn change(
+        &mut self,
+        asked: &Asked,
+        at: At,
         (answer, out): (Answer, &mut Outcome<Self>),
+        decide: impl FnOnce(
+            Ground<'_>,
+            Keyed,
+            &Room,
+            Result<LookedMessage, Refusal>,
+        ) -> Result<Verdict, Refusal>,
     ) -> Reply {
         let ground = self.ground_of(asked);
         ground.may_write()?;
@@ -175,13 +168,7 @@ impl Tenant {
             None => {
                 let room = decide::messages::with_message(ground, at)?;
                 let looked = self.looked(asked.user(), at, answer);
-                let known = looked.as_ref().ok();
-                let verdict = decide::messages::pin(ground, keyed, (room, at.1), (known, on))?;
-                match (verdict, looked) {
-                    (Some(verdict), _) => verdict,
-                    (None, Err(refusal)) => return Err(refusal),
-                    (None, Ok(_)) => return Err(self.overtaken()),
-                }
+                decide(ground, keyed, room, looked)?
             }
         };
         self.sent(asked, verdict, out)
@@ -232,7 +219,12 @@ impl Tenant {
     }
 
     /// Makes a verdict true, and answers with its place.
-    fn sent(&mut self, asked: &Asked, verdict: Verdict, out: &mut Outcome<Self>) -> Reply {
+    pub(super) fn sent(
+        &mut self,
+        asked: &Asked,
+        verdict: Verdict,
+        out: &mut Outcome<Self>,
+    ) -> Reply {
         let (_, position, time) = self.settle(verdict, out);
         let id = asked.id;
         said(ServerFrame::Sent { id, position, time })

@@ -1,10 +1,10 @@
 //! What is shown to those who moderate.
 
 use homeroom_protocol::{
-    EventBody, Message, Permission, Reported, RoomNumber, Seq, ServerFrame, limit::REASON_BYTES_MAX,
+    EventBody, Message, Permission, Reported, RoomNumber, Seq, limit::REASON_BYTES_MAX,
 };
 
-use super::{Answer, Asked, Reply, said};
+use super::{Answer, Asked, Reply};
 use crate::{
     domain::Outcome,
     tenant::{
@@ -61,8 +61,6 @@ impl Tenant {
                 Verdict::Happened(ground.event(reports, body, Some(keyed.by())))
             }
         };
-        let (_, position, time) = self.settle(verdict, out);
-        let id = asked.id;
-        said(ServerFrame::Sent { id, position, time })
+        self.sent(asked, verdict, out)
     }
 }
