@@ -21,10 +21,12 @@ use crate::{
     index::Row,
     log::LogPosition,
     tenant::{
-        event::Event,
-        hashing::{Digest, Hashing, Lookup},
-        keys::{self, KeyRecord},
-        restart::Entry,
+        records::{
+            event::Event,
+            hashing::{Digest, Hashing, Lookup},
+            keys::{self, KeyRecord},
+            restart::Entry,
+        },
         settings::Seed,
     },
 };
@@ -33,7 +35,7 @@ const EDITED: u8 = 1;
 const REACTED: u8 = 2;
 
 /// The rows that make an event findable.
-pub(in crate::tenant) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
+pub(crate) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
     let event = match entry {
         Entry::Event(event) => event,
         // Nobody looks for it, and no page shows it.
