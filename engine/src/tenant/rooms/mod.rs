@@ -21,7 +21,8 @@ use homeroom_protocol::{RoomId, RoomKind, RoomNumber, Timestamp, UserId};
 
 use super::{
     records::{
-        event::{Event, Turnover},
+        concern::{Concern, Turnover},
+        event::Event,
         restart::Restarted,
     },
     rooms::room::Room,
@@ -138,10 +139,12 @@ impl Rooms {
                 None => return false,
             },
         }
-        match event.turnover() {
-            Some(Turnover::Began(user)) => self.add_membership(user, event.room),
-            Some(Turnover::Ended(user)) => self.drop_membership(user, event.room),
-            None => {}
+        if let Concern::Member(user, fact) = event.concern() {
+            match fact.turnover() {
+                Some(Turnover::Began) => self.add_membership(user, event.room),
+                Some(Turnover::Ended) => self.drop_membership(user, event.room),
+                None => {}
+            }
         }
         true
     }
