@@ -1,4 +1,5 @@
-//! What is written down: events, what they are about, and keys in memory, their stored form, and what a restart reads.
+//! What is written down: events, what they are about, and keys in memory; their stored form, and what a
+//! restart reads.
 
 pub(crate) mod concern;
 pub(crate) mod event;
