@@ -11,7 +11,6 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use crash_support::{
@@ -24,7 +23,7 @@ use crash_support::{
     load::Load,
 };
 use homeroom_client::{Position, ResetReason, RoomId, Sent, TimelineEvent};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 fn home(folder: &Path) -> Home {
     let home = Home {
@@ -37,10 +36,17 @@ fn home(folder: &Path) -> Home {
 
 /// Waits until so many sends more are acknowledged.
 async fn more_acks(ledger: &Shared, count: u64) {
-    let wanted = locked(ledger).counts.acks + count;
+    let (news, wanted) = {
+        let ledger = locked(ledger);
+        (Arc::clone(&ledger.news), ledger.counts.acks + count)
+    };
     let waiting = async {
-        while locked(ledger).counts.acks < wanted {
-            sleep(Duration::from_millis(2)).await;
+        loop {
+            let more = news.notified();
+            if locked(ledger).counts.acks >= wanted {
+                return;
+            }
+            more.await;
         }
     };
     timeout(PATIENCE, waiting).await.unwrap();

@@ -5,9 +5,13 @@
 //! gone when the history is read again, are what must never happen. What is found wrong is collected
 //! and not thrown, because it is found in many tasks at once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use homeroom_client::{EventBody, IdempotencyKey, Message, Position, Sent, TimelineEvent, UserId};
+use tokio::sync::Notify;
 
 use super::dice::Dice;
 
@@ -71,6 +75,8 @@ pub(crate) struct Ledger {
     heard: HashMap<(String, Place), Position>,
     pub(crate) wrong: Vec<String>,
     pub(crate) counts: Counts,
+    /// Tells of every new acknowledgement.
+    pub(crate) news: Arc<Notify>,
 }
 
 impl Ledger {
@@ -153,6 +159,7 @@ impl Ledger {
             None => known.acked = Some(sent),
         }
         self.counts.acks += 1;
+        self.news.notify_waiters();
         let event = TimelineEvent {
             seq: sent.position.seq,
             time: sent.time,
