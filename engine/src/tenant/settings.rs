@@ -83,6 +83,10 @@ described! {
         pub occupancy_tick_ms: u64,
         /// How long those who go are gathered before it is written down when they were seen, in ms. 1 s.
         pub seen_tick_ms: u64,
+        /// How often it is written down who is there, in ms: by so much, at most, the time at which somebody was
+        /// last seen is too early after a crash. 10 min: a record for every 256 of those who are there, a few
+        /// bytes for each. 0: not at all, only when people go and when the tenant ends in order.
+        pub seen_round_ms: u64,
         /// What a request costs that is answered from memory, as typing, a signal or a presence; in units of
         /// the rates below. 1: the measure of all others.
         pub light_request_units: u32,
@@ -149,6 +153,7 @@ impl Default for Settings {
             signals_tick_ms: 50,
             occupancy_tick_ms: 1_000,
             seen_tick_ms: 1_000,
+            seen_round_ms: 600_000,
             light_request_units: 1,
             write_request_units: 2,
             read_request_units: 5,

@@ -65,6 +65,7 @@ impl Tenant {
         self.people
             .arrive(user, device, connection, &mut self.deadlines);
         self.announce(&before, out);
+        self.plan_rounds();
         self.plan_status_end(user);
         if let Some(at) = identity.expires {
             self.deadlines.set(at, Due::Session(connection));

@@ -9,9 +9,9 @@ use homeroom_protocol::{
 };
 
 use crate::{
-    domain::{Moment, Outcome, Storage},
+    domain::Outcome,
     hub::Delivery,
-    tenant::{deadline::Due, effects, records::event::TenantChange, state::Tenant},
+    tenant::{deadline::Due, effects, state::Tenant},
 };
 
 /// What devices say, under what their user says.
@@ -130,29 +130,6 @@ impl Tenant {
         self.status_changed(None, user, out);
     }
 
-    /// Writes down who went, as many as one record takes. Nothing is written while the disk is full: when
-    /// somebody was seen is worth less than what else there is to say.
-    pub(crate) fn write_seen(&mut self, moment: Moment, out: &mut Outcome<Self>) {
-        self.seen.begin();
-        match moment.storage {
-            Storage::Open => {
-                let users = self.seen.next_record();
-                if !users.is_empty() {
-                    self.commit_change(moment, None, TenantChange::Seen { users }, out);
-                }
-                self.plan_seen();
-            }
-            Storage::Full | Storage::Spent => {
-                let at = self
-                    .clock
-                    .plus_ms(self.settings.storage_full_retry_after_ms);
-                if self.seen.plan(at) {
-                    self.deadlines.set(at, Due::Seen);
-                }
-            }
-        }
-    }
-
     /// Somebody blocked somebody, who sees them as offline from now on; or did so no more.
     pub(crate) fn block_changed(
         &mut self,
@@ -189,13 +166,6 @@ impl Tenant {
         out.held.push(watch);
         let watched = (session.watching.clone(), session.unseen.clone());
         self.sessions.watch(connection, watched, self.applied);
-    }
-
-    fn plan_seen(&mut self) {
-        let at = self.clock.plus_ms(self.settings.seen_tick_ms);
-        if self.seen.plan(at) {
-            self.deadlines.set(at, Due::Seen);
-        }
     }
 
     fn tell_watchers(&mut self, presence: UserPresence, out: &mut Outcome<Self>) {
