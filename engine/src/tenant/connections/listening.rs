@@ -164,6 +164,7 @@ impl Tenant {
                 }
                 Revealed::Users(id, users) => self.still_watched(connection, id, users, &delivery),
             },
+            Delivery::Answer(answer) => Some(Delivery::Answer(self.still_true(answer))),
             Delivery::Event { .. }
             | Delivery::Passed { .. }
             | Delivery::Signal { .. }
@@ -171,9 +172,9 @@ impl Tenant {
             | Delivery::Pause { .. }
             | Delivery::Restamp { .. }
             | Delivery::Watch { .. }
+            | Delivery::Unwatch { .. }
             | Delivery::View { .. }
             | Delivery::Page { .. }
-            | Delivery::Answer(_)
             | Delivery::Close { .. }
             | Delivery::CloseAll { .. } => Some(delivery),
         }
@@ -191,9 +192,8 @@ impl Tenant {
             return Some(delivery.clone());
         };
         let watcher = &session.identity.user;
-        let is_known = |shown: &&UserPresence| self.may_watch(watcher, &shown.user);
-        let known: Vec<_> = users.iter().filter(is_known).cloned().collect();
-        if known.len() == users.len() {
+        let known = self.still_shown(watcher, users);
+        if known == users {
             return Some(delivery.clone());
         }
         match id {
@@ -207,6 +207,26 @@ impl Tenant {
                 ServerFrame::Presence { users: known },
             )),
         }
+    }
+
+    /// What a watcher may be told of users now: nothing of strangers, and of who blocked them that they are
+    /// offline.
+    pub(crate) fn still_shown(
+        &self,
+        watcher: &UserId,
+        users: &[UserPresence],
+    ) -> Vec<UserPresence> {
+        let known = users
+            .iter()
+            .filter(|shown| self.may_watch(watcher, &shown.user));
+        let shown = known.map(|shown| {
+            if self.hides_from(&shown.user, watcher) {
+                self.presence_for(watcher, &shown.user)
+            } else {
+                shown.clone()
+            }
+        });
+        shown.collect()
     }
 
     /// The generation under which a hearing that was decided a while ago begins; `None` when it ended
@@ -272,7 +292,12 @@ impl Tenant {
     }
 
     /// A connection watches strangers no more. Only pairs with this user can have changed.
-    fn unwatch(&mut self, connection: ConnectionId, user: &UserId, out: &mut Outcome<Self>) {
+    pub(crate) fn unwatch(
+        &mut self,
+        connection: ConnectionId,
+        user: &UserId,
+        out: &mut Outcome<Self>,
+    ) {
         let Some(session) = self.sessions.get(connection) else {
             return;
         };
@@ -288,15 +313,17 @@ impl Tenant {
             }
             return;
         }
-        let watch = Delivery::Watch {
-            connection,
-            users: kept.iter().cloned().collect(),
-        };
         // A watch that is still held would bring the strangers back.
         if session.watch_settles > self.durable {
-            out.held.push(watch.clone());
+            out.held.push(Delivery::Watch {
+                connection,
+                users: kept.iter().cloned().collect(),
+            });
         }
-        out.now.push(watch);
+        out.now.push(Delivery::Unwatch {
+            connection,
+            users: session.watching.difference(&kept).cloned().collect(),
+        });
         if let Some(session) = self.sessions.get_mut(connection) {
             session.watching = kept;
             session.unseen = unseen;

@@ -145,22 +145,30 @@ impl Tenant {
             if !session.rewatch(blocker, is_seen) {
                 continue;
             }
-            self.watch_anew(connection, is_seen, out);
+            self.watch_anew((connection, blocker), is_seen, out);
             let users = vec![self.presence_for(blocked, blocker)];
             let presence = ServerFrame::Presence { users };
             out.held.push(effects::direct(connection, presence));
         }
     }
 
-    /// Says again to the hub whom a connection watches: less at once, more when it is durable.
-    fn watch_anew(&mut self, connection: ConnectionId, is_more: bool, out: &mut Outcome<Self>) {
+    /// Says again to the hub whom a connection watches, after one user: less at once, more when it is durable.
+    fn watch_anew(
+        &mut self,
+        (connection, user): (ConnectionId, &UserId),
+        is_more: bool,
+        out: &mut Outcome<Self>,
+    ) {
         let Some(session) = self.sessions.get(connection) else {
             return;
         };
         let users: Vec<_> = session.watching.iter().cloned().collect();
         let watch = Delivery::Watch { connection, users };
         if !is_more {
-            out.now.push(watch.clone());
+            out.now.push(Delivery::Unwatch {
+                connection,
+                users: vec![user.clone()],
+            });
         }
         // Also behind one that is still held, which would undo it.
         out.held.push(watch);

@@ -6,11 +6,11 @@
 
 pub(crate) mod roles;
 
-use std::{fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 use homeroom_protocol::{
     DeviceId, Direction, Draft, Epoch, ErrorCode, IdempotencyKey, Position, Request, RoomId,
-    RoomInfo, Seq, TimelineEvent, Timestamp, UserId, UserPresence,
+    RoomInfo, RoomNumber, Seq, TimelineEvent, Timestamp, UserId, UserPresence,
     limit::{INTEGER_MAX, MEMBERS_PAGE_MAX, PAGE_EVENTS_MAX, WATCHED_USERS_MAX},
 };
 
@@ -98,6 +98,24 @@ pub enum ServiceRequest {
     },
     /// Something about roles and what differs in rooms.
     Roles(RoleRequest),
+}
+
+impl ServiceRequest {
+    /// The room whose content, or people, the answer shows.
+    const fn shown_room(&self) -> Option<&RoomId> {
+        match self {
+            Self::History { room, .. }
+            | Self::Members { room, .. }
+            | Self::Room { room }
+            | Self::Roles(RoleRequest::Overwrites { room }) => Some(room),
+            Self::CreateRoom { .. }
+            | Self::AddMember { .. }
+            | Self::RemoveMember { .. }
+            | Self::Publish { .. }
+            | Self::Presence { .. }
+            | Self::Roles(_) => None,
+        }
+    }
 }
 
 /// Where and when something took its place.
@@ -200,8 +218,11 @@ pub struct ServiceCall {
 impl ServiceCall {
     /// The answer that says no.
     pub(crate) fn refused(&self, refusal: Refusal) -> Delivery {
-        let (asker, answer) = (Arc::clone(&self.asker), Err(refusal.into()));
-        Delivery::Answer(Arc::new(Reply { asker, answer }))
+        Delivery::Answer(Arc::new(Reply {
+            asker: Arc::clone(&self.asker),
+            answer: Err(refusal.into()),
+            to: None,
+        }))
     }
 }
 
@@ -220,11 +241,13 @@ impl From<Refusal> for Refused {
 struct Reply {
     asker: Arc<dyn Asker>,
     answer: Answered,
+    /// The user who is told, if it depends on what they may see, and the room it shows, if it shows one.
+    to: Option<(UserId, Option<RoomNumber>)>,
 }
 
 impl Deferred for Reply {
     fn leave(self: Arc<Self>) {
-        let Self { asker, answer } = Arc::unwrap_or_clone(self);
+        let Self { asker, answer, .. } = Arc::unwrap_or_clone(self);
         asker.answer(answer);
     }
 
@@ -296,20 +319,52 @@ impl Tenant {
             request,
             asker,
         } = call;
+        let shown = request.shown_room().cloned();
         let answer = match &actor {
             Actor::User(user) if user.is_service() => Err(Refusal::NoPerson),
             Actor::User(_) | Actor::Service(_) => {
                 let served = Serving {
                     asker: actor.identity(),
-                    actor,
+                    actor: actor.clone(),
                     moment,
                 };
                 self.serve_request(&served, request, (answer, &mut *out))
             }
         };
         let answer = answer.map_err(Refused::from);
+        let room = shown.and_then(|room| self.rooms.by_id(&room).map(Room::number));
+        let to = match actor {
+            Actor::User(user) => Some((user, room)),
+            Actor::Service(_) => None,
+        };
         out.held
-            .push(Delivery::Answer(Arc::new(Reply { asker, answer })));
+            .push(Delivery::Answer(Arc::new(Reply { asker, answer, to })));
+    }
+
+    /// What is left of an answer that was held: it shows no room, and nobody, to a user from whom that has
+    /// been taken meanwhile.
+    pub(crate) fn still_true(&self, held: Arc<dyn Deferred>) -> Arc<dyn Deferred> {
+        let any: Arc<dyn Any + Send + Sync> = Arc::clone(&held) as _;
+        let Ok(reply) = any.downcast::<Reply>() else {
+            return held;
+        };
+        let Some((user, room)) = &reply.to else {
+            return held;
+        };
+        let answer = match &reply.answer {
+            Ok(ServiceAnswer::Presence(users)) => {
+                Ok(ServiceAnswer::Presence(self.still_shown(user, users)))
+            }
+            Ok(_) if room.is_some_and(|room| !self.sees(user, room)) => {
+                Err(Refusal::NotMember.into())
+            }
+            Ok(_) | Err(_) => return held,
+        };
+        Arc::new(Reply {
+            asker: Arc::clone(&reply.asker),
+            answer,
+            to: None,
+        })
     }
 
     fn serve_request(
