@@ -324,7 +324,10 @@ fn who_watches_and_hears_no_room_is_looked_at_too() {
 #[test]
 fn a_listening_on_its_way_while_everything_is_paused_begins_when_it_was_looked_at_or_never() {
     for (sees, looked_at_first) in [(true, true), (true, false), (false, true), (false, false)] {
-        let (mut world, ada, _, room) = two_in_a_room();
+        let mut world = World::staged();
+        let ada = world.connect("ada", "web");
+        // Nobody hears it yet: a shard knows nothing of it.
+        let room = world.create(ada, MATH);
         world.set_role(role(PUPIL, 1, UNSEEN));
         if sees {
             world.give("zoe", &[PUPIL]);
@@ -349,6 +352,7 @@ fn a_listening_on_its_way_while_everything_is_paused_begins_when_it_was_looked_a
         }
         world.sync_at_once = true;
         world.say(ada, room, "heard");
+        world.stage().tick();
         let told = !seqs(&world.inbox(zoe)).is_empty();
         assert_eq!(told, sees, "{looked_at_first}");
     }
