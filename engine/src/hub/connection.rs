@@ -317,7 +317,7 @@ impl Connection {
             .retain_mut(|push| match push.without_users(is_hidden) {
                 Thinned::Same => true,
                 Thinned::Less(less) => {
-                    *push = Arc::new(less);
+                    *push = less;
                     true
                 }
                 Thinned::Nothing => false,

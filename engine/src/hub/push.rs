@@ -1,6 +1,6 @@
 //! One thing said to many: built once, encoded at most once, shared by every listener.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use homeroom_protocol::{
@@ -75,7 +75,7 @@ pub(super) enum Thinned {
     /// All: it tells of none of them.
     Same,
     /// It tells of the others.
-    Less(Push),
+    Less(Arc<Push>),
     /// It tells of nobody, and answers nothing.
     Nothing,
 }
@@ -212,10 +212,11 @@ impl Push {
         if others.len() == users.len() {
             return Thinned::Same;
         }
+        let less = |frame| Thinned::Less(Arc::new(Self::new(frame)));
         match self.answered() {
-            Some(id) => Thinned::Less(Self::new(ServerFrame::Watching { id, users: others })),
+            Some(id) => less(ServerFrame::Watching { id, users: others }),
             None if others.is_empty() => Thinned::Nothing,
-            None => Thinned::Less(Self::new(ServerFrame::Presence { users: others })),
+            None => less(ServerFrame::Presence { users: others }),
         }
     }
 

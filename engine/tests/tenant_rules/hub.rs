@@ -206,14 +206,12 @@ impl Hub {
                 }
             }
             Delivery::Watch { connection, users } => {
-                if let Some(socket) = self.sockets.get_mut(&connection) {
-                    socket.watches = users.into_iter().collect();
-                }
+                self.watches(connection, |watches| *watches = users.into_iter().collect());
             }
             Delivery::Unwatch { connection, users } => {
-                if let Some(socket) = self.sockets.get_mut(&connection) {
-                    socket.watches.retain(|user| !users.contains(user));
-                }
+                self.watches(connection, |watches| {
+                    watches.retain(|user| !users.contains(user))
+                });
             }
             Delivery::Page {
                 connection,
@@ -258,6 +256,12 @@ impl Hub {
             }
         }
         None
+    }
+
+    fn watches(&mut self, connection: ConnectionId, change: impl FnOnce(&mut BTreeSet<UserId>)) {
+        if let Some(socket) = self.sockets.get_mut(&connection) {
+            change(&mut socket.watches);
+        }
     }
 
     fn event(&mut self, room: RoomNumber, seq: Seq, push: &Push) {

@@ -2,13 +2,14 @@
 //!
 //! One event in the room's timeline says it to the room; one on each concerned user's stream says it to
 //! them, wherever they are. Both are in one commit of the log. So the list of somebody's rooms, and what
-//! their stream says after it, come to the list fetched afresh.
+//! their stream says after it, come to the list fetched afresh. A stream that its owner never began says
+//! nothing.
 
 use homeroom_protocol::{EventBody, PlaceChange, RemovedReason, RoomNumber, UserId};
 
 use crate::{
     domain::{Moment, Outcome},
-    tenant::{records::event::Event, state::Tenant},
+    tenant::{records::event::Event, rights::permit, state::Tenant},
 };
 
 impl Tenant {
@@ -42,8 +43,11 @@ impl Tenant {
                 self.tell_place(moment, (room, &by), &member, PlaceChange::Removed, out);
             }
             EventBody::MemberBanned { user, .. } => {
+                let knows = self.may_know_of(&user, room);
                 self.end_membership(event, &user, RemovedReason::Banned, out);
-                self.tell_place(moment, (room, &by), &user, PlaceChange::Banned, out);
+                if knows {
+                    self.tell_place(moment, (room, &by), &user, PlaceChange::Banned, out);
+                }
             }
             EventBody::MemberInvited { user } => {
                 self.commit(event, out);
@@ -55,7 +59,9 @@ impl Tenant {
             }
             EventBody::MemberUnbanned { user } => {
                 self.commit(event, out);
-                self.tell_place(moment, (room, &by), &user, PlaceChange::Unbanned, out);
+                if self.may_know_of(&user, room) {
+                    self.tell_place(moment, (room, &by), &user, PlaceChange::Unbanned, out);
+                }
             }
             EventBody::MemberMuted { .. }
             | EventBody::MemberUnmuted { .. }
@@ -80,6 +86,12 @@ impl Tenant {
         }
     }
 
+    /// Whether a room is no secret to a user: else they would learn of it by what is done to them there.
+    fn may_know_of(&self, user: &UserId, room: RoomNumber) -> bool {
+        let room = self.rooms.get(room);
+        room.is_some_and(|room| permit::may_know_of(&self.roles, room, user))
+    }
+
     fn tell_place(
         &mut self,
         moment: Moment,
@@ -97,6 +109,6 @@ impl Tenant {
             change,
             by: by.clone(),
         };
-        self.commit_personal(moment, user, body, out);
+        self.tell_personal(moment, user, body, out);
     }
 }

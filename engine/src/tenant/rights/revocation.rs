@@ -331,7 +331,7 @@ impl Tenant {
             roles: roles.clone(),
         };
         self.commit_change(moment, by, change, out);
-        self.commit_personal(moment, user, EventBody::RolesGiven { roles }, out);
+        self.tell_personal(moment, user, EventBody::RolesGiven { roles }, out);
         self.recheck_user(user, out);
     }
 }
