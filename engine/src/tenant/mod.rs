@@ -7,9 +7,10 @@
 //!
 //! | folder or file | holds |
 //! |---|---|
-//! | `state` | the tenant and how it meets the runtime |
+//! | `state`, `driven` | the tenant, and how it meets the runtime |
 //! | `input`, `effects`, `deadline`, `settings`, `refusal` | what goes in, what comes out, when to wake, how much of everything, why not |
 //! | `decide` | the rules, by concern: state in, event or refusal out |
+//! | `commit` | what was decided is made true |
 //! | `requests`, `service` | what clients and back ends ask, one input each: look up, decide, apply, answer |
 //! | `connections` | sessions, what they listen to, how much they may ask |
 //! | `rooms` | what a room knows, durable, written by `apply` alone; people's own streams among them |
@@ -17,9 +18,11 @@
 //! | `presence` | what lives as long as connections do |
 //! | `records`, `history` | events, their stored form, snapshots; index rows and pages read back |
 
+mod commit;
 mod connections;
 mod deadline;
 mod decide;
+mod driven;
 mod effects;
 mod history;
 mod input;
@@ -33,6 +36,7 @@ mod service;
 mod settings;
 mod state;
 
+pub use driven::DUE_PER_TICK_MAX;
 pub use history::{Fact, LookedMessage, Question, Span, Target, TimelinePage};
 pub use input::{Disconnection, Input, Whom};
 pub use records::event::{Event, KeyedBy, TenantChange, TenantEvent};
@@ -47,4 +51,4 @@ pub use service::{
     ServiceCall, ServiceRequest,
 };
 pub use settings::{Seed, Settings};
-pub use state::{DUE_PER_TICK_MAX, Tenant};
+pub use state::Tenant;

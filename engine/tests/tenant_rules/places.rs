@@ -549,6 +549,8 @@ fn a_ban_tells_nobody_of_a_room_that_they_could_not_know_of() {
         );
         // An open room that nobody sees is as secret.
         world.measure(ada, room, "bob", Measure::Unban);
+        let is_told = !world.places(bob, stream).is_empty();
+        assert_eq!(is_told, kind == RoomKind::Open);
         world.overwrite(
             "secret",
             OverwriteTarget::Role(RoleId::EVERYONE),

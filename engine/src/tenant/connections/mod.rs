@@ -1,9 +1,12 @@
 //! Connections come and go: welcome, presence, expiry, revocation.
 
 pub(crate) mod budget;
+pub(crate) mod held;
 pub(crate) mod listening;
+pub(crate) mod paging;
 pub(crate) mod places;
 pub(crate) mod session;
+pub(crate) mod strangers;
 
 use homeroom_protocol::{
     CloseCode, ConnectionId, RoomNumber, ServerFrame, Timestamp, UserId, Welcome,

@@ -9,15 +9,23 @@ use homeroom_protocol::{EventBody, PlaceChange, RemovedReason, RoomNumber, UserI
 
 use crate::{
     domain::{Moment, Outcome},
-    tenant::{records::event::Event, rights::permit, state::Tenant},
+    tenant::{
+        records::{
+            concern::{Concern, MemberFact, RoomFact},
+            event::Event,
+        },
+        rights::permit,
+        state::Tenant,
+    },
 };
 
 impl Tenant {
     /// Makes an event true that may change somebody's place, with all that follows.
     pub(crate) fn commit_place(&mut self, moment: Moment, event: Event, out: &mut Outcome<Self>) {
         let (room, by) = (event.room, event.author.clone());
-        match event.body.clone() {
-            EventBody::RoomCreated { members, .. } => {
+        match event.concern() {
+            Concern::Room(RoomFact::Created { members, .. }) => {
+                let members = members.to_vec();
                 self.commit(event, out);
                 if !by.is_service() {
                     self.tell_place(moment, (room, &by), &by, PlaceChange::Joined, out);
@@ -26,63 +34,29 @@ impl Tenant {
                     self.tell_place(moment, (room, &by), &member, PlaceChange::Added, out);
                 }
             }
-            EventBody::MemberJoined => {
-                self.commit(event, out);
-                self.tell_place(moment, (room, &by), &by, PlaceChange::Joined, out);
-            }
-            EventBody::MemberAdded { member } => {
-                self.commit(event, out);
-                self.tell_place(moment, (room, &by), &member, PlaceChange::Added, out);
-            }
-            EventBody::MemberLeft => {
-                self.end_membership(event, &by, RemovedReason::Left, out);
-                self.tell_place(moment, (room, &by), &by, PlaceChange::Left, out);
-            }
-            EventBody::MemberRemoved { member } => {
-                self.end_membership(event, &member, RemovedReason::Removed, out);
-                self.tell_place(moment, (room, &by), &member, PlaceChange::Removed, out);
-            }
-            EventBody::MemberBanned { user, .. } => {
-                let knows = self.may_know_of(&user, room);
-                self.end_membership(event, &user, RemovedReason::Banned, out);
-                if knows {
-                    self.tell_place(moment, (room, &by), &user, PlaceChange::Banned, out);
+            Concern::Member(user, fact) => {
+                let (user, followed) = (user.clone(), follows_from(fact));
+                // Of all else that is done to somebody they know the room.
+                let may_be_secret =
+                    matches!(fact, MemberFact::Banned { .. } | MemberFact::Unbanned);
+                let knew = !may_be_secret || self.may_know_of(&user, room);
+                if let Some((_, Some(reason))) = followed {
+                    self.end_membership(event, &user, reason, out);
+                } else {
+                    self.commit(event, out);
+                }
+                if let Some((change, _)) = followed
+                    && (knew || self.may_know_of(&user, room))
+                {
+                    self.tell_place(moment, (room, &by), &user, change, out);
                 }
             }
-            EventBody::MemberInvited { user } => {
-                self.commit(event, out);
-                self.tell_place(moment, (room, &by), &user, PlaceChange::Invited, out);
-            }
-            EventBody::MemberUninvited { user } => {
-                self.commit(event, out);
-                self.tell_place(moment, (room, &by), &user, PlaceChange::Uninvited, out);
-            }
-            EventBody::MemberUnbanned { user } => {
-                self.commit(event, out);
-                if self.may_know_of(&user, room) {
-                    self.tell_place(moment, (room, &by), &user, PlaceChange::Unbanned, out);
-                }
-            }
-            EventBody::MemberMuted { .. }
-            | EventBody::MemberUnmuted { .. }
-            | EventBody::RoomChanged { .. }
-            | EventBody::OverwriteSet { .. }
-            | EventBody::Message(_)
-            | EventBody::MessageEdited { .. }
-            | EventBody::MessageDeleted { .. }
-            | EventBody::ReactionSet { .. }
-            | EventBody::PinSet { .. }
-            | EventBody::Tombstone { .. }
-            | EventBody::Reported(_)
-            | EventBody::StreamOpened
-            | EventBody::PlaceChanged { .. }
-            | EventBody::Marked { .. }
-            | EventBody::StatusSet { .. }
-            | EventBody::LevelSet { .. }
-            | EventBody::BlockSet { .. }
-            | EventBody::RolesGiven { .. }
-            | EventBody::ThreadFollowed { .. }
-            | EventBody::Unknown { .. } => self.commit(event, out),
+            Concern::Room(
+                RoomFact::StreamOpened | RoomFact::Changed(_) | RoomFact::OverwriteSet(..),
+            )
+            | Concern::Message(_)
+            | Concern::Person(_)
+            | Concern::Nothing => self.commit(event, out),
         }
     }
 
@@ -110,5 +84,21 @@ impl Tenant {
             by: by.clone(),
         };
         self.tell_personal(moment, user, body, out);
+    }
+}
+
+/// What the user is told on their stream, and if their membership ended, why; `None`: nothing of their place
+/// changed.
+const fn follows_from(fact: MemberFact) -> Option<(PlaceChange, Option<RemovedReason>)> {
+    match fact {
+        MemberFact::Joined => Some((PlaceChange::Joined, None)),
+        MemberFact::Added => Some((PlaceChange::Added, None)),
+        MemberFact::Left => Some((PlaceChange::Left, Some(RemovedReason::Left))),
+        MemberFact::Removed => Some((PlaceChange::Removed, Some(RemovedReason::Removed))),
+        MemberFact::Banned { .. } => Some((PlaceChange::Banned, Some(RemovedReason::Banned))),
+        MemberFact::Invited => Some((PlaceChange::Invited, None)),
+        MemberFact::Uninvited => Some((PlaceChange::Uninvited, None)),
+        MemberFact::Unbanned => Some((PlaceChange::Unbanned, None)),
+        MemberFact::Muted { .. } | MemberFact::Unmuted => None,
     }
 }

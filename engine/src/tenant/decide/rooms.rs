@@ -15,10 +15,10 @@ use super::{Ground, Keyed, Verdict, check_count, check_field};
 use crate::{
     domain::Moment,
     tenant::{
+        commit::fresh_epoch,
         records::event::Event,
         refusal::Refusal,
         rooms::room::{Room, change_info},
-        state::fresh_epoch,
     },
 };
 

@@ -7,7 +7,7 @@ use homeroom_protocol::{
     EventBody, IdempotencyKey, Position, Role, RoleId, RoomNumber, TimelineEvent, Timestamp, UserId,
 };
 
-use super::hashing::Digest;
+use super::{concern::Concern, hashing::Digest};
 
 /// Something happened in a room and took the next place of its timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,50 +76,10 @@ pub enum TenantChange {
     },
 }
 
-/// How an event changes who is in its room, besides making it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turnover<'a> {
-    /// This user is a member from here on.
-    Began(&'a UserId),
-    /// This user is none any more.
-    Ended(&'a UserId),
-}
-
 impl Event {
-    /// How it changes who is in its room; `None`: not, or by making it.
-    pub(crate) const fn turnover(&self) -> Option<Turnover<'_>> {
-        match &self.body {
-            EventBody::MemberJoined => Some(Turnover::Began(&self.author)),
-            EventBody::MemberAdded { member } => Some(Turnover::Began(member)),
-            EventBody::MemberLeft => Some(Turnover::Ended(&self.author)),
-            EventBody::MemberRemoved { member } | EventBody::MemberBanned { user: member, .. } => {
-                Some(Turnover::Ended(member))
-            }
-            EventBody::RoomCreated { .. }
-            | EventBody::RoomChanged { .. }
-            | EventBody::MemberInvited { .. }
-            | EventBody::MemberUninvited { .. }
-            | EventBody::MemberUnbanned { .. }
-            | EventBody::MemberMuted { .. }
-            | EventBody::MemberUnmuted { .. }
-            | EventBody::OverwriteSet { .. }
-            | EventBody::Message(_)
-            | EventBody::MessageEdited { .. }
-            | EventBody::MessageDeleted { .. }
-            | EventBody::ReactionSet { .. }
-            | EventBody::PinSet { .. }
-            | EventBody::Tombstone { .. }
-            | EventBody::Reported(_)
-            | EventBody::StreamOpened
-            | EventBody::PlaceChanged { .. }
-            | EventBody::Marked { .. }
-            | EventBody::StatusSet { .. }
-            | EventBody::LevelSet { .. }
-            | EventBody::BlockSet { .. }
-            | EventBody::RolesGiven { .. }
-            | EventBody::ThreadFollowed { .. }
-            | EventBody::Unknown { .. } => None,
-        }
+    /// What it is about.
+    pub(crate) const fn concern(&self) -> Concern<'_> {
+        Concern::of(&self.author, &self.body)
     }
 
     /// Whom the making of a room makes members: its author, if that is a person, and who was named.

@@ -1,5 +1,7 @@
-//! What is written down: events and keys in memory, their stored form, and what a restart reads.
+//! What is written down: events, what they are about, and keys in memory; their stored form, and what a
+//! restart reads.
 
+pub(crate) mod concern;
 pub(crate) mod event;
 pub(crate) mod hashing;
 pub(crate) mod keys;

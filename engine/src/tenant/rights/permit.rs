@@ -165,7 +165,7 @@ pub(crate) fn may_know_of(roles: &Roles, room: &Room, user: &UserId) -> bool {
             ..place
         }),
     };
-    (is_open || place.is_member || place.is_invited) && bearing.allowed().has(Permission::View)
+    place.is_member || place.is_invited || (is_open && bearing.allowed().has(Permission::View))
 }
 
 /// Whether a user may be told that they are invited to a room, and what it is like.

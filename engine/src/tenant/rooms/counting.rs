@@ -9,10 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use homeroom_protocol::{EventBody, Mentions, Message, RoleId, Seq, ThreadSummary, UserId};
+use homeroom_protocol::{Mentions, Message, RoleId, Seq, ThreadSummary, UserId};
 
 use super::seqs::Seqs;
-use crate::{log::LogPosition, tenant::records::event::Event};
+use crate::{log::LogPosition, tenant::records::concern::MessageFact};
 
 /// The sets of one room. Written only by `apply`; each message takes part in a few.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -108,45 +108,25 @@ impl Counting {
         self.live.nth_newest(count)
     }
 
-    pub(crate) fn apply(&mut self, at: LogPosition, event: &Event) {
-        let seq = event.position.seq;
-        match &event.body {
-            EventBody::Message(message) => self.say(at, seq, &event.author, message),
-            EventBody::MessageEdited {
+    /// Takes in what was said, or became of it, at this place of the log and the timeline.
+    pub(crate) fn apply(
+        &mut self,
+        (at, seq): (LogPosition, Seq),
+        author: &UserId,
+        fact: MessageFact<'_>,
+    ) {
+        match fact {
+            MessageFact::Said(message) => self.say(at, seq, author, message),
+            MessageFact::Edited {
                 target, message, ..
             } => {
-                if self.countable.contains(*target) {
-                    self.forget_mentions(*target);
-                    self.mention(*target, &message.mentions);
+                if self.countable.contains(target) {
+                    self.forget_mentions(target);
+                    self.mention(target, &message.mentions);
                 }
             }
-            EventBody::MessageDeleted { target, .. } => self.delete(*target),
-            EventBody::RoomCreated { .. }
-            | EventBody::MemberJoined
-            | EventBody::MemberLeft
-            | EventBody::MemberAdded { .. }
-            | EventBody::MemberRemoved { .. }
-            | EventBody::RoomChanged { .. }
-            | EventBody::MemberInvited { .. }
-            | EventBody::MemberUninvited { .. }
-            | EventBody::MemberBanned { .. }
-            | EventBody::MemberUnbanned { .. }
-            | EventBody::MemberMuted { .. }
-            | EventBody::MemberUnmuted { .. }
-            | EventBody::OverwriteSet { .. }
-            | EventBody::ReactionSet { .. }
-            | EventBody::PinSet { .. }
-            | EventBody::Tombstone { .. }
-            | EventBody::Reported(_)
-            | EventBody::StreamOpened
-            | EventBody::PlaceChanged { .. }
-            | EventBody::Marked { .. }
-            | EventBody::StatusSet { .. }
-            | EventBody::LevelSet { .. }
-            | EventBody::BlockSet { .. }
-            | EventBody::RolesGiven { .. }
-            | EventBody::ThreadFollowed { .. }
-            | EventBody::Unknown { .. } => {}
+            MessageFact::Deleted { target, .. } => self.delete(target),
+            MessageFact::Reacted { .. } | MessageFact::Pinned { .. } => {}
         }
     }
 

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 
-use homeroom_protocol::{Epoch, Position, RoomNumber, Timestamp};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
@@ -12,18 +11,8 @@ fn user(at: usize) -> UserId {
     UserId::new(USERS[at % USERS.len()]).unwrap()
 }
 
-fn event(seq: u64, author: usize, body: EventBody) -> Event {
-    Event {
-        room: RoomNumber(1),
-        position: Position {
-            epoch: Epoch::new(1).unwrap(),
-            seq: Seq(seq),
-        },
-        time: Timestamp(seq),
-        author: user(author),
-        body,
-        keyed: None,
-    }
+fn happen(counting: &mut Counting, seq: u64, author: usize, fact: MessageFact<'_>) {
+    counting.apply((at(seq), Seq(seq)), &user(author), fact);
 }
 
 fn at(seq: u64) -> LogPosition {
@@ -90,10 +79,9 @@ struct Run {
 }
 
 impl Run {
-    fn happen(&mut self, author: usize, body: EventBody) -> u64 {
+    fn happen(&mut self, author: usize, fact: MessageFact<'_>) -> u64 {
         self.head += 1;
-        let event = event(self.head, author, body);
-        self.counting.apply(at(self.head), &event);
+        happen(&mut self.counting, self.head, author, fact);
         self.head
     }
 
@@ -121,7 +109,7 @@ impl Run {
                     mentions,
                     ..Message::default()
                 };
-                let seq = self.happen(author, EventBody::Message(message.clone()));
+                let seq = self.happen(author, MessageFact::Said(&message));
                 let deleted = false;
                 let said = Said {
                     message,
@@ -136,26 +124,32 @@ impl Run {
                 };
                 let said = self.model.get_mut(&target).unwrap();
                 said.message.mentions = mentions;
-                let body = EventBody::MessageEdited {
+                let (message, author) = (said.message.clone(), said.author);
+                let fact = MessageFact::Edited {
                     target: Seq(target),
-                    message: said.message.clone(),
+                    message: &message,
                     version: 1,
                 };
-                let author = said.author;
-                self.happen(author, body);
+                self.happen(author, fact);
             }
             Step::Delete(target) => {
                 let Some(target) = self.pick(target, false) else {
                     return;
                 };
                 self.model.get_mut(&target).unwrap().deleted = true;
-                let body = EventBody::MessageDeleted {
+                let fact = MessageFact::Deleted {
                     target: Seq(target),
                     by_moderator: false,
                 };
-                self.happen(0, body);
+                self.happen(0, fact);
             }
-            Step::Other => _ = self.happen(0, EventBody::MemberJoined),
+            Step::Other => {
+                let pinned = MessageFact::Pinned {
+                    target: Seq(1),
+                    on: true,
+                };
+                self.happen(0, pinned);
+            }
             Step::Cut(index) => {
                 let head = usize::try_from(self.head).unwrap();
                 self.floor = self.floor.max(index.index(head + 1) as u64);
@@ -264,17 +258,17 @@ fn what_is_deleted_leaves_nothing_behind() {
         mentions,
         .."hi".into()
     };
-    counting.apply(at(1), &event(1, 1, EventBody::Message(message)));
+    happen(&mut counting, 1, 1, MessageFact::Said(&message));
     let roles = [RoleId(1)];
     assert_eq!(
         counting.mentions(&user(0), roles, Seq(0)),
         1,
         "each message once"
     );
-    let delete = EventBody::MessageDeleted {
+    let delete = MessageFact::Deleted {
         target: Seq(1),
         by_moderator: true,
     };
-    counting.apply(at(2), &event(2, 1, delete));
+    happen(&mut counting, 2, 1, delete);
     assert_eq!(counting, Counting::default());
 }

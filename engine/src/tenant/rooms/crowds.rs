@@ -6,12 +6,18 @@
 
 use std::sync::Arc;
 
-use homeroom_protocol::{EventBody, RoomNumber, Seq, TimelineEvent};
+use homeroom_protocol::{RoomNumber, Seq, TimelineEvent};
 
 use super::{Rooms, room::Room};
 use crate::{
     hub::{Delivery, Push},
-    tenant::{effects, records::event::Event},
+    tenant::{
+        effects,
+        records::{
+            concern::{Concern, MemberFact},
+            event::Event,
+        },
+    },
 };
 
 /// Most members of a room in which everyone is told of each who comes and goes.
@@ -21,7 +27,7 @@ impl Rooms {
     /// What the listeners of a room are told of an event that has been applied.
     pub(crate) fn told(&self, event: &Event) -> Delivery {
         match self.get(event.room) {
-            Some(room) if room.is_crowded() && is_coming_or_going(&event.body) => {
+            Some(room) if room.is_crowded() && is_coming_or_going(event.concern()) => {
                 Delivery::Passed {
                     room: event.room,
                     seq: event.position.seq,
@@ -57,7 +63,7 @@ impl Room {
             (run.0, Arc::new(push))
         };
         for event in events {
-            if is_coming_or_going(&event.body) {
+            if is_coming_or_going(Concern::of(&event.author, &event.body)) {
                 run = Some((run.map_or(event.seq, |(first, _)| first), event.seq));
             } else {
                 page.extend(run.take().map(passed));
@@ -74,34 +80,18 @@ fn members_of(room: &Room) -> u32 {
 }
 
 /// Whether it says only that a membership began or ended, as its member wished.
-const fn is_coming_or_going(body: &EventBody) -> bool {
-    match body {
-        EventBody::MemberJoined | EventBody::MemberLeft | EventBody::MemberAdded { .. } => true,
-        EventBody::RoomCreated { .. }
-        | EventBody::MemberRemoved { .. }
-        | EventBody::RoomChanged { .. }
-        | EventBody::MemberInvited { .. }
-        | EventBody::MemberUninvited { .. }
-        | EventBody::MemberBanned { .. }
-        | EventBody::MemberUnbanned { .. }
-        | EventBody::MemberMuted { .. }
-        | EventBody::MemberUnmuted { .. }
-        | EventBody::OverwriteSet { .. }
-        | EventBody::Message(_)
-        | EventBody::MessageEdited { .. }
-        | EventBody::MessageDeleted { .. }
-        | EventBody::ReactionSet { .. }
-        | EventBody::PinSet { .. }
-        | EventBody::Tombstone { .. }
-        | EventBody::Reported(_)
-        | EventBody::StreamOpened
-        | EventBody::PlaceChanged { .. }
-        | EventBody::Marked { .. }
-        | EventBody::StatusSet { .. }
-        | EventBody::LevelSet { .. }
-        | EventBody::BlockSet { .. }
-        | EventBody::RolesGiven { .. }
-        | EventBody::ThreadFollowed { .. }
-        | EventBody::Unknown { .. } => false,
+const fn is_coming_or_going(concern: Concern<'_>) -> bool {
+    match concern {
+        Concern::Member(_, fact) => match fact {
+            MemberFact::Joined | MemberFact::Left | MemberFact::Added => true,
+            MemberFact::Removed
+            | MemberFact::Invited
+            | MemberFact::Uninvited
+            | MemberFact::Banned { .. }
+            | MemberFact::Unbanned
+            | MemberFact::Muted { .. }
+            | MemberFact::Unmuted => false,
+        },
+        Concern::Room(_) | Concern::Message(_) | Concern::Person(_) | Concern::Nothing => false,
     }
 }

@@ -1,10 +1,10 @@
 //! Which deleted messages of a room a moderator took back. That a message is deleted at all follows from
 //! its not being among those that are live.
 
-use homeroom_protocol::{EventBody, Seq};
+use homeroom_protocol::Seq;
 
 use super::seqs::Seqs;
-use crate::{log::LogPosition, tenant::records::event::Event};
+use crate::tenant::records::concern::MessageFact;
 
 /// The places of messages that were deleted by somebody else than who had said them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,11 +19,11 @@ impl Deletions {
         self.0.contains(target)
     }
 
-    pub(crate) fn apply(&mut self, _: LogPosition, event: &Event) {
-        if let EventBody::MessageDeleted {
+    pub(crate) fn apply(&mut self, fact: MessageFact<'_>) {
+        if let MessageFact::Deleted {
             target,
             by_moderator: true,
-        } = event.body
+        } = fact
         {
             self.0.insert(target);
         }

@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use homeroom_protocol::{EventBody, Timestamp, UserId};
+use homeroom_protocol::{Timestamp, UserId};
 
-use crate::{log::LogPosition, tenant::records::event::Event};
+use crate::tenant::records::concern::MemberFact;
 
 /// What stands of invitations, bans and mutes. Written only by `apply`; the rules bound each by
 /// [`Settings::held_at_gate_max`](crate::tenant::Settings::held_at_gate_max).
@@ -36,12 +36,12 @@ impl Gate {
     }
 
     /// Who may not come in.
-    pub(crate) const fn banned(&self) -> &Terms {
+    pub(crate) fn banned(&self) -> &Terms {
         &self.banned
     }
 
     /// Who may not say anything.
-    pub(crate) const fn muted(&self) -> &Terms {
+    pub(crate) fn muted(&self) -> &Terms {
         &self.muted
     }
 
@@ -53,43 +53,20 @@ impl Gate {
         self.muted.holds(user, time)
     }
 
-    pub(crate) fn apply(&mut self, _: LogPosition, event: &Event) {
-        match &event.body {
-            EventBody::MemberInvited { user } => _ = self.invited.insert(user.clone()),
-            EventBody::MemberJoined => _ = self.invited.remove(&event.author),
-            EventBody::MemberUninvited { user } | EventBody::MemberAdded { member: user } => {
+    pub(crate) fn apply(&mut self, user: &UserId, fact: MemberFact, time: Timestamp) {
+        match fact {
+            MemberFact::Invited => _ = self.invited.insert(user.clone()),
+            MemberFact::Joined | MemberFact::Added | MemberFact::Uninvited => {
                 self.invited.remove(user);
             }
-            EventBody::MemberBanned { user, until, .. } => {
+            MemberFact::Banned { until } => {
                 self.invited.remove(user);
-                self.banned.set(user, *until, event.time);
+                self.banned.set(user, until, time);
             }
-            EventBody::MemberUnbanned { user } => self.banned.end(user),
-            EventBody::MemberMuted { user, until, .. } => {
-                self.muted.set(user, *until, event.time);
-            }
-            EventBody::MemberUnmuted { user } => self.muted.end(user),
-            EventBody::RoomCreated { .. }
-            | EventBody::MemberLeft
-            | EventBody::MemberRemoved { .. }
-            | EventBody::RoomChanged { .. }
-            | EventBody::OverwriteSet { .. }
-            | EventBody::Message(_)
-            | EventBody::MessageEdited { .. }
-            | EventBody::MessageDeleted { .. }
-            | EventBody::ReactionSet { .. }
-            | EventBody::PinSet { .. }
-            | EventBody::Tombstone { .. }
-            | EventBody::Reported(_)
-            | EventBody::StreamOpened
-            | EventBody::PlaceChanged { .. }
-            | EventBody::Marked { .. }
-            | EventBody::StatusSet { .. }
-            | EventBody::LevelSet { .. }
-            | EventBody::BlockSet { .. }
-            | EventBody::RolesGiven { .. }
-            | EventBody::ThreadFollowed { .. }
-            | EventBody::Unknown { .. } => {}
+            MemberFact::Unbanned => self.banned.end(user),
+            MemberFact::Muted { until } => self.muted.set(user, until, time),
+            MemberFact::Unmuted => self.muted.end(user),
+            MemberFact::Left | MemberFact::Removed => {}
         }
     }
 }
@@ -169,8 +146,6 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use homeroom_protocol::{Epoch, Position, RoomNumber, Seq};
-
     use super::*;
     use crate::tenant::records::stored;
 
@@ -178,38 +153,27 @@ mod tests {
         UserId::new(name).unwrap()
     }
 
-    fn happen(gate: &mut Gate, author: &str, time: u64, body: EventBody) {
-        let event = Event {
-            room: RoomNumber(1),
-            position: Position {
-                epoch: Epoch::new(1).unwrap(),
-                seq: Seq(time),
-            },
-            time: Timestamp(time),
-            author: user(author),
-            body,
-            keyed: None,
-        };
-        gate.apply(LogPosition(time), &event);
+    fn happen(gate: &mut Gate, name: &str, time: u64, fact: MemberFact) {
+        gate.apply(&user(name), fact, Timestamp(time));
     }
 
-    fn ban(name: &str, until: Option<u64>) -> EventBody {
-        EventBody::MemberBanned {
-            user: user(name),
+    fn ban(until: Option<u64>) -> MemberFact {
+        MemberFact::Banned {
             until: until.map(Timestamp),
-            reason: None,
         }
     }
 
-    fn invite(name: &str) -> EventBody {
-        EventBody::MemberInvited { user: user(name) }
+    fn mute(until: Option<u64>) -> MemberFact {
+        MemberFact::Muted {
+            until: until.map(Timestamp),
+        }
     }
 
     #[test]
     fn a_ban_ends_at_its_time_or_when_it_is_lifted() {
         let mut gate = Gate::default();
-        happen(&mut gate, "ada", 1, ban("eve", Some(10)));
-        happen(&mut gate, "ada", 2, ban("bob", None));
+        happen(&mut gate, "eve", 1, ban(Some(10)));
+        happen(&mut gate, "bob", 2, ban(None));
         let banned = |gate: &Gate, time| {
             ["eve", "bob"].map(|name| gate.is_banned(&user(name), Timestamp(time)))
         };
@@ -221,12 +185,7 @@ mod tests {
         );
         assert_eq!(gate.banned().until(&user("bob"), Timestamp(9)), Some(None));
         assert_eq!(gate.banned().until(&user("eve"), Timestamp(10)), None);
-        happen(
-            &mut gate,
-            "ada",
-            11,
-            EventBody::MemberUnbanned { user: user("bob") },
-        );
+        happen(&mut gate, "bob", 11, MemberFact::Unbanned);
         assert_eq!(banned(&gate, 12), [false, false]);
     }
 
@@ -236,9 +195,9 @@ mod tests {
         for time in 1..100 {
             happen(
                 &mut gate,
-                "ada",
+                &format!("user-{time}"),
                 time,
-                ban(&format!("user-{time}"), Some(time + 3)),
+                ban(Some(time + 3)),
             );
             assert!(gate.banned.0.len() <= 3, "{time}");
             assert_eq!(gate.banned().count(Timestamp(time)), gate.banned.0.len());
@@ -248,38 +207,22 @@ mod tests {
     #[test]
     fn a_mute_outlives_a_membership_and_an_invitation_does_not() {
         let mut gate = Gate::default();
-        let mute = EventBody::MemberMuted {
-            user: user("bob"),
-            until: None,
-            reason: None,
-        };
-        happen(&mut gate, "ada", 1, mute);
-        happen(&mut gate, "ada", 2, invite("bob"));
+        happen(&mut gate, "bob", 1, mute(None));
+        happen(&mut gate, "bob", 2, MemberFact::Invited);
         assert!(gate.is_invited(&user("bob")));
-        happen(&mut gate, "bob", 3, EventBody::MemberJoined);
-        happen(&mut gate, "bob", 4, EventBody::MemberLeft);
+        happen(&mut gate, "bob", 3, MemberFact::Joined);
+        happen(&mut gate, "bob", 4, MemberFact::Left);
         assert!(gate.is_muted(&user("bob"), Timestamp(5)));
         assert!(
             !gate.is_invited(&user("bob")),
             "one invitation, one joining"
         );
 
-        happen(
-            &mut gate,
-            "ada",
-            5,
-            EventBody::MemberUnmuted { user: user("bob") },
-        );
-        for end in [
-            EventBody::MemberUninvited { user: user("bob") },
-            EventBody::MemberAdded {
-                member: user("bob"),
-            },
-            ban("bob", Some(1)),
-        ] {
-            happen(&mut gate, "ada", 6, invite("bob"));
+        happen(&mut gate, "bob", 5, MemberFact::Unmuted);
+        for end in [MemberFact::Uninvited, MemberFact::Added, ban(Some(1))] {
+            happen(&mut gate, "bob", 6, MemberFact::Invited);
             assert_eq!(gate.invited_count(), 1);
-            happen(&mut gate, "ada", 7, end);
+            happen(&mut gate, "bob", 7, end);
             assert_eq!(gate.invited_count(), 0);
         }
     }
@@ -287,15 +230,10 @@ mod tests {
     #[test]
     fn it_comes_back_as_it_was_saved() {
         let mut gate = Gate::default();
-        happen(&mut gate, "ada", 1, ban("eve", Some(10)));
-        happen(&mut gate, "ada", 2, ban("bob", None));
-        happen(&mut gate, "ada", 3, invite("kim"));
-        let mute = EventBody::MemberMuted {
-            user: user("kim"),
-            until: Some(Timestamp(7)),
-            reason: Some("noise".into()),
-        };
-        happen(&mut gate, "ada", 4, mute);
+        happen(&mut gate, "eve", 1, ban(Some(10)));
+        happen(&mut gate, "bob", 2, ban(None));
+        happen(&mut gate, "kim", 3, MemberFact::Invited);
+        happen(&mut gate, "kim", 4, mute(Some(7)));
         let saved = stored::read(&stored::write(&gate.save()), "gate").unwrap();
         assert_eq!(Gate::restore(saved), Some(gate));
         let nobody = (vec![String::new()], Vec::new(), Vec::new());

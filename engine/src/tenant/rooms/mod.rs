@@ -20,11 +20,12 @@ use std::{
     ops::Bound::{Excluded, Unbounded},
 };
 
-use homeroom_protocol::{EventBody, RoomId, RoomKind, RoomNumber, Timestamp, UserId};
+use homeroom_protocol::{RoomId, RoomKind, RoomNumber, Timestamp, UserId};
 
 use super::{
     records::{
-        event::{Event, Turnover},
+        concern::{Concern, Turnover},
+        event::Event,
         restart::Restarted,
     },
     rooms::room::Room,
@@ -161,21 +162,21 @@ impl Rooms {
                 None => return false,
             },
         }
-        match event.turnover() {
-            Some(Turnover::Began(user)) => self.add_membership(user, event.room),
-            Some(Turnover::Ended(user)) => drop_room(&mut self.by_user, user, event.room),
-            None => {}
+        if let Concern::Member(user, fact) = event.concern() {
+            match fact.turnover() {
+                Some(Turnover::Began) => self.add_membership(user, event.room),
+                Some(Turnover::Ended) => drop_room(&mut self.by_user, user, event.room),
+                None => {}
+            }
         }
         self.look_at_invitation(event);
         true
     }
 
-    /// Whoever an event lets in, keeps out or invites: whether they are invited now.
+    /// Whoever an event is about: whether they are invited now.
     fn look_at_invitation(&mut self, event: &Event) {
-        let user = match (&event.body, event.turnover()) {
-            (EventBody::MemberInvited { user } | EventBody::MemberUninvited { user }, _) => user,
-            (_, Some(Turnover::Began(user) | Turnover::Ended(user))) => user,
-            (_, None) => return,
+        let Concern::Member(user, _) = event.concern() else {
+            return;
         };
         let room = self.by_number.get(&event.room);
         if room.is_some_and(|room| room.gate.is_invited(user)) {

@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use homeroom_protocol::{
-    Availability, EventBody, Mark, NotificationLevel, PlaceChange, PlacedMark, RoomNumber, Seq,
-    Status, Timestamp, UserId,
+    Availability, Mark, NotificationLevel, PlaceChange, PlacedMark, RoomNumber, Seq, Status,
+    Timestamp, UserId,
 };
 
 use super::marks::SetMark;
-use crate::{log::LogPosition, tenant::records::event::Event};
+use crate::{log::LogPosition, tenant::records::concern::PersonFact};
 
 /// Most marks of threads that are kept of one user, followed or not. At the limit the one of a thread that
 /// is not followed and was set longest ago is forgotten: that thread counts as unread from its start. Above
@@ -64,58 +64,27 @@ impl Personal {
         &self.status
     }
 
-    pub(crate) fn apply(&mut self, at: LogPosition, event: &Event) {
-        match &event.body {
-            EventBody::PlaceChanged { room, change, .. } => self.change_place(*room, *change),
-            EventBody::Marked { marks } => {
+    pub(crate) fn apply(&mut self, at: LogPosition, fact: PersonFact<'_>) {
+        match fact {
+            PersonFact::Placed(room, change) => self.change_place(room, change),
+            PersonFact::Marked(marks) => {
                 for placed in marks {
                     self.set_mark(at, placed);
                 }
             }
-            EventBody::StatusSet { status } => self.status = status.clone(),
-            EventBody::LevelSet { room, level } => match level {
-                NotificationLevel::All => _ = self.levels.remove(room),
+            PersonFact::StatusSet(status) => self.status = status.clone(),
+            PersonFact::LevelSet(room, level) => match level {
+                NotificationLevel::All => _ = self.levels.remove(&room),
                 NotificationLevel::Mentions | NotificationLevel::Nothing => {
-                    self.levels.insert(*room, *level);
+                    self.levels.insert(room, level);
                 }
             },
-            EventBody::BlockSet { user, on } => {
-                if *on {
-                    self.blocked.insert(user.clone());
-                } else {
-                    self.blocked.remove(user);
-                }
-            }
-            EventBody::ThreadFollowed { room, thread, on } => {
-                if *on {
-                    self.followed.insert((*room, *thread));
-                } else {
-                    self.followed.remove(&(*room, *thread));
-                }
-            }
-            EventBody::RoomCreated { .. }
-            | EventBody::MemberJoined
-            | EventBody::MemberLeft
-            | EventBody::MemberAdded { .. }
-            | EventBody::MemberRemoved { .. }
-            | EventBody::RoomChanged { .. }
-            | EventBody::MemberInvited { .. }
-            | EventBody::MemberUninvited { .. }
-            | EventBody::MemberBanned { .. }
-            | EventBody::MemberUnbanned { .. }
-            | EventBody::MemberMuted { .. }
-            | EventBody::MemberUnmuted { .. }
-            | EventBody::OverwriteSet { .. }
-            | EventBody::Message(_)
-            | EventBody::MessageEdited { .. }
-            | EventBody::MessageDeleted { .. }
-            | EventBody::ReactionSet { .. }
-            | EventBody::PinSet { .. }
-            | EventBody::Tombstone { .. }
-            | EventBody::Reported(_)
-            | EventBody::StreamOpened
-            | EventBody::RolesGiven { .. }
-            | EventBody::Unknown { .. } => {}
+            PersonFact::Blocked { user, on: true } => _ = self.blocked.insert(user.clone()),
+            PersonFact::Blocked { user, on: false } => _ = self.blocked.remove(user),
+            PersonFact::Followed { thread, on: true } => _ = self.followed.insert(thread),
+            PersonFact::Followed { thread, on: false } => _ = self.followed.remove(&thread),
+            // They are kept with everybody's.
+            PersonFact::RolesGiven => {}
         }
     }
 
@@ -262,8 +231,6 @@ fn number_of<T: PartialEq>(all: &[T], one: &T) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use homeroom_protocol::{Epoch, Position, RoomId};
-
     use super::*;
     use crate::tenant::records::stored;
 
@@ -271,19 +238,8 @@ mod tests {
         UserId::new(name).unwrap()
     }
 
-    fn happen(personal: &mut Personal, at: u64, body: EventBody) {
-        let event = Event {
-            room: RoomNumber(9),
-            position: Position {
-                epoch: Epoch::new(1).unwrap(),
-                seq: Seq(at),
-            },
-            time: Timestamp(at),
-            author: user("ada"),
-            body,
-            keyed: None,
-        };
-        personal.apply(LogPosition(at), &event);
+    fn happen(personal: &mut Personal, at: u64, fact: PersonFact<'_>) {
+        personal.apply(LogPosition(at), fact);
     }
 
     fn placed(room: u32, thread: Option<u64>, seq: u64) -> PlacedMark {
@@ -298,39 +254,17 @@ mod tests {
         }
     }
 
-    fn marked(marks: Vec<PlacedMark>) -> EventBody {
-        EventBody::Marked { marks }
+    fn place(room: u32, change: PlaceChange) -> PersonFact<'static> {
+        PersonFact::Placed(RoomNumber(room), change)
     }
 
-    fn place(room: u32, change: PlaceChange) -> EventBody {
-        EventBody::PlaceChanged {
-            room: RoomNumber(room),
-            id: RoomId::new("math").unwrap(),
-            change,
-            by: user("bob"),
-        }
+    fn level(room: u32, level: NotificationLevel) -> PersonFact<'static> {
+        PersonFact::LevelSet(RoomNumber(room), level)
     }
 
-    fn level(room: u32, level: NotificationLevel) -> EventBody {
-        EventBody::LevelSet {
-            room: RoomNumber(room),
-            level,
-        }
-    }
-
-    fn followed(room: u32, thread: u64, on: bool) -> EventBody {
-        EventBody::ThreadFollowed {
-            room: RoomNumber(room),
-            thread: Seq(thread),
-            on,
-        }
-    }
-
-    fn block(name: &str, on: bool) -> EventBody {
-        EventBody::BlockSet {
-            user: user(name),
-            on,
-        }
+    fn followed(room: u32, thread: u64, on: bool) -> PersonFact<'static> {
+        let thread = (RoomNumber(room), Seq(thread));
+        PersonFact::Followed { thread, on }
     }
 
     fn furnished() -> Personal {
@@ -340,8 +274,8 @@ mod tests {
             text: Some("exam".into()),
             expires: Some(Timestamp(99)),
         };
-        for body in [
-            marked(vec![
+        for fact in [
+            PersonFact::Marked(&[
                 placed(1, None, 4),
                 placed(1, Some(2), 3),
                 placed(2, None, 7),
@@ -350,11 +284,14 @@ mod tests {
             level(2, NotificationLevel::Mentions),
             followed(1, 2, true),
             followed(2, 5, true),
-            block("eve", true),
+            PersonFact::Blocked {
+                user: &user("eve"),
+                on: true,
+            },
             place(3, PlaceChange::Invited),
-            EventBody::StatusSet { status },
+            PersonFact::StatusSet(&status),
         ] {
-            happen(&mut personal, 1, body);
+            happen(&mut personal, 1, fact);
         }
         personal
     }
@@ -380,16 +317,17 @@ mod tests {
         let mut personal = furnished();
         assert!(personal.has_blocked(&user("eve")));
         assert_eq!(personal.status().availability, Availability::Busy);
-        for body in [
-            block("eve", false),
+        for fact in [
+            PersonFact::Blocked {
+                user: &user("eve"),
+                on: false,
+            },
             followed(1, 2, false),
             level(1, NotificationLevel::All),
-            marked(vec![placed(1, None, 6)]),
-            EventBody::StatusSet {
-                status: Status::default(),
-            },
+            PersonFact::Marked(&[placed(1, None, 6)]),
+            PersonFact::StatusSet(&Status::default()),
         ] {
-            happen(&mut personal, 2, body);
+            happen(&mut personal, 2, fact);
         }
         assert_eq!(personal.blocked().len(), 0);
         assert_eq!(
@@ -409,13 +347,13 @@ mod tests {
     fn of_too_many_thread_marks_the_oldest_that_nobody_follows_goes() {
         let mut personal = Personal::default();
         happen(&mut personal, 1, followed(1, 1, true));
-        happen(&mut personal, 1, marked(vec![placed(1, None, 1)]));
+        happen(&mut personal, 1, PersonFact::Marked(&[placed(1, None, 1)]));
         let most = THREAD_MARKS_MAX as u64;
         for thread in 1..=most + 2 {
             happen(
                 &mut personal,
                 1 + thread,
-                marked(vec![placed(1, Some(thread), 1)]),
+                PersonFact::Marked(&[placed(1, Some(thread), 1)]),
             );
         }
         let kept = |thread| personal.mark(RoomNumber(1), Some(Seq(thread))).is_some();

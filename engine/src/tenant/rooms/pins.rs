@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use homeroom_protocol::{EventBody, Seq};
+use homeroom_protocol::Seq;
 
-use crate::{log::LogPosition, tenant::records::event::Event};
+use crate::tenant::records::concern::MessageFact;
 
 /// Which messages are pinned; never one that was deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,13 +22,13 @@ impl Pins {
         self.0.len()
     }
 
-    pub(crate) fn apply(&mut self, _at: LogPosition, event: &Event) {
-        if let EventBody::PinSet { target, on: true } = event.body {
-            self.0.insert(target);
-        } else if let EventBody::PinSet { target, .. } | EventBody::MessageDeleted { target, .. } =
-            event.body
-        {
-            self.0.remove(&target);
+    pub(crate) fn apply(&mut self, fact: MessageFact<'_>) {
+        match fact {
+            MessageFact::Pinned { target, on: true } => _ = self.0.insert(target),
+            MessageFact::Pinned { target, on: false } | MessageFact::Deleted { target, .. } => {
+                self.0.remove(&target);
+            }
+            MessageFact::Said(_) | MessageFact::Edited { .. } | MessageFact::Reacted { .. } => {}
         }
     }
 

@@ -7,14 +7,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use homeroom_protocol::{
-    EventBody, Message, MessageState, Reaction, RoomNumber, Seq, Timestamp, UserId,
-};
+use homeroom_protocol::{Message, MessageState, Reaction, RoomNumber, Seq, Timestamp, UserId};
 
 use crate::{
     hub::body_bytes,
     log::LogPosition,
-    tenant::{history::LookedMessage, records::event::Event},
+    tenant::{
+        history::LookedMessage,
+        records::{
+            concern::{Concern, MessageFact},
+            event::Event,
+        },
+    },
 };
 
 /// How much is remembered.
@@ -68,32 +72,38 @@ enum Change {
 impl Recent {
     /// Takes in what just happened.
     pub(crate) fn apply(&mut self, at: LogPosition, event: &Event) {
-        let (target, change) = match &event.body {
-            EventBody::MessageEdited {
+        let (target, change) = match event.concern() {
+            Concern::Message(MessageFact::Edited {
                 target,
                 message,
                 version,
-            } => {
+            }) => {
                 let change = Change::Edited {
                     message: message.clone(),
-                    version: *version,
+                    version,
                     time: event.time,
                 };
-                (*target, change)
+                (target, change)
             }
-            EventBody::ReactionSet {
+            Concern::Message(MessageFact::Reacted {
                 target,
                 reaction,
                 on,
-            } => {
+            }) => {
                 let change = Change::Reacted {
                     reaction: reaction.clone(),
                     user: event.author.clone(),
-                    on: *on,
+                    on,
                 };
-                (*target, change)
+                (target, change)
             }
-            _ => return,
+            Concern::Message(
+                MessageFact::Said(_) | MessageFact::Deleted { .. } | MessageFact::Pinned { .. },
+            )
+            | Concern::Room(_)
+            | Concern::Member(..)
+            | Concern::Person(_)
+            | Concern::Nothing => return,
         };
         let place = (event.room, target, at);
         let weight = size_of::<Change>() + body_bytes(&event.body);
@@ -210,7 +220,7 @@ fn put(reactions: &mut Vec<Reaction>, newest: &Reaction, own: Option<bool>) {
 
 #[cfg(test)]
 mod tests {
-    use homeroom_protocol::{Emoji, Epoch, Position};
+    use homeroom_protocol::{Emoji, Epoch, EventBody, Position};
 
     use super::*;
 

@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use homeroom_protocol::{Retention, Seq, Timestamp, limit::RETENTION_DAYS_MAX};
 
 use super::counting::Counting;
-use crate::tenant::records::event::Event;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -35,15 +34,15 @@ impl Kept {
         }
     }
 
-    /// Takes in an event, `before` and `after` being what was to be kept before and after it, `counting`
+    /// Takes in the event of this place and time, `before` and `after` being what was to be kept before and after it, `counting`
     /// what counts after it. Whether the floor rose.
     pub(crate) fn apply(
         &mut self,
-        event: &Event,
+        (seq, time): (Seq, Timestamp),
         (before, after): (Retention, Retention),
         counting: &Counting,
     ) -> bool {
-        let (seq, day) = (event.position.seq, event.time.0 / DAY_MS);
+        let day = time.0 / DAY_MS;
         self.head = seq;
         if self.days.back().is_none_or(|&(last, _)| last < day) {
             // What a release wrote that did not know of days counts as of the first day that is known.
@@ -57,7 +56,7 @@ impl Kept {
         for retention in [before, after] {
             let floor = match retention {
                 Retention::All => Seq(0),
-                Retention::Days(days) => self.days_floor(days, event.time),
+                Retention::Days(days) => self.days_floor(days, time),
                 // More may be live than are kept only until the floor has risen over the oldest.
                 Retention::Messages(count) => counting.nth_newest(count).unwrap_or_default(),
             };
@@ -98,11 +97,14 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use homeroom_protocol::{Epoch, EventBody, Position, RoomNumber, UserId};
+    use homeroom_protocol::UserId;
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::{log::LogPosition, tenant::records::stored};
+    use crate::{
+        log::LogPosition,
+        tenant::records::{concern::MessageFact, stored},
+    };
 
     #[derive(Default)]
     struct Room {
@@ -113,31 +115,25 @@ mod tests {
     }
 
     impl Room {
-        fn happen(&mut self, time: u64, body: EventBody, after: Retention) -> bool {
+        fn happen(&mut self, time: u64, fact: Option<MessageFact<'_>>, after: Retention) -> bool {
             self.head += 1;
-            let event = Event {
-                room: RoomNumber(1),
-                position: Position {
-                    epoch: Epoch::new(1).unwrap(),
-                    seq: Seq(self.head),
-                },
-                time: Timestamp(time),
-                author: UserId::new("ada").unwrap(),
-                body,
-                keyed: None,
-            };
-            self.counting.apply(LogPosition(self.head), &event);
+            let seq = Seq(self.head);
+            if let Some(fact) = fact {
+                let ada = UserId::new("ada").unwrap();
+                self.counting.apply((LogPosition(seq.0), seq), &ada, fact);
+            }
             let before = std::mem::replace(&mut self.retention, after);
-            self.kept.apply(&event, (before, after), &self.counting)
+            let place = (seq, Timestamp(time));
+            self.kept.apply(place, (before, after), &self.counting)
         }
 
         fn say(&mut self, time: u64) -> bool {
-            self.happen(time, EventBody::Message("hi".into()), self.retention)
+            let said = MessageFact::Said(&"hi".into());
+            self.happen(time, Some(said), self.retention)
         }
 
         fn keep(&mut self, time: u64, retention: Retention) -> bool {
-            let changes = vec![homeroom_protocol::RoomChange::Retention(retention)];
-            self.happen(time, EventBody::RoomChanged { changes }, retention)
+            self.happen(time, None, retention)
         }
 
         fn floor(&self, time: u64) -> u64 {
@@ -155,11 +151,11 @@ mod tests {
         assert_eq!(room.floor(5), 3, "of 1 to 5");
         room.say(6);
         assert_eq!(room.floor(6), 4, "7 is a message, 6 was none");
-        let delete = EventBody::MessageDeleted {
+        let delete = MessageFact::Deleted {
             target: Seq(7),
             by_moderator: false,
         };
-        room.happen(7, delete, room.retention);
+        room.happen(7, Some(delete), room.retention);
         assert_eq!(room.floor(7), 4, "what was dropped does not come back");
         assert!(!room.keep(8, Retention::All));
         assert_eq!(room.floor(8), 4);
@@ -199,11 +195,7 @@ mod tests {
         let mut room = Room::default();
         let most = u64::from(RETENTION_DAYS_MAX);
         for day in 0..most + 3 {
-            room.happen(
-                day * DAY_MS,
-                EventBody::MemberJoined,
-                Retention::Days(RETENTION_DAYS_MAX),
-            );
+            room.keep(day * DAY_MS, Retention::Days(RETENTION_DAYS_MAX));
         }
         assert_eq!(room.kept.days.len() as u64, most + 1);
         assert_eq!(room.floor((most + 2) * DAY_MS), 3);

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use homeroom_protocol::{
-    Durability, Epoch, EventBody, Position, ResetReason, RoomChange, RoomId, RoomInfo, RoomKind,
-    RoomNumber, Seq, Timestamp, UserId,
+    Durability, Epoch, EventBody, Message, Position, ResetReason, RoomChange, RoomId, RoomInfo,
+    RoomKind, RoomNumber, Seq, Timestamp, UserId,
 };
 
 use super::{
@@ -19,7 +19,8 @@ use crate::{
     log::LogPosition,
     tenant::{
         records::{
-            event::{Event, Turnover},
+            concern::{Concern, MessageFact, RoomFact, Turnover},
+            event::Event,
             restart::Restarted,
         },
         rights::{overwrites::Overwrites, permit::Place},
@@ -195,8 +196,8 @@ impl Room {
 
     /// The room that an event makes; `None` when it makes none.
     pub(crate) fn made_by(at: LogPosition, event: &Event) -> Option<Self> {
-        let (id, info, members) = match &event.body {
-            EventBody::RoomCreated { id, info, members } => {
+        let (id, info, members) = match event.concern() {
+            Concern::Room(RoomFact::Created { id, info, members }) => {
                 let members = match info.kind {
                     // Whoever may moderate reads it; nobody is in it.
                     RoomKind::Moderation => Vec::new(),
@@ -206,42 +207,20 @@ impl Room {
                     | RoomKind::Announcement
                     | RoomKind::Personal => event.first_members(members).cloned().collect(),
                 };
-                (id.clone(), info.clone(), members)
+                (id.cloned(), info.clone(), members)
             }
-            EventBody::StreamOpened => {
+            Concern::Room(RoomFact::StreamOpened) => {
                 let info = RoomInfo {
                     kind: RoomKind::Personal,
                     ..RoomInfo::default()
                 };
                 (None, info, vec![event.author.clone()])
             }
-            EventBody::MemberJoined
-            | EventBody::MemberLeft
-            | EventBody::MemberAdded { .. }
-            | EventBody::MemberRemoved { .. }
-            | EventBody::RoomChanged { .. }
-            | EventBody::MemberInvited { .. }
-            | EventBody::MemberUninvited { .. }
-            | EventBody::MemberBanned { .. }
-            | EventBody::MemberUnbanned { .. }
-            | EventBody::MemberMuted { .. }
-            | EventBody::MemberUnmuted { .. }
-            | EventBody::OverwriteSet { .. }
-            | EventBody::Message(_)
-            | EventBody::MessageEdited { .. }
-            | EventBody::MessageDeleted { .. }
-            | EventBody::ReactionSet { .. }
-            | EventBody::PinSet { .. }
-            | EventBody::Tombstone { .. }
-            | EventBody::Reported(_)
-            | EventBody::PlaceChanged { .. }
-            | EventBody::Marked { .. }
-            | EventBody::StatusSet { .. }
-            | EventBody::LevelSet { .. }
-            | EventBody::BlockSet { .. }
-            | EventBody::RolesGiven { .. }
-            | EventBody::ThreadFollowed { .. }
-            | EventBody::Unknown { .. } => return None,
+            Concern::Room(RoomFact::Changed(_) | RoomFact::OverwriteSet(..))
+            | Concern::Member(..)
+            | Concern::Message(_)
+            | Concern::Person(_)
+            | Concern::Nothing => return None,
         };
         let membership = Membership {
             since: at,
@@ -331,75 +310,58 @@ impl Room {
             passing.kept = (passing.kept.0, self.head, self.time);
         }
         let retention = self.info.retention;
-        self.apply_here(at, event);
-        self.gate.apply(at, event);
-        self.pins.apply(at, event);
-        self.deletions.apply(at, event);
+        match event.concern() {
+            Concern::Room(fact) => self.change(fact),
+            Concern::Member(user, fact) => {
+                match fact.turnover() {
+                    Some(Turnover::Began) => self.enter(user.clone(), at),
+                    Some(Turnover::Ended) => _ = self.members.remove(user),
+                    None => {}
+                }
+                self.gate.apply(user, fact, event.time);
+            }
+            Concern::Message(fact) => {
+                self.note_sent(at, &event.author, fact);
+                self.pins.apply(fact);
+                self.deletions.apply(fact);
+                self.counting.apply((at, self.head), &event.author, fact);
+            }
+            Concern::Person(fact) => {
+                if let Some(personal) = &mut self.personal {
+                    personal.apply(at, fact);
+                }
+            }
+            Concern::Nothing => {}
+        }
         self.pace.apply(event, &self.info);
-        self.counting.apply(at, event);
+        let place = (event.position.seq, event.time);
         let retentions = (retention, self.info.retention);
-        if self.kept.apply(event, retentions, &self.counting) {
+        if self.kept.apply(place, retentions, &self.counting) {
             let floor = self.kept.floor(self.info.retention, event.time);
             self.counting.cut(floor);
             self.pins.cut(floor);
             self.deletions.cut(floor);
         }
-        if let Some(personal) = &mut self.personal {
-            personal.apply(at, event);
+    }
+
+    /// Who said what last outside of threads.
+    fn note_sent(&mut self, at: LogPosition, author: &UserId, fact: MessageFact<'_>) {
+        if let MessageFact::Said(Message { thread: None, .. }) = fact
+            && let Some(member) = self.members.get_mut(author)
+        {
+            member.last_sent = Some((self.head, at));
         }
     }
 
-    fn apply_here(&mut self, at: LogPosition, event: &Event) {
-        match event.turnover() {
-            Some(Turnover::Began(user)) => self.enter(user.clone(), at),
-            Some(Turnover::Ended(user)) => _ = self.members.remove(user),
-            None => self.change(at, event),
-        }
-    }
-
-    /// What it is like, and who said what last.
-    fn change(&mut self, at: LogPosition, event: &Event) {
-        match &event.body {
-            EventBody::RoomChanged { changes } => {
+    fn change(&mut self, fact: RoomFact<'_>) {
+        match fact {
+            RoomFact::Changed(changes) => {
                 for change in changes {
                     change_info(&mut self.info, change);
                 }
             }
-            EventBody::OverwriteSet { target, overwrite } => {
-                self.overwrites.set(target, *overwrite);
-            }
-            EventBody::Message(message) if message.thread.is_none() => {
-                if let Some(member) = self.members.get_mut(&event.author) {
-                    member.last_sent = Some((event.position.seq, at));
-                }
-            }
-            EventBody::Message(_)
-            | EventBody::RoomCreated { .. }
-            | EventBody::MemberJoined
-            | EventBody::MemberLeft
-            | EventBody::MemberAdded { .. }
-            | EventBody::MemberRemoved { .. }
-            | EventBody::MemberBanned { .. }
-            | EventBody::MemberInvited { .. }
-            | EventBody::MemberUninvited { .. }
-            | EventBody::MemberUnbanned { .. }
-            | EventBody::MemberMuted { .. }
-            | EventBody::MemberUnmuted { .. }
-            | EventBody::MessageEdited { .. }
-            | EventBody::MessageDeleted { .. }
-            | EventBody::ReactionSet { .. }
-            | EventBody::PinSet { .. }
-            | EventBody::Tombstone { .. }
-            | EventBody::Reported(_)
-            | EventBody::StreamOpened
-            | EventBody::PlaceChanged { .. }
-            | EventBody::Marked { .. }
-            | EventBody::StatusSet { .. }
-            | EventBody::LevelSet { .. }
-            | EventBody::BlockSet { .. }
-            | EventBody::RolesGiven { .. }
-            | EventBody::ThreadFollowed { .. }
-            | EventBody::Unknown { .. } => {}
+            RoomFact::OverwriteSet(target, overwrite) => self.overwrites.set(target, overwrite),
+            RoomFact::Created { .. } | RoomFact::StreamOpened => {}
         }
     }
 
