@@ -139,6 +139,12 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
     /// When [`tick`](Self::tick) must be called next.
     fn next_deadline(&self) -> Option<Timestamp>;
 
+    /// The life ends in order, asleep or told to: what only its end makes known becomes events now. Nothing
+    /// is decided after it.
+    fn end(&mut self, moment: Moment, out: &mut Outcome<Self>) {
+        let _ = (moment, out);
+    }
+
     /// Whether nobody is connected, so that the tenant may sleep.
     fn is_idle(&self) -> bool;
 

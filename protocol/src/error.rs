@@ -119,7 +119,7 @@ code_table! {
         4202 Revoked "The session was revoked.",
         4203 TenantNotFound "There is no such tenant.",
         4204 UnsupportedVersion "No version of the protocol is spoken by both sides.",
-        4205 Replaced "A newer connection of this session took over.",
+        4205 Replaced "Newer connections of this user or device took its place.",
     }
 }
 

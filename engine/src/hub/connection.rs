@@ -1,14 +1,10 @@
 //! One connection as its shard sees it. Tens of thousands are idle at any moment: nothing is
 //! allocated before it is needed, and what is no longer needed is given back.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    mem,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 use homeroom_protocol::{
-    CloseCode, ConnectionId, RequestId, RoomNumber, Seq, ServerFrame, Timestamp,
+    CloseCode, ConnectionId, RequestId, RoomNumber, Seq, ServerFrame, Timestamp, UserId,
 };
 
 use super::{
@@ -16,7 +12,7 @@ use super::{
     bounds::{OUTBOX_AGE_MS, STALL_MS},
     joined::Joined,
     pipe::{Broken, Pipe},
-    push::Told,
+    push::{Thinned, Told},
     tally::Tally,
 };
 
@@ -302,14 +298,31 @@ impl Connection {
 
     /// Drops what is queued of rooms that were paused, and refuses the replies that show them. The first
     /// event of each that it did not hear.
-    pub(super) fn pause(&mut self, rooms: &BTreeSet<RoomNumber>) -> BTreeMap<RoomNumber, Seq> {
-        let lost = self.pipe.take_back(&|room| rooms.contains(&room));
-        let is_paused = |room| rooms.contains(&room);
-        self.refuse_replies(&is_paused, Push::paused_room);
-        self.drop_told(&|told| told.is_void_in_pause(&is_paused));
+    pub(super) fn pause(
+        &mut self,
+        is_paused: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq> {
+        let lost = self.pipe.take_back(is_paused);
+        self.refuse_replies(is_paused, Push::paused_room);
+        self.drop_told(&|told| told.is_void_in_pause(is_paused));
         self.show_queued();
         self.pipe.gauge_changed();
         lost
+    }
+
+    /// Takes such users out of what it is yet to be told of watched ones.
+    pub(super) fn hide_users(&mut self, is_hidden: &dyn Fn(&UserId) -> bool) {
+        self.pipe.hide_users(is_hidden);
+        self.direct
+            .retain_mut(|push| match push.without_users(is_hidden) {
+                Thinned::Same => true,
+                Thinned::Less(less) => {
+                    *push = less;
+                    true
+                }
+                Thinned::Nothing => false,
+            });
+        self.show_queued();
     }
 
     /// After it left a room for good, unlike one that it begins to hear anew: takes back that it was let in,

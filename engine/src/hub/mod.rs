@@ -4,7 +4,7 @@
 //! [`Delivery`] values in the order the tenant released them, writes through `try_write` sinks that
 //! never block, and answers with what it needs next. The runtime has one shard per worker.
 
-use std::{collections::BTreeMap, fmt, io, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt, io, sync::Arc};
 
 use homeroom_protocol::{CloseCode, ConnectionId, Epoch, RoomNumber, Seq, UserId, limit};
 
@@ -14,6 +14,7 @@ mod content;
 mod gauge;
 mod joined;
 mod outbox;
+mod pauses;
 mod pipe;
 mod places;
 mod push;
@@ -133,10 +134,10 @@ pub enum Delivery {
     /// rest of a half-written frame: who may hear it has changed, and every listener is to be looked at
     /// again. Costs the same for any number of listeners. Those who are not stamped anew hear nothing
     /// for ever; they should be unlistened. Queued replies that show the room are refused, to be asked
-    /// again.
+    /// again, also where the connection does not hear it.
     Pause {
-        /// The room.
-        room: RoomNumber,
+        /// The room; `None`: all rooms and streams of the tenant, which costs a step for each audience.
+        room: Option<RoomNumber>,
         /// Newer than that of any of its listeners.
         generation: Generation,
     },
@@ -171,6 +172,14 @@ pub enum Delivery {
     },
     /// Replaces the set of users a connection watches.
     Watch {
+        /// The watcher.
+        connection: ConnectionId,
+        /// Whom.
+        users: Vec<UserId>,
+    },
+    /// A connection watches these users no more, and nothing that is queued for it tells of them any more,
+    /// except the rest of a half-written frame.
+    Unwatch {
         /// The watcher.
         connection: ConnectionId,
         /// Whom.
@@ -219,8 +228,8 @@ pub enum Delivery {
     },
 }
 
-/// Something that waits to leave, and knows its way.
-pub trait Deferred: fmt::Debug + Send + Sync {
+/// Something that waits to leave, and knows its way. Who made it may know it again.
+pub trait Deferred: Any + fmt::Debug + Send + Sync {
     /// It may leave now. Never blocks.
     fn leave(self: Arc<Self>);
 
@@ -250,7 +259,7 @@ impl Delivery {
                 push.weight()
             }
             Self::Page { events, .. } => events.iter().map(|(_, push)| push.weight()).sum(),
-            Self::Watch { users, .. } => {
+            Self::Watch { users, .. } | Self::Unwatch { users, .. } => {
                 users.len() * (size_of::<UserId>() + limit::USER_ID_BYTES_MAX)
             }
             Self::Answer(answer) => answer.weight(),

@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use homeroom_protocol::{
-    RequestId, RoomNumber, Seq, decode_server_message, limit::SERVER_MESSAGE_BYTES_MAX,
+    RequestId, RoomNumber, Seq, UserId, decode_server_message, limit::SERVER_MESSAGE_BYTES_MAX,
 };
 
 use super::{
     bounds::GATHER_BYTES,
     places::of_room,
-    push::{Push, Shown, Told},
+    push::{Push, Shown, Thinned, Told},
 };
 
 /// What a piece belongs to.
@@ -32,6 +32,8 @@ pub(super) enum Lane {
     Joined(RequestId, RoomNumber),
     /// The same, of a room: dropped when the connection leaves it.
     Told(Told),
+    /// The same, of users that are watched: those who no longer are, are taken out.
+    Users,
     /// A room's: dropped when the connection leaves it.
     Room(RoomNumber),
     /// The rest of a half-written frame that has no other lane any more.
@@ -49,13 +51,21 @@ impl Lane {
         if let Some((request, room)) = push.lets_in() {
             return Self::Joined(request, room);
         }
+        if push.tells_of_users() {
+            return Self::Users;
+        }
         push.tells_of().map_or(Self::Direct, Self::Told)
     }
 
     const fn is_direct(self) -> bool {
         matches!(
             self,
-            Self::Direct | Self::Reply(..) | Self::List(_) | Self::Joined(..) | Self::Told(_)
+            Self::Direct
+                | Self::Reply(..)
+                | Self::List(_)
+                | Self::Joined(..)
+                | Self::Told(_)
+                | Self::Users
         )
     }
 
@@ -63,7 +73,12 @@ impl Lane {
         match self {
             Self::Reply(request, room) => Some(Shown::Room(request, room)),
             Self::List(request) => Some(Shown::Several(request)),
-            Self::Direct | Self::Joined(..) | Self::Told(_) | Self::Room(_) | Self::Rest => None,
+            Self::Direct
+            | Self::Joined(..)
+            | Self::Told(_)
+            | Self::Users
+            | Self::Room(_)
+            | Self::Rest => None,
         }
     }
 }
@@ -227,6 +242,25 @@ impl Outbox {
         self.drop_where(|lane| matches!(lane, Lane::Told(told) if is_void(told)));
     }
 
+    /// Takes such users out of what this connection is to be told of watched ones, unless its beginning is
+    /// already on its way.
+    pub(super) fn hide_users(&mut self, is_hidden: &dyn Fn(&UserId) -> bool) {
+        self.pieces.retain_mut(|piece| {
+            if piece.lane != Lane::Users || piece.written > 0 {
+                return true;
+            }
+            match only_frame(&piece.bytes).map(|push| push.without_users(is_hidden)) {
+                Some(Thinned::Less(less)) => {
+                    piece.bytes = less.wire().clone();
+                    true
+                }
+                Some(Thinned::Same) => true,
+                Some(Thinned::Nothing) | None => false,
+            }
+        });
+        self.count();
+    }
+
     /// Drops everything, except the rest of a half-written frame.
     pub(super) fn keep_half_written(&mut self) {
         self.drop_where(|_| true);
@@ -287,6 +321,13 @@ fn first_event(mut frames: &[u8]) -> Option<Seq> {
         }
     }
     None
+}
+
+/// The one frame in a message of our own.
+fn only_frame(message: &[u8]) -> Option<Push> {
+    let payload = message.get(header_length(message)?..)?;
+    let mut frames = decode_server_message(payload, SERVER_MESSAGE_BYTES_MAX).ok()?;
+    Some(Push::new(frames.next()?.ok()?))
 }
 
 /// Length of the header of the frame at the start of `bytes` (RFC 6455, 5.2).

@@ -10,7 +10,7 @@ use std::{
 };
 
 use homeroom_protocol::{
-    CloseCode, RequestId, RoomNumber, Seq, ServerFrame, websocket::close_message,
+    CloseCode, RequestId, RoomNumber, Seq, ServerFrame, UserId, websocket::close_message,
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     bounds::{DIRECT_LANE_BYTES_MAX, GATHER_BYTES},
     joined::Joined,
     outbox::{Lane, Outbox},
-    push::Told,
+    push::{Thinned, Told},
 };
 
 /// The connection cannot go on: its sink failed, or its replies passed their bound.
@@ -223,6 +223,14 @@ impl Pipe {
         match self {
             Self::Socket(socket) => socket.outbox.drop_told(is_void),
             Self::Session(session) => session.drop_told(is_void),
+        }
+    }
+
+    /// Takes such users out of what is queued for this connection alone, but for a half-written frame.
+    pub(super) fn hide_users(&mut self, is_hidden: &dyn Fn(&UserId) -> bool) {
+        match self {
+            Self::Socket(socket) => socket.outbox.hide_users(is_hidden),
+            Self::Session(session) => session.hide_users(is_hidden),
         }
     }
 
@@ -434,6 +442,19 @@ impl Session {
     fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
         self.parked
             .retain(|push| !push.tells_of().is_some_and(is_void));
+        self.parked_bytes = self.parked.iter().map(|push| push.wire().len()).sum();
+    }
+
+    fn hide_users(&mut self, is_hidden: &dyn Fn(&UserId) -> bool) {
+        self.parked
+            .retain_mut(|push| match push.without_users(is_hidden) {
+                Thinned::Same => true,
+                Thinned::Less(less) => {
+                    *push = less;
+                    true
+                }
+                Thinned::Nothing => false,
+            });
         self.parked_bytes = self.parked.iter().map(|push| push.wire().len()).sum();
     }
 

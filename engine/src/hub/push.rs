@@ -1,10 +1,10 @@
 //! One thing said to many: built once, encoded at most once, shared by every listener.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use homeroom_protocol::{
-    ErrorCode, RequestId, RoomNumber, ServerFrame,
+    ErrorCode, RequestId, RoomNumber, ServerFrame, UserId,
     websocket::{WireMessage, wire_message},
 };
 
@@ -67,6 +67,17 @@ impl Shown {
             Self::Several(request) => Some(Push::paused_room(request)),
         }
     }
+}
+
+/// What is left of a push when some users may not be told of any more.
+#[derive(Debug)]
+pub(super) enum Thinned {
+    /// All: it tells of none of them.
+    Same,
+    /// It tells of the others.
+    Less(Arc<Push>),
+    /// It tells of nobody, and answers nothing.
+    Nothing,
 }
 
 impl Push {
@@ -177,6 +188,35 @@ impl Push {
             | ServerFrame::Signals { .. }
             | ServerFrame::Occupancy { .. }
             | ServerFrame::Bye { .. } => None,
+        }
+    }
+
+    /// Whether it says how users are.
+    pub(super) const fn tells_of_users(&self) -> bool {
+        matches!(
+            &self.frame,
+            ServerFrame::Watching { .. } | ServerFrame::Presence { .. }
+        )
+    }
+
+    /// The same without such users.
+    pub(super) fn without_users(&self, is_hidden: &dyn Fn(&UserId) -> bool) -> Thinned {
+        let (ServerFrame::Watching { users, .. } | ServerFrame::Presence { users }) = &self.frame
+        else {
+            return Thinned::Same;
+        };
+        let others: Vec<_> = (users.iter())
+            .filter(|shown| !is_hidden(&shown.user))
+            .cloned()
+            .collect();
+        if others.len() == users.len() {
+            return Thinned::Same;
+        }
+        let less = |frame| Thinned::Less(Arc::new(Self::new(frame)));
+        match self.answered() {
+            Some(id) => less(ServerFrame::Watching { id, users: others }),
+            None if others.is_empty() => Thinned::Nothing,
+            None => less(ServerFrame::Presence { users: others }),
         }
     }
 

@@ -67,6 +67,17 @@ impl Seating {
         self.by_audience.get(&(tenant, audience)).copied()
     }
 
+    /// The rosters of all rooms of a tenant life.
+    pub(super) fn rooms_of(&self, tenant: TenantLife) -> Vec<u32> {
+        let rosters = self.by_audience.iter();
+        rosters
+            .filter(|((life, audience), _)| {
+                *life == tenant && matches!(audience, Audience::Room(_))
+            })
+            .map(|(_, &slot)| slot)
+            .collect()
+    }
+
     pub(super) fn roster_or_new(&mut self, tenant: TenantLife, audience: Audience) -> u32 {
         let rosters = &mut self.rosters;
         *(self.by_audience.entry((tenant, audience)))

@@ -20,6 +20,7 @@ use super::{
         COLLECTED_BYTES_MAX, DIRECT_LANE_BYTES_MAX, LISTENERS_PER_CALL, PAGES_PER_CONNECTION_MAX,
     },
     connection::{Connection, Note, Row},
+    pauses::Pauses,
     roster::{Cursor, CursorState, Stamp},
     seating::Seating,
     signals::SignalLane,
@@ -60,8 +61,7 @@ pub struct Shard {
     closing: VecDeque<Goodbye>,
     /// Paused rooms whose sessions are still to be looked at.
     sweeps: VecDeque<Sweep>,
-    /// Rooms that were paused so far.
-    pauses: u64,
+    pauses: Pauses,
     signals: SignalLane,
     /// Connections that are to be told now of watched users, and those that have been told in this tick.
     pub(super) changed: VecDeque<ConnectionId>,
@@ -124,7 +124,7 @@ impl Shard {
             turn_stamp: Stamp::ZERO,
             closing: VecDeque::new(),
             sweeps: VecDeque::new(),
-            pauses: 0,
+            pauses: Pauses::default(),
             signals: SignalLane::default(),
             changed: VecDeque::new(),
             changed_later: VecDeque::new(),
@@ -235,6 +235,7 @@ impl Shard {
                 }
             }
             Delivery::Watch { connection, users } => self.watch(tenant, connection, users),
+            Delivery::Unwatch { connection, users } => self.unwatch(tenant, connection, &users),
             Delivery::Page {
                 connection,
                 room,

@@ -157,6 +157,15 @@ impl<D: Domain> Core<D> {
         self.settle(out);
     }
 
+    /// The life ends in order: lets the domain say its last. It is over when it has
+    /// [settled](Self::is_settled).
+    pub fn end(&mut self, env: &mut impl Environment) {
+        let mut out = Outcome::default();
+        let moment = self.moment(env);
+        self.domain.end(moment, &mut out);
+        self.settle(out);
+    }
+
     /// When [`tick`](Self::tick) is due.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.domain.next_deadline()

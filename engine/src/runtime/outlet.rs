@@ -117,6 +117,7 @@ const fn receiver(delivery: &Delivery) -> Option<ConnectionId> {
         | Delivery::Listen { connection, .. }
         | Delivery::Unlisten { connection, .. }
         | Delivery::Watch { connection, .. }
+        | Delivery::Unwatch { connection, .. }
         | Delivery::View { connection, .. }
         | Delivery::Page { connection, .. }
         | Delivery::Close { connection, .. } => Some(*connection),

@@ -131,6 +131,8 @@ pub(crate) struct Writer<D: Domain, O, B> {
     shortage_told: bool,
     idle_since: Option<Instant>,
     closing: bool,
+    /// The domain has said its last.
+    ending: bool,
     /// Whoever waits for the end.
     told: Vec<oneshot::Sender<()>>,
 }
@@ -179,6 +181,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             shortage_told: false,
             idle_since: None,
             closing: false,
+            ending: false,
             told: Vec::new(),
         }
     }
@@ -226,7 +229,10 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             self.start_what_is_due().await;
             self.tell_figures();
             if self.may_end(inbox, urgent) {
-                return Ok(());
+                if self.has_ended() {
+                    return Ok(());
+                }
+                continue;
             }
             if std::mem::take(&mut full_turn) {
                 // There may be as much again: first it is the turn of other tenants.
@@ -417,9 +423,18 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             && urgent.is_empty()
             && self.bed.lie_down();
         if sleeps {
+            self.closing = true;
             debug!("nobody is connected: the tenant sleeps");
         }
         sleeps
+    }
+
+    /// Whether the domain has said its last, and it is on disk.
+    fn has_ended(&mut self) -> bool {
+        if !std::mem::replace(&mut self.ending, true) {
+            self.core.end(&mut self.env);
+        }
+        self.core.is_settled()
     }
 
     /// Snapshot and seal, so that the next wake replays nothing. A failure here loses nothing: the

@@ -94,6 +94,20 @@ impl Tenant {
         self.commit(event, out);
     }
 
+    /// The same for what shows without their stream as well, in lists that are asked for: a stream that nobody
+    /// ever opened has nothing to say, and none is made for a name that may be nobody's.
+    pub(super) fn tell_personal(
+        &mut self,
+        moment: Moment,
+        user: &UserId,
+        body: EventBody,
+        out: &mut Outcome<Self>,
+    ) {
+        if self.rooms.stream_of(user).is_some() {
+            self.commit_personal(moment, user, body, out);
+        }
+    }
+
     /// The stream of a user, made if there is none; `None` when there is no number left for it.
     pub(super) fn open_stream(
         &mut self,

@@ -19,6 +19,8 @@ pub(super) enum Due {
     Status(UserId),
     /// Who went is written down.
     Seen,
+    /// The next of those who are there are written down as seen.
+    Round,
     /// What was signalled in a room is told.
     Signals(RoomNumber),
     /// Viewers whose membership was not on disk are looked at again.

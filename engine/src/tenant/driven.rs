@@ -166,6 +166,7 @@ impl Domain for Tenant {
                 }
                 Some(Due::Status(user)) => self.end_status(&user, out),
                 Some(Due::Seen) => self.write_seen(moment, out),
+                Some(Due::Round) => self.go_round(),
                 Some(Due::Signals(room)) => self.tell_signals(room, out),
                 Some(Due::Arrivals) => self.look_at_arrivals(),
                 Some(Due::Occupancy(room)) => self.tell_occupancy(room, out),
@@ -186,6 +187,11 @@ impl Domain for Tenant {
 
     fn next_deadline(&self) -> Option<Timestamp> {
         self.deadlines.next()
+    }
+
+    fn end(&mut self, moment: Moment, out: &mut Outcome<Self>) {
+        self.wake_to(moment);
+        self.write_all_seen(moment, out);
     }
 
     fn is_idle(&self) -> bool {

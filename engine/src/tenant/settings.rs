@@ -43,8 +43,11 @@ described! {
         pub members_per_room_max: usize,
         /// Most rooms one user is a member of. 512: bounds what a check for a shared room has to look at.
         pub rooms_per_user_max: usize,
-        /// Most user streams, one for each person that anything ever concerned. 262 144: a network of large
-        /// schools; one costs about 1.8 KiB.
+        /// Most rooms one user ever made, also those they left; services are not counted. 1024: a school's
+        /// office makes fewer in years, and what one person may fill stays a small part of the rooms there may be.
+        pub rooms_made_per_user_max: usize,
+        /// Most user streams, one for each person who ever opened theirs or set something of their own.
+        /// 262 144: a network of large schools; one costs about 1.8 KiB.
         pub streams_max: usize,
         /// Most people invited to one room, banned from it, and muted in it, each. 4096: above the size of a
         /// school, below what a list of them costs to keep.
@@ -56,6 +59,13 @@ described! {
         /// Most connections at once. 20 000: what a 2-core machine serves. At the limit a new one is closed
         /// with [`Overloaded`](homeroom_protocol::CloseCode::Overloaded).
         pub connections_max: usize,
+        /// Most connections of one user. 128: more than any person has, and so few that one cannot use up those of
+        /// the tenant. At the limit the oldest is closed with
+        /// [`Replaced`](homeroom_protocol::CloseCode::Replaced): the newest is the one that is in use, the
+        /// oldest most likely a socket that nobody noticed to be dead.
+        pub connections_per_user_max: usize,
+        /// The same for one device of a user. 16: as many windows of one browser.
+        pub connections_per_device_max: usize,
         /// Most rooms one connection listens to. 512: as many as a user may be a member of.
         pub rooms_per_connection_max: usize,
         /// Most users who have roles besides everyone. 200 000: more than a large organisation has members;
@@ -83,6 +93,10 @@ described! {
         pub occupancy_tick_ms: u64,
         /// How long those who go are gathered before it is written down when they were seen, in ms. 1 s.
         pub seen_tick_ms: u64,
+        /// How often it is written down who is there, in ms: by so much, at most, the time at which somebody was
+        /// last seen is too early after a crash. 10 min: a record for every 256 of those who are there, a few
+        /// bytes for each. 0: not at all, only when people go and when the tenant ends in order.
+        pub seen_round_ms: u64,
         /// What a request costs that is answered from memory, as typing, a signal or a presence; in units of
         /// the rates below. 1: the measure of all others.
         pub light_request_units: u32,
@@ -134,11 +148,14 @@ impl Default for Settings {
             rooms_max: 65_536,
             members_per_room_max: 20_000,
             rooms_per_user_max: 512,
+            rooms_made_per_user_max: 1_024,
             streams_max: 262_144,
             held_at_gate_max: 4_096,
             blocked_per_user_max: 1_024,
             threads_followed_max: 512,
             connections_max: 20_000,
+            connections_per_user_max: 128,
+            connections_per_device_max: 16,
             rooms_per_connection_max: 512,
             users_with_roles_max: 200_000,
             lingering_devices_max: 20_000,
@@ -149,6 +166,7 @@ impl Default for Settings {
             signals_tick_ms: 50,
             occupancy_tick_ms: 1_000,
             seen_tick_ms: 1_000,
+            seen_round_ms: 600_000,
             light_request_units: 1,
             write_request_units: 2,
             read_request_units: 5,

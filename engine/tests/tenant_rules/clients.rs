@@ -250,11 +250,15 @@ impl World {
 
     /// After a crash: the first connection's user is back under the same id.
     pub(crate) fn connections_again(&mut self) {
-        let connection = ConnectionId(1);
+        self.connect_again(ConnectionId(1), "ada");
+    }
+
+    /// After a crash: a user is back under an id that was used before.
+    pub(crate) fn connect_again(&mut self, connection: ConnectionId, name: &str) {
         self.hub.open(connection);
         self.input(Input::Connect {
             connection,
-            identity: identity("ada", "web"),
+            identity: identity(name, "web"),
         });
         self.inbox(connection);
     }

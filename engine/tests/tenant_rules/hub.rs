@@ -25,8 +25,8 @@ pub(crate) struct Hub {
     pub(crate) pauses: usize,
     sockets: BTreeMap<ConnectionId, Socket>,
     heads: BTreeMap<RoomNumber, Seq>,
-    /// The newest pause of each room: who hears it under an older generation is told nothing.
-    floors: BTreeMap<RoomNumber, Generation>,
+    /// The newest pause of each room, and of all: who hears it under an older generation is told nothing.
+    floors: BTreeMap<Option<RoomNumber>, Generation>,
     /// How connections were closed by the tenant.
     pub(crate) closed: BTreeMap<ConnectionId, CloseCode>,
     /// When they were told to come back, in ms.
@@ -54,9 +54,17 @@ struct Ear {
 }
 
 impl Ear {
-    fn is_stale(&self, floor: Option<&Generation>) -> bool {
-        self.generation == Generation::STALE || floor.is_some_and(|floor| self.generation < *floor)
+    fn is_stale(&self, floor: Option<Generation>) -> bool {
+        self.generation == Generation::STALE || floor.is_some_and(|floor| self.generation < floor)
     }
+}
+
+/// The newest pause that concerns a room.
+fn floor_of(
+    floors: &BTreeMap<Option<RoomNumber>, Generation>,
+    room: RoomNumber,
+) -> Option<Generation> {
+    floors.get(&Some(room)).max(floors.get(&None)).copied()
 }
 
 impl Socket {
@@ -198,9 +206,12 @@ impl Hub {
                 }
             }
             Delivery::Watch { connection, users } => {
-                if let Some(socket) = self.sockets.get_mut(&connection) {
-                    socket.watches = users.into_iter().collect();
-                }
+                self.watches(connection, |watches| *watches = users.into_iter().collect());
+            }
+            Delivery::Unwatch { connection, users } => {
+                self.watches(connection, |watches| {
+                    watches.retain(|user| !users.contains(user))
+                });
             }
             Delivery::Page {
                 connection,
@@ -233,7 +244,7 @@ impl Hub {
         let (heads, floors) = (&self.heads, &self.floors);
         for (&connection, socket) in &mut self.sockets {
             for (&room, ear) in &mut socket.hears {
-                if !ear.asked && ear.next <= heads[&room] && !ear.is_stale(floors.get(&room)) {
+                if !ear.asked && ear.next <= heads[&room] && !ear.is_stale(floor_of(floors, room)) {
                     ear.asked = true;
                     return Some(Input::Page {
                         connection,
@@ -245,6 +256,12 @@ impl Hub {
             }
         }
         None
+    }
+
+    fn watches(&mut self, connection: ConnectionId, change: impl FnOnce(&mut BTreeSet<UserId>)) {
+        if let Some(socket) = self.sockets.get_mut(&connection) {
+            change(&mut socket.watches);
+        }
     }
 
     fn event(&mut self, room: RoomNumber, seq: Seq, push: &Push) {
@@ -273,7 +290,7 @@ impl Hub {
         if let Some(before) = before {
             assert_eq!(seq, before.next(), "events leave in the order of seq");
         }
-        let floor = self.floors.get(&room);
+        let floor = floor_of(&self.floors, room);
         let mut told = Vec::new();
         for (&connection, socket) in &mut self.sockets {
             let Some(ear) = socket.hears.get_mut(&room) else {
@@ -289,9 +306,9 @@ impl Hub {
         told
     }
 
-    fn pause(&mut self, room: RoomNumber, generation: Generation) {
-        let ears = (self.sockets.values()).filter_map(|socket| socket.hears.get(&room));
-        for ear in ears {
+    fn pause(&mut self, room: Option<RoomNumber>, generation: Generation) {
+        let heard = self.sockets.values().flat_map(|socket| &socket.hears);
+        for (_, ear) in heard.filter(|(heard, _)| room.is_none_or(|room| room == **heard)) {
             assert!(
                 ear.generation < generation,
                 "a pause is newer than all who listen"
@@ -330,7 +347,7 @@ impl Hub {
         let Some(socket) = self.sockets.get_mut(&connection) else {
             return;
         };
-        let floor = self.floors.get(&room);
+        let floor = floor_of(&self.floors, room);
         let Some(ear) = socket.hears.get_mut(&room) else {
             return;
         };
@@ -376,7 +393,7 @@ impl Hub {
     fn audience(&self, audience: &Audience) -> Vec<ConnectionId> {
         let hears = |socket: &Socket, room: &RoomNumber| {
             let ear = socket.hears.get(room);
-            ear.is_some_and(|ear| !ear.is_stale(self.floors.get(room)))
+            ear.is_some_and(|ear| !ear.is_stale(floor_of(&self.floors, *room)))
         };
         let is_in = |socket: &Socket| match audience {
             Audience::Room(room) => hears(socket, room),

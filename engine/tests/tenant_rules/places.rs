@@ -1,13 +1,17 @@
 //! Kinds of rooms, and people's places in them: invited, added, removed, banned, muted.
 
+use homeroom_engine::{log::LogPosition, tenant::ServiceRequest};
 use homeroom_protocol::{
-    ErrorCode, EventBody, Measure, PlaceChange, RemovedReason, Request, RoomInfo, RoomKind,
-    ServerFrame, Standing, Stream, Timestamp, limit,
+    ConnectionId, ErrorCode, EventBody, Measure, OverwriteTarget, PlaceChange, RemovedReason,
+    Request, RoleId, RoomId, RoomInfo, RoomKind, RoomNumber, ServerFrame, Standing, Stream,
+    Timestamp, limit,
 };
 
 use crate::{
+    revocation::UNSEEN,
+    roles::deny,
     scenes::{make, measure, of_kind, term},
-    support::{World, answer, join, key, send, seq, user},
+    support::{World, answer, durable_state, itself, join, key, send, seq, user},
 };
 
 #[test]
@@ -308,7 +312,7 @@ fn a_measure_that_makes_no_sense_is_refused() {
     ] {
         assert_eq!(world.refusal(ada, request), ErrorCode::InvalidField);
     }
-    let unknown = homeroom_protocol::RoomNumber(99);
+    let unknown = RoomNumber(99);
     assert_eq!(
         world.refused_measure(ada, unknown, "bob", Measure::Ban),
         ErrorCode::NotMember
@@ -365,16 +369,43 @@ fn what_is_held_at_the_gate_is_bounded() {
 }
 
 #[test]
-fn there_is_a_most_of_people_that_anything_concerns() {
+fn a_stream_is_made_by_its_owner_alone_and_there_is_a_most_of_them() {
     let mut world = World::with(|settings| settings.streams_max = 1);
     let ada = world.connect("ada", "web");
     let bob = world.connect("bob", "web");
     let room = world.create(ada, "math");
-    assert_eq!(world.refusal(bob, join("math", None)), ErrorCode::TooMany);
-    for what in [Measure::Invite, Measure::Add, Measure::Ban] {
-        let refused = world.refused_measure(ada, room, "bob", what);
-        assert_eq!(refused, ErrorCode::TooMany, "{what:?}");
+    let streams = |world: &World| {
+        let kinds = world.tenant.rooms().map(|room| room.info().kind);
+        kinds.filter(|kind| *kind == RoomKind::Personal).count()
+    };
+    for (name, what) in [
+        ("nobody-yet", Measure::Invite),
+        ("nobody-yet", Measure::Uninvite),
+        ("nobody-else", Measure::Ban),
+        ("nobody-else", Measure::Unban),
+        ("eve", Measure::Invite),
+    ] {
+        world.measure(ada, room, name, what);
     }
+    world.join(bob, "math");
+    world.give("bob", &[]);
+    assert_eq!(streams(&world), 0);
+    // Who appears later finds the invitation, and has made none by that.
+    let eve = world.connect("eve", "web");
+    assert_eq!(world.entry(eve, room).standing, Standing::Invited);
+    world.crash();
+    let eve = world.connect("eve", "web");
+    assert_eq!(world.entry(eve, room).standing, Standing::Invited);
+    let snapshot = durable_state(&world.tenant);
+    let end = LogPosition(world.log_len() as u64);
+    world.crash_with(&snapshot, end);
+    let (ada, bob) = (world.connect("ada", "web"), world.connect("bob", "web"));
+    let eve = world.connect("eve", "web");
+    assert_eq!(world.entry(eve, room).standing, Standing::Invited);
+    world.join(eve, "math");
+    assert_eq!(world.entry(eve, room).standing, Standing::Member);
+    assert_eq!(streams(&world), 0);
+    world.open_stream(ada, Stream::Personal, None);
     let block = Request::Block {
         user: user("ada"),
         on: true,
@@ -403,6 +434,136 @@ fn invitations_of_one_user_are_bounded() {
 }
 
 #[test]
+fn an_invitation_is_listed_until_it_is_used_or_over() {
+    type Ending = fn(&mut World, RoomNumber);
+    let list = Request::Rooms {
+        after: None,
+        limit: 10,
+    };
+    let endings: [(Ending, bool); 6] = [
+        (
+            |world, room| _ = world.measure(ConnectionId(1), room, "eve", Measure::Invite),
+            true,
+        ),
+        (
+            |world, room| _ = world.measure(ConnectionId(1), room, "bob", Measure::Uninvite),
+            false,
+        ),
+        (
+            |world, room| _ = world.measure(ConnectionId(1), room, "bob", Measure::Ban),
+            false,
+        ),
+        (
+            |world, room| _ = world.measure(ConnectionId(2), room, "bob", Measure::Uninvite),
+            false,
+        ),
+        (
+            |world, room| {
+                world.measure(ConnectionId(1), room, "bob", Measure::Add);
+                world.measure(ConnectionId(1), room, "bob", Measure::Remove);
+            },
+            false,
+        ),
+        (
+            |world, room| {
+                world.join(ConnectionId(2), "staff");
+                world.request(ConnectionId(2), Request::Leave { room });
+            },
+            false,
+        ),
+    ];
+    for (number, (ending, stands)) in endings.into_iter().enumerate() {
+        let mut world = World::new();
+        let ada = world.connect("ada", "web");
+        let bob = world.connect("bob", "web");
+        let room = world.make(ada, "staff", of_kind(RoomKind::Private), &[]);
+        world.measure(ada, room, "bob", Measure::Invite);
+        ending(&mut world, room);
+        for _ in 0..2 {
+            let ServerFrame::Rooms { rooms, .. } = world.request(bob, list.clone()) else {
+                panic!("a list of rooms");
+            };
+            assert_eq!(!rooms.is_empty(), stands, "{number}");
+            // The same after a restart.
+            world.crash();
+            world.connect_again(bob, "bob");
+        }
+    }
+}
+
+#[test]
+fn rooms_are_counted_by_who_made_them_however_many_they_left() {
+    let mut world = World::with(|settings| settings.rooms_made_per_user_max = 2);
+    let (ada, bob) = (world.connect("ada", "web"), world.connect("bob", "web"));
+    for id in ["1", "2"] {
+        let room = world.create(ada, id);
+        world.request(ada, Request::Leave { room });
+    }
+    let third = make(3, "3", RoomInfo::default(), &[]);
+    assert_eq!(world.refusal(ada, third.clone()), ErrorCode::TooMany);
+    world.create(bob, "4");
+    let snapshot = durable_state(&world.tenant);
+    let end = LogPosition(world.log_len() as u64);
+    for from in [LogPosition::START, end] {
+        if from == end {
+            world.crash_with(&snapshot, end);
+        } else {
+            world.crash();
+        }
+        let ada = world.connect("ada", "web");
+        assert_eq!(world.refusal(ada, third.clone()), ErrorCode::TooMany);
+    }
+    for id in ["5", "6", "7"] {
+        let request = ServiceRequest::CreateRoom {
+            key: key(id.parse().unwrap()),
+            room: RoomId::new(id).unwrap(),
+            title: None,
+        };
+        world.serve(itself(), request).unwrap();
+    }
+}
+
+#[test]
+fn a_ban_tells_nobody_of_a_room_that_they_could_not_know_of() {
+    for (kind, standing, told) in [
+        (RoomKind::Open, None, true),
+        (RoomKind::Private, None, false),
+        (RoomKind::Private, Some(Measure::Invite), true),
+        (RoomKind::Private, Some(Measure::Add), true),
+    ] {
+        let mut world = World::new();
+        let ada = world.connect("ada", "web");
+        let bob = world.connect("bob", "web");
+        let (stream, _) = world.open_stream(bob, Stream::Personal, None);
+        let room = world.make(ada, "secret", of_kind(kind), &[]);
+        if let Some(standing) = standing {
+            world.measure(ada, room, "bob", standing);
+        }
+        world.inbox(bob);
+        world.measure(ada, room, "bob", Measure::Ban);
+        let places = world.places(bob, stream);
+        assert_eq!(
+            !places.is_empty(),
+            told,
+            "{kind:?} {standing:?}: {places:?}"
+        );
+        // An open room that nobody sees is as secret.
+        world.measure(ada, room, "bob", Measure::Unban);
+        let is_told = !world.places(bob, stream).is_empty();
+        assert_eq!(is_told, kind == RoomKind::Open);
+        world.overwrite(
+            "secret",
+            OverwriteTarget::Role(RoleId::EVERYONE),
+            deny(UNSEEN),
+        );
+        world.inbox(bob);
+        world.measure(ada, room, "bob", Measure::Ban);
+        world.measure(ada, room, "bob", Measure::Unban);
+        assert_eq!(world.places(bob, stream), []);
+    }
+}
+
+#[test]
 fn who_is_named_when_a_room_is_made_is_in_it() {
     let mut world = World::new();
     let ada = world.connect("ada", "web");
@@ -415,7 +576,7 @@ fn who_is_named_when_a_room_is_made_is_in_it() {
     );
     let direct = world.make(ada, "direct", of_kind(RoomKind::Direct), &["bob"]);
     let (stream, position) = world.open_stream(bob, Stream::Personal, None);
-    assert_eq!(position.seq, seq(2), "its beginning, and the room");
+    assert_eq!(position.seq, seq(1), "its beginning");
     assert_eq!(world.entry(bob, direct).standing, Standing::Member);
     assert_eq!(world.places(bob, stream), []);
     let head = world.tenant.room(direct).unwrap().head();

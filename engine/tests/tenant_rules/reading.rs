@@ -105,6 +105,7 @@ fn everything_is_marked_as_read_in_one_event() {
     let mut world = World::with(|settings| {
         *settings = settings.clone().without_budgets();
         settings.rooms_per_user_max = ROOMS as usize;
+        settings.rooms_made_per_user_max = ROOMS as usize;
     });
     let ada = world.connect("ada", "web");
     let bob = world.connect("bob", "web");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use homeroom_engine::{domain::Domain as _, log::LogPosition};
-use homeroom_protocol::{Direction, Position, Request, ResetReason, ServerFrame};
+use homeroom_protocol::{Direction, Position, Request, ResetReason, ServerFrame, Stream};
 
 use crate::support::{World, answer, create, durable_state, join, send, seq, two_in_a_room};
 
@@ -102,7 +102,10 @@ fn each_restart_gives_other_epochs_and_a_room_made_after_it_keeps_its_own() {
 
 #[test]
 fn a_snapshot_from_after_a_restart_holds_the_same_as_a_replay() {
-    let (mut world, ..) = two_in_a_room();
+    let (mut world, ada, bob, _) = two_in_a_room();
+    for connection in [ada, bob] {
+        world.open_stream(connection, Stream::Personal, None);
+    }
     world.restore(1);
     assert_eq!(
         world.tenant.take_dirty_sections().len(),

@@ -1,9 +1,9 @@
 //! Who may see a room no more hears nothing more of it, and whoever may still see it misses nothing.
 
-use homeroom_engine::tenant::RoleRequest;
+use homeroom_engine::tenant::{RoleRequest, ServiceRequest};
 use homeroom_protocol::{
     Direction, ErrorCode, OverwriteTarget, Permission, RemovedReason, Request, Role, RoleId,
-    RoomId, RoomNumber, ServerFrame,
+    RoomId, RoomNumber, ServerFrame, Stream,
 };
 
 use crate::{
@@ -55,7 +55,7 @@ impl World {
     /// Ada's room `math` with a crowd that a change cannot look at all at once, without connections.
     fn crowd(&mut self, members: usize) {
         for number in 0..members {
-            let request = homeroom_engine::tenant::ServiceRequest::AddMember {
+            let request = ServiceRequest::AddMember {
                 room: RoomId::new(MATH).unwrap(),
                 member: user(&format!("crowd-{number:04}")),
             };
@@ -220,9 +220,7 @@ fn many_are_looked_at_in_slices_that_let_others_in_between() {
     let (mut world, ada, bob, room) = two_in_a_room();
     world.crowd(700);
     world.inbox(bob);
-    world.set_role(role(PUPIL, 1, UNSEEN));
-    world.give("zoe", &[PUPIL]);
-    world.set_role(blind_everyone());
+    world.overwrite(MATH, everyone(), deny(UNSEEN));
     assert_eq!(world.hub.pauses, 1);
     let mut ticks = 0;
     while world.due_now().is_some() {
@@ -233,6 +231,131 @@ fn many_are_looked_at_in_slices_that_let_others_in_between() {
     assert_eq!(ticks, 3, "702 members, 256 at a time");
     assert!(world.hub.restamped_max <= 256);
     assert!(seqs(&world.inbox(bob)).is_empty());
+}
+
+#[test]
+fn when_any_room_may_be_concerned_all_are_paused_at_once_and_connections_looked_at_in_slices() {
+    const ROOMS: usize = 5;
+    let mut world = World::new();
+    let ada = world.connect("ada", "web");
+    let rooms: Vec<_> = (0..ROOMS)
+        .map(|number| world.open_room(ada, &format!("room-{number}")))
+        .collect();
+    world.set_role(role(PUPIL, 1, UNSEEN));
+    let crowd: Vec<_> = (0..200)
+        .map(|number| {
+            let name = format!("crowd-{number:03}");
+            let connection = world.connect(&name, "web");
+            for room in 0..ROOMS {
+                world.join(connection, &format!("room-{room}"));
+            }
+            if number % 2 == 0 {
+                world.give(&name, &[PUPIL]);
+            }
+            let personal = Request::Stream {
+                stream: Stream::Personal,
+                resume: None,
+            };
+            world.request(connection, personal);
+            connection
+        })
+        .collect();
+    for &connection in &crowd {
+        world.inbox(connection);
+    }
+    world.set_role(blind_everyone());
+    assert_eq!(world.hub.pauses, 1, "one word for all rooms");
+    for &room in &rooms {
+        world.say(ada, room, "while all is paused");
+    }
+    for &connection in &crowd {
+        assert!(
+            seqs(&world.inbox(connection)).is_empty(),
+            "not looked at yet"
+        );
+    }
+    let mut ticks = 0;
+    while world.due_now().is_some() {
+        world.tick_once();
+        world.say(ada, rooms[0], "in between");
+        ticks += 1;
+    }
+    // One for each connection, and one for each of the rooms and the stream it hears.
+    let steps = (ROOMS + 1) + crowd.len() * (ROOMS + 2);
+    let slices = steps.div_ceil(256);
+    assert!(
+        (slices..=slices + 1).contains(&ticks),
+        "{ticks}, not {slices}"
+    );
+    for (number, &connection) in crowd.iter().enumerate() {
+        let frames = world.inbox(connection);
+        let sees = number % 2 == 0;
+        let heard = if sees { ROOMS + ticks } else { 0 };
+        assert_eq!(seqs(&frames).len(), heard, "{number}");
+        for &room in &rooms {
+            assert_eq!(is_removed(&frames, room), !sees);
+        }
+    }
+    // Nobody's own stream is closed by it.
+    let blocker = crowd[1];
+    world.request(
+        blocker,
+        Request::Block {
+            user: user("ada"),
+            on: true,
+        },
+    );
+    assert_eq!(seqs(&world.inbox(blocker)).len(), 1);
+}
+
+#[test]
+fn who_watches_and_hears_no_room_is_looked_at_too() {
+    let (mut world, ada, _, _) = two_in_a_room();
+    let phone = world.connect("bob", "phone");
+    world.request(phone, watch(&["ada"]));
+    world.set_role(role(PUPIL, 1, UNSEEN));
+    world.inbox(phone);
+    world.set_role(blind_everyone());
+    world.tick();
+    world.disconnect(ada, homeroom_engine::tenant::Disconnection::Clean);
+    assert_eq!(world.told(phone), [], "a stranger now");
+}
+
+#[test]
+fn a_listening_on_its_way_while_everything_is_paused_begins_when_it_was_looked_at_or_never() {
+    for (sees, looked_at_first) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut world = World::staged();
+        let ada = world.connect("ada", "web");
+        // Nobody hears it yet: a shard knows nothing of it.
+        let room = world.create(ada, MATH);
+        world.set_role(role(PUPIL, 1, UNSEEN));
+        if sees {
+            world.give("zoe", &[PUPIL]);
+        }
+        let zoe = world.connect("zoe", "web");
+        world.sync_at_once = false;
+        world.post(zoe, join(MATH, None));
+        world.serve_later(
+            itself(),
+            ServiceRequest::Roles(RoleRequest::Set(blind_everyone())),
+        );
+        if looked_at_first {
+            world.tick();
+            world.sync();
+        } else {
+            world.sync();
+            assert!(seqs(&world.inbox(zoe)).is_empty(), "not looked at yet");
+            world.sync_at_once = true;
+            world.say(ada, room, "while all is paused");
+            assert!(seqs(&world.inbox(zoe)).is_empty(), "not looked at yet");
+            world.tick();
+        }
+        world.sync_at_once = true;
+        world.say(ada, room, "heard");
+        world.stage().tick();
+        let told = !seqs(&world.inbox(zoe)).is_empty();
+        assert_eq!(told, sees, "{looked_at_first}");
+    }
 }
 
 #[test]

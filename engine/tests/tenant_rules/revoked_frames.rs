@@ -6,18 +6,22 @@ use std::sync::Arc;
 use homeroom_engine::{
     domain::Domain,
     hub::{Audience, Delivery, Push, SignalKind},
+    tenant::{RoleRequest, ServiceAnswer, ServiceRequest},
 };
 use homeroom_protocol::{
-    ConnectionId, ErrorCode, EventBody, FollowedThread, Mark, Me, NotificationLevel,
-    OccupancyChange, OverwriteTarget, Permissions, Position, RequestId, ResetReason, RoomEntry,
-    RoomId, RoomInfo, RoomNumber, ServerFrame, Signal, SignalName, Standing, TimelineEvent,
-    Timestamp,
+    ConnectionId, Direction, ErrorCode, EventBody, FollowedThread, Mark, Me, NotificationLevel,
+    OccupancyChange, OverwriteTarget, Permission, Permissions, Position, Presence, Request,
+    RequestId, ResetReason, RoleId, RoomEntry, RoomId, RoomInfo, RoomKind, RoomNumber, ServerFrame,
+    Signal, SignalName, Standing, TimelineEvent, Timestamp, UserPresence,
 };
 
 use crate::{
+    reports::report,
     revocation::{MATH, UNSEEN, blind_everyone, history, one},
     roles::{PUPIL, allow, deny, role},
-    support::{World, refusal_of, seq, seqs, user},
+    support::{
+        World, as_user, identity, itself, refusal_of, send, seq, seqs, two_in_a_room, user, watch,
+    },
 };
 
 /// What a frame is to somebody who may not see a room any more.
@@ -368,15 +372,184 @@ fn every_kind_of_frame_comes_while_its_room_is_seen() {
 #[test]
 fn a_page_that_was_asked_for_without_joining_is_taken_back_too() {
     for taking in TAKINGS {
-        let (mut world, _, room, _) = staged_room();
-        let phone = world.connect("bob", "phone");
-        world.stage().block(phone);
-        let id = world.post(phone, history(room));
-        taking(&mut world);
+        for is_looked_at in [true, false] {
+            let (mut world, _, room, _) = staged_room();
+            let phone = world.connect("bob", "phone");
+            world.stage().block(phone);
+            let id = world.post(phone, history(room));
+            taking(&mut world);
+            if is_looked_at {
+                world.tick();
+            }
+            world.stage().unblock(phone);
+            let reply = world.reply(phone, id).unwrap();
+            let refusals = [Some(ErrorCode::NotMember), Some(ErrorCode::Overloaded)];
+            assert!(refusals.contains(&refusal_of(&reply)), "{reply:?}");
+            world.tick();
+            assert_eq!(world.refusal(phone, history(room)), ErrorCode::Forbidden);
+        }
+    }
+}
+
+#[test]
+fn a_page_of_what_was_reported_is_taken_back_from_who_may_moderate_no_more() {
+    for is_looked_at in [true, false] {
+        let (mut world, bob, room, _) = staged_room();
+        let ada = world.connect("ada", "phone");
+        let everyone = [Permission::View, Permission::Join, Permission::Send];
+        let moderating = [&everyone[..], &[Permission::Moderate]].concat();
+        world.set_role(role(RoleId::EVERYONE, 0, &moderating));
+        let said = world.say(ada, room, "something bad").seq;
+        world.request(ada, report(1, room, said, "rude"));
+        let mut rooms = world.tenant.rooms();
+        let reports = rooms
+            .find(|room| room.info().kind == RoomKind::Moderation)
+            .unwrap()
+            .number();
+        drop(rooms);
+        let page = world.request(bob, history(reports));
+        assert!(
+            matches!(&page, ServerFrame::Page { events, .. } if events.len() == 2),
+            "{page:?}"
+        );
+        world.inbox(bob);
+        world.stage().block(bob);
+        let id = world.post(bob, history(reports));
+        world.set_role(role(RoleId::EVERYONE, 0, &everyone));
+        if is_looked_at {
+            world.tick();
+        }
+        world.stage().unblock(bob);
+        let reply = world.reply(bob, id).unwrap();
+        assert_eq!(refusal_of(&reply), Some(ErrorCode::Overloaded), "{reply:?}");
         world.tick();
-        world.stage().unblock(phone);
-        let reply = world.reply(phone, id).unwrap();
-        assert_eq!(refusal_of(&reply), Some(ErrorCode::NotMember), "{reply:?}");
+        let code = world.refusal(bob, history(reports));
+        assert_eq!(code, ErrorCode::NotMember);
+        // What he may still see goes on.
+        let id = world.post(bob, history(room));
+        assert_eq!(refusal_of(&world.reply(bob, id).unwrap()), None);
+    }
+}
+
+#[test]
+fn an_answer_to_a_back_end_that_is_held_shows_nothing_to_a_user_from_whom_it_was_taken() {
+    let math = RoomId::new(MATH).unwrap();
+    let asked = [
+        ServiceRequest::History {
+            room: math.clone(),
+            direction: Direction::Before,
+            anchor: None,
+            limit: 10,
+        },
+        ServiceRequest::Members {
+            room: math.clone(),
+            after: None,
+            limit: 10,
+        },
+        ServiceRequest::Room { room: math.clone() },
+        ServiceRequest::Roles(RoleRequest::Overwrites { room: math }),
+        ServiceRequest::Presence {
+            users: vec![user("ada"), user("bob")],
+        },
+    ];
+    for is_taken in [false, true] {
+        for request in &asked {
+            for actor in [as_user("bob"), itself()] {
+                let (mut world, ada, _, room) = two_in_a_room();
+                world.sync_at_once = false;
+                world.post(ada, send(1, room, "not durable yet"));
+                let held = world.serve_later(actor.clone(), request.clone());
+                assert_eq!(held.take(), None);
+                if is_taken {
+                    world.overwrite_later(MATH, one("bob"), deny(UNSEEN));
+                }
+                world.sync();
+                let answer = held.take().unwrap();
+                let is_users = is_taken && actor == as_user("bob");
+                match answer {
+                    Ok(ServiceAnswer::Presence(users)) => {
+                        assert_eq!(users.len(), if is_users { 1 } else { 2 });
+                    }
+                    Ok(answer) => assert!(!is_users, "{answer:?}"),
+                    Err(refused) => {
+                        assert!(is_users, "{refused:?}");
+                        assert_eq!(refused.code, ErrorCode::NotMember);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Ways in which bob may come to see no more how ada is.
+const PARTINGS: [fn(&mut World); 3] = [
+    |world| world.overwrite(MATH, one("bob"), deny(UNSEEN)),
+    |world| {
+        world.set_role(blind_everyone());
+        world.tick();
+    },
+    |world| {
+        let ada = world.connect_as(identity("ada", "tv"));
+        world.post(
+            ada,
+            Request::Block {
+                user: user("bob"),
+                on: true,
+            },
+        );
+    },
+];
+
+#[test]
+fn nothing_that_is_queued_tells_how_somebody_is_who_may_be_watched_no_more() {
+    for (number, parting) in PARTINGS.into_iter().enumerate() {
+        for is_collected in [false, true] {
+            let (mut world, bob, _, _) = staged_room();
+            let cyd = world.connect("cyd", "web");
+            world.create(cyd, "art");
+            world.join(bob, "art");
+            world.inbox(bob);
+            if is_collected {
+                world.stage().turns_wait = true;
+            } else {
+                world.stage().block(bob);
+            }
+            world.post(bob, watch(&["ada", "cyd"]));
+            world.stage().deliver(Delivery::Direct {
+                connection: bob,
+                push: Arc::new(Push::new(ServerFrame::Presence {
+                    users: vec![UserPresence {
+                        user: user("ada"),
+                        presence: Presence::Active,
+                        last_seen: None,
+                        status: Some("at home".into()),
+                    }],
+                })),
+            });
+            parting(&mut world);
+            world.stage().turns_wait = false;
+            world.stage().unblock(bob);
+            let told: Vec<_> = world
+                .inbox(bob)
+                .into_iter()
+                .filter_map(|frame| match frame {
+                    ServerFrame::Watching { users, .. } | ServerFrame::Presence { users } => {
+                        Some(users)
+                    }
+                    _ => None,
+                })
+                .flatten()
+                .filter(|shown| shown.presence != Presence::Offline)
+                .map(|shown| shown.user)
+                .collect();
+            // The room of cyd's is seen on, but when nobody sees any.
+            let others = if number == 1 {
+                vec![]
+            } else {
+                vec![user("cyd")]
+            };
+            assert_eq!(told, others, "{number} {is_collected}");
+        }
     }
 }
 

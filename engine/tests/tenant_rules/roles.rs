@@ -3,7 +3,7 @@
 use homeroom_engine::tenant::{Entry, RoleAnswer, RoleRequest, ServiceAnswer, ServiceRequest};
 use homeroom_protocol::{
     Cause, ConnectionId, ErrorCode, EventBody, Overwrite, OverwriteTarget, Permission, Permissions,
-    Request, Role, RoleId, RoomId, RoomNumber, ServerFrame, limit,
+    Request, Role, RoleId, RoomId, RoomNumber, ServerFrame, Stream, limit,
 };
 
 use crate::support::{World, as_user, itself, key, send, two_in_a_room, user};
@@ -349,6 +349,8 @@ fn roles_and_those_who_have_them_are_bounded() {
 #[test]
 fn being_given_roles_is_told_on_the_user_stream() {
     let (mut world, ..) = school();
+    let cleo = world.connect("cleo", "web");
+    world.open_stream(cleo, Stream::Personal, None);
     world.give("cleo", &[PUPIL]);
     let told = world
         .events()

@@ -308,7 +308,7 @@ fn time_never_decreases_when_the_clock_does() {
         .iter()
         .map(|event| event.time.since_ms(DAWN))
         .collect();
-    assert_eq!(times, [0, 0, 0, 500, 500, 500, 500]);
+    assert_eq!(times, [0, 500, 500, 500]);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use homeroom_engine::{
     domain::Domain as _,
     tenant::{Disconnection, Input, Whom},
 };
-use homeroom_protocol::{CloseCode, DeviceId, Presence, ServerFrame};
+use homeroom_protocol::{CloseCode, DeviceId, Presence, Request, ServerFrame};
 
-use crate::support::{DAWN, World, create, identity, send, user};
+use crate::support::{DAWN, World, create, identity, send, user, watch};
 
 #[test]
 fn a_welcome_says_what_to_keep_to() {
@@ -163,4 +163,51 @@ fn an_answer_for_a_connection_that_is_gone_has_no_effect() {
     let log_len = world.log_len();
     world.decide(waiting);
     assert_eq!(world.log_len(), log_len);
+}
+
+#[test]
+fn at_the_most_connections_of_a_device_or_a_user_the_oldest_gives_way() {
+    let mut world = World::with(|settings| {
+        settings.connections_per_device_max = 2;
+        settings.connections_per_user_max = 3;
+    });
+    let other = world.connect("bob", "web");
+    let first = world.connect("ada", "web");
+    world.create(first, "math");
+    world.join(other, "math");
+    world.request(other, watch(&["ada"]));
+    let second = world.connect("ada", "web");
+    let third = world.connect("ada", "web");
+    assert_eq!(world.hub.closed.get(&first), Some(&CloseCode::Replaced));
+    let phone = world.connect("ada", "phone");
+    assert_eq!(world.hub.closed.len(), 1, "three of hers are left");
+    let tablet = world.connect("ada", "tablet");
+    assert_eq!(world.hub.closed.get(&second), Some(&CloseCode::Replaced));
+    assert_eq!(world.hub.closed.len(), 2);
+    assert_eq!(world.tenant.connections_count(), 4);
+    world.pass(60_000);
+    assert_eq!(world.told(other), [], "she was there all the time");
+    for connection in [third, phone, tablet] {
+        world.request(connection, Request::Me);
+    }
+}
+
+#[test]
+fn one_connection_is_let_in_whatever_the_most_is() {
+    let mut world = World::with(|settings| {
+        settings.connections_per_device_max = 0;
+        settings.connections_per_user_max = 0;
+    });
+    let other = world.connect("bob", "web");
+    let first = world.connect("ada", "web");
+    world.create(first, "math");
+    world.join(other, "math");
+    world.request(other, watch(&["ada"]));
+    world.connect("ada", "web");
+    assert_eq!(world.hub.closed.get(&first), Some(&CloseCode::Replaced));
+    assert_eq!(
+        world.told(other),
+        [],
+        "a device that comes back was never gone"
+    );
 }

@@ -196,6 +196,83 @@ fn last_seen_is_written_once_a_minute_and_many_share_a_record() {
 }
 
 #[test]
+fn an_end_in_order_writes_down_who_is_there_and_not_who_is_invisible() {
+    for (availability, seen) in [
+        (Availability::Automatic, 90),
+        (Availability::Busy, 90),
+        (Availability::Invisible, 0),
+    ] {
+        let (mut world, _) = watched_bob();
+        world.now = minute(DAWN).plus_ms(60_000);
+        let start = world.now;
+        let phone = world.connect("bob", "phone");
+        world.request(phone, status(availability, None, None));
+        world.pass(90 * 60_000 + 59_999);
+        world.end();
+        world.connections_again();
+        let expected = start.plus_ms(seen * 60_000);
+        assert_eq!(
+            world.bob(ConnectionId(1)).last_seen,
+            Some(expected),
+            "{availability:?}"
+        );
+    }
+}
+
+#[test]
+fn who_is_there_at_a_kill_was_seen_at_most_one_round_before() {
+    let mut world = World::with(|settings| settings.seen_round_ms = 600_000);
+    world.now = minute(DAWN);
+    let ada = world.connect("ada", "web");
+    world.create(ada, "math");
+    let crowd: Vec<_> = (0..600)
+        .map(|number| world.connect(&format!("u{number:03}"), "web"))
+        .collect();
+    let bob = world.connect("bob", "web");
+    world.join(bob, "math");
+    for minutes in [25, 31] {
+        let log_len = world.log_len();
+        let rounds = (minutes + u64::from(minutes == 31)) / 10;
+        world.pass(minutes * 60_000);
+        let records = world.log_len() - log_len;
+        assert!(
+            records <= usize::try_from(rounds * 3).unwrap(),
+            "602 users, 256 in a record: {records}"
+        );
+    }
+    let killed = world.now;
+    world.crash();
+    world.connections_again();
+    let seen = world.bob(ConnectionId(1)).last_seen.unwrap();
+    assert!(killed.since_ms(seen) <= 10 * 60_000 + 60_000, "{seen:?}");
+    assert!(crowd.len() > 512);
+}
+
+#[test]
+fn rounds_end_with_whoever_was_there_last() {
+    let mut world = World::with(|settings| settings.seen_round_ms = 600_000);
+    let ada = world.connect("ada", "web");
+    world.pass(1_900_000);
+    assert!(world.tenant.next_deadline().is_some());
+    world.disconnect(ada, Disconnection::Clean);
+    world.pass(1_200_000);
+    assert_eq!(world.tenant.next_deadline(), None);
+    world.connect("ada", "web");
+    assert!(world.tenant.next_deadline().is_some());
+}
+
+#[test]
+fn an_end_on_a_full_disk_writes_nothing() {
+    let (mut world, _) = watched_bob();
+    world.connect("bob", "phone");
+    world.pass(3_600_000);
+    world.storage = Storage::Full;
+    let log_len = world.log_len();
+    world.end();
+    assert_eq!(world.log_len(), log_len);
+}
+
+#[test]
 fn nothing_of_it_is_written_while_the_disk_is_full() {
     let (mut world, ada) = watched_bob();
     let phone = world.connect("bob", "phone");

@@ -146,6 +146,7 @@ fn on_a_full_disk_a_stream_is_opened_only_when_it_is_there() {
     let ada = world.connect("ada", "web");
     world.create(ada, "math");
     let bob = world.connect("bob", "web");
+    world.open_stream(ada, Stream::Personal, None);
     world.storage = homeroom_engine::domain::Storage::Full;
     world.open_stream(ada, Stream::Personal, None);
     assert_eq!(world.refusal(bob, personal(None)), ErrorCode::StorageFull);
@@ -155,6 +156,7 @@ fn on_a_full_disk_a_stream_is_opened_only_when_it_is_there() {
 #[test]
 fn what_concerns_a_person_is_durable_with_its_cause_or_not_at_all() {
     let (mut world, ada, bob, room) = two_in_a_room();
+    world.open_stream(bob, Stream::Personal, None);
     world.sync_at_once = false;
     let id = world.post(ada, crate::scenes::measure(1, room, "bob", Measure::Remove));
     // Half of the commit is not a commit.

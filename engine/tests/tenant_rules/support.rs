@@ -57,9 +57,12 @@ impl World {
         Self::with(|_| ())
     }
 
-    /// A world with other settings.
+    /// A world with other settings. Nothing is due in it by itself while people are there.
     pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings::default();
+        let mut settings = Settings {
+            seen_round_ms: 0,
+            ..Settings::default()
+        };
         change(&mut settings);
         let seed = Seed {
             tenant: TenantName::new("school").unwrap(),
@@ -134,6 +137,16 @@ impl World {
         let moment = self.moment();
         self.tenant.tick(moment, &mut out);
         self.take(out);
+    }
+
+    /// The tenant's life ends in order; nobody is connected any more.
+    pub(crate) fn end(&mut self) {
+        let mut out = Outcome::default();
+        let moment = self.moment();
+        self.tenant.end(moment, &mut out);
+        self.take(out);
+        self.sync();
+        self.crash();
     }
 
     /// Lets time pass, stopping at each deadline.

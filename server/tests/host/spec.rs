@@ -20,9 +20,11 @@ fn the_limits_of_a_server_are_those_of_the_code() {
     let host = usize::try_from(HostConfig::default().admission.connections_max).unwrap();
     let limits = [
         settings.rooms_per_user_max,
+        settings.rooms_made_per_user_max,
         settings.rooms_per_connection_max,
         settings.members_per_room_max,
         settings.rooms_max,
+        settings.streams_max,
         settings.held_at_gate_max,
         settings.blocked_per_user_max,
         settings.threads_followed_max,
@@ -33,6 +35,8 @@ fn the_limits_of_a_server_are_those_of_the_code() {
         settings.messages_per_s as usize,
         settings.messages_burst as usize,
         settings.stored_bytes_max,
+        settings.connections_per_device_max,
+        settings.connections_per_user_max,
         settings.connections_max,
         host,
     ];

@@ -1,9 +1,6 @@
 //! Who hears and shows what: acts at once, even while a turn is half written.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_protocol::{ConnectionId, Epoch, RoomNumber, Seq, UserId};
 
@@ -101,6 +98,32 @@ impl Shard {
         }
     }
 
+    pub(super) fn unwatch(
+        &mut self,
+        tenant: TenantLife,
+        connection: ConnectionId,
+        users: &[UserId],
+    ) {
+        let Some(slot) = self.seating.open_slot(tenant, connection) else {
+            return;
+        };
+        for user in users {
+            let audience = Audience::Watchers(user.clone());
+            let roster = self.seating.roster(tenant, audience);
+            let connection = self.seating.connections.get(slot);
+            let seat = connection.and_then(|connection| {
+                let mut seats = connection.watches.iter();
+                seats.position(|seat| Some(seat.roster) == roster)
+            });
+            if let Some(seat) = seat {
+                self.seating.leave(slot, Row::Watches, seat);
+            }
+        }
+        if let Some(connection) = self.seating.connections.get_mut(slot) {
+            connection.hide_users(&|user| users.contains(user));
+        }
+    }
+
     /// The watched users of whose change a connection has not heard yet, and what is newest of them.
     fn untold(&self, slot: u32) -> BTreeMap<UserId, Arc<Push>> {
         let Some(connection) = self.seating.connections.get(slot) else {
@@ -169,17 +192,34 @@ impl Shard {
         }
     }
 
-    /// Costs the same for any number of listeners: what is collected or being read finds each of them stale
+    /// Costs the same for any number of listeners of a room: what is collected or being read finds each of them stale
     /// when it is about to be written, and what is queued is taken back before a byte of it leaves.
-    pub(super) fn pause(&mut self, tenant: TenantLife, room: RoomNumber, generation: Generation) {
-        let Some(slot) = self.seating.roster(tenant, Audience::Room(room)) else {
-            return;
-        };
+    pub(super) fn pause(
+        &mut self,
+        tenant: TenantLife,
+        room: Option<RoomNumber>,
+        generation: Generation,
+    ) {
+        self.pauses.add(tenant, room);
+        match room {
+            Some(room) => {
+                if let Some(slot) = self.seating.roster(tenant, Audience::Room(room)) {
+                    self.pause_roster(slot, generation);
+                }
+            }
+            None => {
+                for slot in self.seating.rooms_of(tenant) {
+                    self.pause_roster(slot, generation);
+                }
+            }
+        }
+    }
+
+    fn pause_roster(&mut self, slot: u32, generation: Generation) {
         let Some(roster) = self.seating.rosters.get_mut(slot) else {
             return;
         };
         roster.pause(generation);
-        self.pauses += 1;
         // The readers of sessions ask nobody before they take what is queued.
         if roster.listeners.len() > roster.sockets as usize {
             roster.holds += 1;
@@ -218,26 +258,32 @@ impl Shard {
         let Some(connection) = self.seating.connections.get_mut(slot) else {
             return;
         };
-        if connection.pauses == self.pauses {
+        let seen = std::mem::replace(&mut connection.pauses, self.pauses.count());
+        if seen == self.pauses.count() {
             return;
         }
-        connection.pauses = self.pauses;
         let rosters = &self.seating.rosters;
-        let stale: BTreeSet<RoomNumber> = (connection.rooms.iter())
+        let heard: BTreeMap<RoomNumber, bool> = (connection.rooms.iter())
             .filter_map(|seat| {
                 let roster = rosters.get(seat.roster)?;
                 let cursor = roster.cursors.get(seat.index as usize)?;
                 match roster.key.1 {
-                    Audience::Room(room) if roster.is_stale(cursor) => Some(room),
-                    Audience::Room(_) | Audience::Watchers(_) | Audience::Viewers(..) => None,
+                    Audience::Room(room) => Some((room, roster.is_stale(cursor))),
+                    Audience::Watchers(_) | Audience::Viewers(..) => None,
                 }
             })
             .collect();
-        if stale.is_empty() {
+        let tenant = connection.tenant;
+        let pauses = &self.pauses;
+        if !heard.values().any(|is_stale| *is_stale) && !pauses.hit_any(seen, tenant) {
             return;
         }
-        let tenant = connection.tenant;
-        for (room, seq) in connection.pause(&stale) {
+        // Of a room that it does not hear only replies are queued.
+        let is_closed = |room| match heard.get(&room) {
+            Some(is_stale) => *is_stale,
+            None => pauses.hit(seen, tenant, room),
+        };
+        for (room, seq) in connection.pause(&is_closed) {
             self.set_back(tenant, slot, room, seq);
         }
         self.look_after(slot);

@@ -310,7 +310,7 @@ impl World {
     fn pause(&mut self, room: u32) {
         self.generations += 1;
         self.stage.deliver(Delivery::Pause {
-            room: RoomNumber(room),
+            room: Some(RoomNumber(room)),
             generation: Generation(self.generations),
         });
         for connection in 0..CONNECTIONS {

@@ -298,7 +298,7 @@ impl Stage {
 
     fn pause(&mut self, generation: u64) {
         self.deliver(Delivery::Pause {
-            room: ROOM,
+            room: Some(ROOM),
             generation: Generation(generation),
         });
     }

@@ -3,7 +3,7 @@
 
 use homeroom_protocol::{
     ConnectionId, FollowedThread, Me, RequestId, RoomEntry, RoomNumber, ServerFrame, Standing,
-    UserPresence,
+    UserId, UserPresence,
 };
 
 use crate::{
@@ -68,6 +68,7 @@ impl Tenant {
                 }
                 Revealed::Users(id, users) => self.still_watched(connection, id, users, &delivery),
             },
+            Delivery::Answer(answer) => Some(Delivery::Answer(self.still_true(answer))),
             Delivery::Event { .. }
             | Delivery::Passed { .. }
             | Delivery::Signal { .. }
@@ -75,9 +76,9 @@ impl Tenant {
             | Delivery::Pause { .. }
             | Delivery::Restamp { .. }
             | Delivery::Watch { .. }
+            | Delivery::Unwatch { .. }
             | Delivery::View { .. }
             | Delivery::Page { .. }
-            | Delivery::Answer(_)
             | Delivery::Close { .. }
             | Delivery::CloseAll { .. } => Some(delivery),
         }
@@ -95,9 +96,8 @@ impl Tenant {
             return Some(delivery.clone());
         };
         let watcher = &session.identity.user;
-        let is_known = |shown: &&UserPresence| self.may_watch(watcher, &shown.user);
-        let known: Vec<_> = users.iter().filter(is_known).cloned().collect();
-        if known.len() == users.len() {
+        let known = self.still_shown(watcher, users);
+        if known == users {
             return Some(delivery.clone());
         }
         match id {
@@ -111,6 +111,26 @@ impl Tenant {
                 ServerFrame::Presence { users: known },
             )),
         }
+    }
+
+    /// What a watcher may be told of users now: nothing of strangers, and of who blocked them that they are
+    /// offline.
+    pub(crate) fn still_shown(
+        &self,
+        watcher: &UserId,
+        users: &[UserPresence],
+    ) -> Vec<UserPresence> {
+        let known = users
+            .iter()
+            .filter(|shown| self.may_watch(watcher, &shown.user));
+        let shown = known.map(|shown| {
+            if self.hides_from(&shown.user, watcher) {
+                self.presence_for(watcher, &shown.user)
+            } else {
+                shown.clone()
+            }
+        });
+        shown.collect()
     }
 
     /// The generation under which a hearing that was decided a while ago begins; `None` when it ended

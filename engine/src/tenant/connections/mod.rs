@@ -50,6 +50,7 @@ impl Tenant {
                 .push(effects::close(connection, CloseCode::Unauthenticated, None));
             return;
         }
+        self.make_place(moment, &identity, out);
         if self.sessions.count() >= self.settings.connections_max {
             // Who is turned away together comes back one by one.
             let turn = turn_to_return_ms(connection, self.sessions.count() as u64);
@@ -68,6 +69,7 @@ impl Tenant {
         self.people
             .arrive(user, device, connection, &mut self.deadlines);
         self.announce(&before, out);
+        self.plan_rounds();
         self.plan_status_end(user);
         if let Some(at) = identity.expires {
             self.deadlines.set(at, Due::Session(connection));
@@ -87,6 +89,27 @@ impl Tenant {
         self.sessions.open(connection, identity);
         out.held
             .push(effects::direct(connection, ServerFrame::Welcome(welcome)));
+    }
+
+    /// Closes the oldest connections of a user or a device that has as many as it may.
+    fn make_place(&mut self, moment: Moment, identity: &Identity, out: &mut Outcome<Self>) {
+        let Identity { user, device, .. } = identity;
+        let bounds = [
+            (Some(device), self.settings.connections_per_device_max),
+            (None, self.settings.connections_per_user_max),
+        ];
+        for (device, most) in bounds {
+            let mut connections = self.people.connections(user, device);
+            // Their numbers rise.
+            connections.sort_unstable();
+            let excess = (connections.len() + 1).saturating_sub(most.max(1));
+            for &oldest in connections.iter().take(excess) {
+                out.now
+                    .push(effects::close(oldest, CloseCode::Replaced, None));
+                // What comes takes its place: its user is not seen to go.
+                self.end(moment, oldest, Disconnection::Vanished, out);
+            }
+        }
     }
 
     /// A connection is gone, whoever ended it.

@@ -2,7 +2,8 @@
 //!
 //! One event in the room's timeline says it to the room; one on each concerned user's stream says it to
 //! them, wherever they are. Both are in one commit of the log. So the list of somebody's rooms, and what
-//! their stream says after it, come to the list fetched afresh.
+//! their stream says after it, come to the list fetched afresh. A stream that its owner never began says
+//! nothing.
 
 use homeroom_protocol::{EventBody, PlaceChange, RemovedReason, RoomNumber, UserId};
 
@@ -13,6 +14,7 @@ use crate::{
             concern::{Concern, MemberFact, RoomFact},
             event::Event,
         },
+        rights::permit,
         state::Tenant,
     },
 };
@@ -34,12 +36,18 @@ impl Tenant {
             }
             Concern::Member(user, fact) => {
                 let (user, followed) = (user.clone(), follows_from(fact));
+                // Of all else that is done to somebody they know the room.
+                let may_be_secret =
+                    matches!(fact, MemberFact::Banned { .. } | MemberFact::Unbanned);
+                let knew = !may_be_secret || self.may_know_of(&user, room);
                 if let Some((_, Some(reason))) = followed {
                     self.end_membership(event, &user, reason, out);
                 } else {
                     self.commit(event, out);
                 }
-                if let Some((change, _)) = followed {
+                if let Some((change, _)) = followed
+                    && (knew || self.may_know_of(&user, room))
+                {
                     self.tell_place(moment, (room, &by), &user, change, out);
                 }
             }
@@ -50,6 +58,12 @@ impl Tenant {
             | Concern::Person(_)
             | Concern::Nothing => self.commit(event, out),
         }
+    }
+
+    /// Whether a room is no secret to a user: else they would learn of it by what is done to them there.
+    fn may_know_of(&self, user: &UserId, room: RoomNumber) -> bool {
+        let room = self.rooms.get(room);
+        room.is_some_and(|room| permit::may_know_of(&self.roles, room, user))
     }
 
     fn tell_place(
@@ -69,7 +83,7 @@ impl Tenant {
             change,
             by: by.clone(),
         };
-        self.commit_personal(moment, user, body, out);
+        self.tell_personal(moment, user, body, out);
     }
 }
 

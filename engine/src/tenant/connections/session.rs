@@ -1,6 +1,9 @@
 //! What a tenant knows of a connection while it lasts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use homeroom_protocol::{ConnectionId, RoomNumber, Timestamp, UserId};
 
@@ -156,13 +159,14 @@ impl Sessions {
         })
     }
 
-    /// The users of the connections that hear a room, each once.
-    pub(crate) fn who_hear(&self, room: RoomNumber) -> BTreeSet<UserId> {
-        let sessions = self.by_connection.values();
-        sessions
-            .filter(|session| session.listening.contains_key(&room))
-            .map(|session| session.identity.user.clone())
-            .collect()
+    /// The next connection above this one.
+    pub(crate) fn next_above(
+        &self,
+        connection: Option<ConnectionId>,
+    ) -> Option<(ConnectionId, &Session)> {
+        let above = connection.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut sessions = self.by_connection.range((above, Bound::Unbounded));
+        sessions.next().map(|(id, session)| (*id, session.as_ref()))
     }
 
     /// A connection watches the first of these users, would watch the second, and no others.

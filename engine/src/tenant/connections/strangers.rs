@@ -30,7 +30,12 @@ impl Tenant {
     }
 
     /// A connection watches strangers no more. Only pairs with this user can have changed.
-    fn unwatch(&mut self, connection: ConnectionId, user: &UserId, out: &mut Outcome<Self>) {
+    pub(crate) fn unwatch(
+        &mut self,
+        connection: ConnectionId,
+        user: &UserId,
+        out: &mut Outcome<Self>,
+    ) {
         let Some(session) = self.sessions.get(connection) else {
             return;
         };
@@ -46,15 +51,17 @@ impl Tenant {
             }
             return;
         }
-        let watch = Delivery::Watch {
-            connection,
-            users: kept.iter().cloned().collect(),
-        };
         // A watch that is still held would bring the strangers back.
         if session.watch_settles > self.durable {
-            out.held.push(watch.clone());
+            out.held.push(Delivery::Watch {
+                connection,
+                users: kept.iter().cloned().collect(),
+            });
         }
-        out.now.push(watch);
+        out.now.push(Delivery::Unwatch {
+            connection,
+            users: session.watching.difference(&kept).cloned().collect(),
+        });
         if let Some(session) = self.sessions.get_mut(connection) {
             session.watching = kept;
             session.unseen = unseen;

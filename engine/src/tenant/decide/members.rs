@@ -196,10 +196,7 @@ fn is_possible(
         }
         // Another term in the place of one that runs takes no place.
         Measure::Ban if gate.is_banned(user, time) => Ok(()),
-        Measure::Ban => {
-            check_count("bans from this room", gate.banned().count(time), most)?;
-            ground.can_tell(user)
-        }
+        Measure::Ban => check_count("bans from this room", gate.banned().count(time), most),
         Measure::Mute if gate.is_muted(user, time) => Ok(()),
         Measure::Mute => check_count("mutes in this room", gate.muted().count(time), most),
         Measure::Uninvite | Measure::Remove | Measure::Unban | Measure::Unmute => Ok(()),

@@ -294,8 +294,7 @@ impl<'a> Ground<'a> {
             "rooms this user is a member of",
             self.rooms.count_of(user),
             self.settings.rooms_per_user_max,
-        )?;
-        self.can_tell(user)
+        )
     }
 
     pub(crate) const fn can_store(&self) -> Result<(), Refusal> {

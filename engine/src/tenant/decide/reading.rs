@@ -308,30 +308,23 @@ impl<'a> Ground<'a> {
         Ok(room)
     }
 
-    /// Whether something can be added to the asker's own stream.
+    /// Whether something can be added to the asker's own stream, which begins with it if need be.
     pub(crate) fn can_set(&self) -> Result<(), Refusal> {
-        self.can_tell(self.user())?;
-        self.can_store()
-    }
-
-    /// Whether there is a stream for somebody, or place for one.
-    pub(crate) fn can_tell(&self, user: &UserId) -> Result<(), Refusal> {
-        if user.is_service() || self.rooms.stream_of(user).is_some() {
-            return Ok(());
+        let user = self.user();
+        if !user.is_service() && self.rooms.stream_of(user).is_none() {
+            let most = self.settings.streams_max;
+            check_count("user streams", self.rooms.streams_count(), most)?;
         }
-        let most = self.settings.streams_max;
-        check_count("users", self.rooms.streams_count(), most)
+        self.can_store()
     }
 
     /// Whether somebody can be invited to one more room.
     pub(crate) fn may_be_invited(&self, user: &UserId) -> Result<(), Refusal> {
-        let own = self.personal_of(user);
         check_count(
             "rooms this user is invited to",
-            own.map_or(0, |own| own.invitations(None).count()),
+            self.rooms.invitations(user, None).count(),
             self.settings.rooms_per_user_max,
-        )?;
-        self.can_tell(user)
+        )
     }
 
     /// Whether nothing keeps the asker from writing to somebody: neither has blocked the other, and no

@@ -48,6 +48,11 @@ pub(crate) fn create(
         max: rooms_max,
     })?;
     if !ground.user().is_service() {
+        check_count(
+            "rooms this user made",
+            ground.rooms.count_made_by(ground.user()),
+            ground.settings.rooms_made_per_user_max,
+        )?;
         ground.may_enter_one_more()?;
     }
     for member in &members {

@@ -4,10 +4,11 @@
 //! A person is the sum of their devices (`people`), shown under the override they chose (`shown`) to
 //! those who watch them; a room's viewers (`viewing`) are told who else is there (`occupancy`), who
 //! types (`typing`), and what apps signal (`signals`). Only when somebody was last here outlives their
-//! connections (`seen`).
+//! connections (`seen`), and is written down (`seeing`).
 
 pub(crate) mod occupancy;
 pub(crate) mod people;
+mod seeing;
 pub(crate) mod seen;
 pub(crate) mod shown;
 pub(crate) mod signals;

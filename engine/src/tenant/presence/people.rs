@@ -1,7 +1,7 @@
 //! Who is there: a user is the sum of their live devices. Never stored, so never stale: after a
 //! restart everybody is offline until they are back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use homeroom_protocol::{ConnectionId, DeviceId, DeviceState, Presence, Timestamp, UserId};
 
@@ -52,6 +52,13 @@ impl People {
         } else {
             Presence::Idle
         }
+    }
+
+    /// The next users who are there, above one, in the order of their ids.
+    pub(crate) fn page(&self, after: Option<&UserId>, limit: usize) -> Vec<UserId> {
+        let above = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let users = self.users.range::<UserId, _>((above, Bound::Unbounded));
+        users.take(limit).map(|(user, _)| user.clone()).collect()
     }
 
     /// A user's connections, all or those of one device.

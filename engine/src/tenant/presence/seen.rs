@@ -27,6 +27,17 @@ pub(crate) struct Seen {
     unwritten: BTreeMap<UserId, Timestamp>,
     /// When what is not written down will be.
     due: Option<Timestamp>,
+    round: Round,
+}
+
+/// Now and then everybody who is there is written down as seen: should the server be killed, they were
+/// last there not much later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Round {
+    /// Nobody is there.
+    Rests,
+    /// Its next part is planned: those above this user, or all.
+    Planned(Option<UserId>),
 }
 
 /// The stored form: how far it was applied, and who was seen when, in minutes.
@@ -41,6 +52,7 @@ impl Default for Seen {
             by_time: BTreeSet::new(),
             unwritten: BTreeMap::new(),
             due: None,
+            round: Round::Rests,
         }
     }
 }
@@ -82,6 +94,28 @@ impl Seen {
     /// The planned record is due now.
     pub(crate) fn begin(&mut self) {
         self.due = None;
+    }
+
+    /// Somebody is there; whether a round is to be planned for them.
+    pub(crate) fn begin_rounds(&mut self) -> bool {
+        let rests = self.round == Round::Rests;
+        if rests {
+            self.round = Round::Planned(None);
+        }
+        rests
+    }
+
+    /// Above whom the part of the round begins that is due now.
+    pub(crate) fn take_round(&mut self) -> Option<UserId> {
+        match std::mem::replace(&mut self.round, Round::Rests) {
+            Round::Planned(after) => after,
+            Round::Rests => None,
+        }
+    }
+
+    /// Where the next part begins.
+    pub(crate) fn plan_round(&mut self, after: Option<UserId>) {
+        self.round = Round::Planned(after);
     }
 
     /// How far it has come.

@@ -9,9 +9,9 @@ use homeroom_protocol::{
 };
 
 use crate::{
-    domain::{Moment, Outcome, Storage},
+    domain::Outcome,
     hub::Delivery,
-    tenant::{deadline::Due, effects, records::event::TenantChange, state::Tenant},
+    tenant::{deadline::Due, effects, state::Tenant},
 };
 
 /// What devices say, under what their user says.
@@ -130,29 +130,6 @@ impl Tenant {
         self.status_changed(None, user, out);
     }
 
-    /// Writes down who went, as many as one record takes. Nothing is written while the disk is full: when
-    /// somebody was seen is worth less than what else there is to say.
-    pub(crate) fn write_seen(&mut self, moment: Moment, out: &mut Outcome<Self>) {
-        self.seen.begin();
-        match moment.storage {
-            Storage::Open => {
-                let users = self.seen.next_record();
-                if !users.is_empty() {
-                    self.commit_change(moment, None, TenantChange::Seen { users }, out);
-                }
-                self.plan_seen();
-            }
-            Storage::Full | Storage::Spent => {
-                let at = self
-                    .clock
-                    .plus_ms(self.settings.storage_full_retry_after_ms);
-                if self.seen.plan(at) {
-                    self.deadlines.set(at, Due::Seen);
-                }
-            }
-        }
-    }
-
     /// Somebody blocked somebody, who sees them as offline from now on; or did so no more.
     pub(crate) fn block_changed(
         &mut self,
@@ -168,34 +145,35 @@ impl Tenant {
             if !session.rewatch(blocker, is_seen) {
                 continue;
             }
-            self.watch_anew(connection, is_seen, out);
+            self.watch_anew((connection, blocker), is_seen, out);
             let users = vec![self.presence_for(blocked, blocker)];
             let presence = ServerFrame::Presence { users };
             out.held.push(effects::direct(connection, presence));
         }
     }
 
-    /// Says again to the hub whom a connection watches: less at once, more when it is durable.
-    fn watch_anew(&mut self, connection: ConnectionId, is_more: bool, out: &mut Outcome<Self>) {
+    /// Says again to the hub whom a connection watches, after one user: less at once, more when it is durable.
+    fn watch_anew(
+        &mut self,
+        (connection, user): (ConnectionId, &UserId),
+        is_more: bool,
+        out: &mut Outcome<Self>,
+    ) {
         let Some(session) = self.sessions.get(connection) else {
             return;
         };
         let users: Vec<_> = session.watching.iter().cloned().collect();
         let watch = Delivery::Watch { connection, users };
         if !is_more {
-            out.now.push(watch.clone());
+            out.now.push(Delivery::Unwatch {
+                connection,
+                users: vec![user.clone()],
+            });
         }
         // Also behind one that is still held, which would undo it.
         out.held.push(watch);
         let watched = (session.watching.clone(), session.unseen.clone());
         self.sessions.watch(connection, watched, self.applied);
-    }
-
-    fn plan_seen(&mut self) {
-        let at = self.clock.plus_ms(self.settings.seen_tick_ms);
-        if self.seen.plan(at) {
-            self.deadlines.set(at, Due::Seen);
-        }
     }
 
     fn tell_watchers(&mut self, presence: UserPresence, out: &mut Outcome<Self>) {

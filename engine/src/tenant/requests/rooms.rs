@@ -149,13 +149,11 @@ impl Tenant {
     /// The rooms a user is in or invited to, above `after`, by number. Both are bounded by the most rooms
     /// of a user.
     fn own_rooms(&self, user: &UserId, after: Option<RoomNumber>) -> Vec<RoomNumber> {
-        let own = self.rooms.stream_of(user);
-        let personal = own.and_then(|own| own.personal.as_deref());
-        let invited = personal.map(|own| own.invitations(after));
+        let invited = self.rooms.invitations(user, after);
         let rooms = self.rooms.of(user);
         let mut rooms: Vec<RoomNumber> = rooms
             .filter(|&room| after.is_none_or(|after| room > after))
-            .chain(invited.into_iter().flatten())
+            .chain(invited)
             .collect();
         rooms.sort_unstable();
         rooms.dedup();

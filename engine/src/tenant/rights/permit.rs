@@ -149,6 +149,25 @@ pub(crate) fn sees(roles: &Roles, room: &Room, user: &UserId) -> bool {
     bearing.allowed().has(Permission::View)
 }
 
+/// Whether a user is in a room, is invited to it, or would see it if they came in.
+pub(crate) fn may_know_of(roles: &Roles, room: &Room, user: &UserId) -> bool {
+    let place = room.place_of(user, Timestamp(0));
+    let is_open = match place.kind {
+        RoomKind::Open | RoomKind::Announcement => true,
+        RoomKind::Private | RoomKind::Direct | RoomKind::Personal | RoomKind::Moderation => false,
+    };
+    let bearing = Bearing {
+        roles,
+        user,
+        is_service: false,
+        place: Some(Place {
+            is_member: true,
+            ..place
+        }),
+    };
+    place.is_member || place.is_invited || (is_open && bearing.allowed().has(Permission::View))
+}
+
 /// Whether a user may be told that they are invited to a room, and what it is like.
 pub(crate) fn sees_invited(roles: &Roles, room: &Room, user: &UserId) -> bool {
     let place = room.place_of(user, Timestamp(0));

@@ -4,13 +4,14 @@
 //! on nobody hears it, and its members are looked at a slice at a time, first in line whenever the tenant
 //! has a moment; who may still see it hears on from where they were, who may not is out. So a change
 //! costs the same for everybody else however large the audience is, and nothing is ever said to one who
-//! was not looked at yet.
+//! was not looked at yet. Where any room may be concerned, all of them are paused at once, and it is the
+//! connections that are looked at, each with the rooms it hears.
 
 use std::collections::BTreeMap;
 
 use homeroom_protocol::{
     ConnectionId, EventBody, Overwrite, OverwriteTarget, Permission, Permissions, RemovedReason,
-    Role, RoleId, RoomKind, RoomNumber, UserId,
+    Role, RoleId, RoomNumber, UserId,
 };
 
 use super::permit;
@@ -20,7 +21,8 @@ use crate::{
     tenant::{deadline::Due, records::event::TenantChange, state::Tenant},
 };
 
-/// Most members of paused rooms that are looked at in one go.
+/// Most members of paused rooms that are looked at in one go, and most places of connections in rooms and
+/// in lists of watched users, but for those of the last connection.
 pub(crate) const RECHECKED_PER_TICK_MAX: usize = 256;
 
 /// Most users whose list of roles is cleared of a removed role in one go: each is two records.
@@ -32,9 +34,22 @@ const AT_ONCE_MAX: usize = 1024;
 /// What lets a user see rooms: the second one, what was reported.
 const SIGHT: Permissions = Permissions::of(&[Permission::View, Permission::Moderate]);
 
-/// The rooms that are paused, and how far each has come. At most one entry for each room.
+/// What is paused, and how far looking has come.
 #[derive(Debug, Default)]
-pub(crate) struct Rechecks(BTreeMap<RoomNumber, Recheck>);
+pub(crate) struct Rechecks {
+    /// At most one entry for each room.
+    rooms: BTreeMap<RoomNumber, Recheck>,
+    everywhere: Option<RecheckAll>,
+}
+
+/// All rooms are paused.
+#[derive(Debug, Clone, Copy)]
+struct RecheckAll {
+    generation: Generation,
+    /// The last connection that was looked at. Whoever connects or joins meanwhile hears under a newer
+    /// generation, and was let in by what holds now.
+    after: Option<ConnectionId>,
+}
 
 #[derive(Debug, Clone)]
 struct Recheck {
@@ -47,8 +62,10 @@ struct Recheck {
 impl Rechecks {
     /// Whether a listener of a paused room has not been looked at yet.
     pub(crate) fn is_pending(&self, room: RoomNumber, generation: Generation) -> bool {
-        let recheck = self.0.get(&room);
-        recheck.is_some_and(|recheck| generation < recheck.generation)
+        let here = self.rooms.get(&room).map(|recheck| recheck.generation);
+        let everywhere = self.everywhere.map(|recheck| recheck.generation);
+        here.max(everywhere)
+            .is_some_and(|paused| generation < paused)
     }
 }
 
@@ -162,29 +179,17 @@ impl Tenant {
         self.unwatch_unseen(user, out);
     }
 
-    /// Any member of any room may have lost it.
+    /// Anybody may have lost the sight of any room.
     fn recheck_all(&mut self, moment: Moment, out: &mut Outcome<Self>) {
-        let rooms: Vec<_> = self
-            .rooms
-            .iter()
-            .filter(|room| room.members_count() > 0)
-            .map(|room| (room.number(), room.info().kind))
-            .collect();
-        for (room, kind) in rooms {
-            match kind {
-                RoomKind::Open | RoomKind::Private | RoomKind::Direct | RoomKind::Announcement => {
-                    self.pause(moment, room, out)
-                }
-                // No role opens or closes one's own stream.
-                RoomKind::Personal | RoomKind::Moderation => {}
-            }
-        }
-        let Some(reports) = self.rooms.reports().map(|room| room.number()) else {
-            return;
-        };
-        for user in self.sessions.who_hear(reports) {
-            self.recheck_in(&user, reports, out);
-        }
+        let generation = self.sessions.next_generation();
+        self.rechecks.rooms.clear();
+        self.rechecks.everywhere = Some(RecheckAll {
+            generation,
+            after: None,
+        });
+        self.deadlines.set(moment.now, Due::Recheck);
+        let room = None;
+        out.now.push(Delivery::Pause { room, generation });
     }
 
     fn pause(&mut self, moment: Moment, room: RoomNumber, out: &mut Outcome<Self>) {
@@ -193,16 +198,17 @@ impl Tenant {
             generation,
             after: None,
         };
-        self.rechecks.0.insert(room, recheck);
+        self.rechecks.rooms.insert(room, recheck);
         self.deadlines.set(moment.now, Due::Recheck);
+        let room = Some(room);
         out.now.push(Delivery::Pause { room, generation });
     }
 
     /// Looks at the next members of paused rooms, and clears the next lists of removed roles.
     pub(crate) fn recheck(&mut self, moment: Moment, out: &mut Outcome<Self>) {
-        let mut budget = RECHECKED_PER_TICK_MAX;
+        let mut budget = self.recheck_connections(RECHECKED_PER_TICK_MAX, out);
         while budget > 0
-            && let Some((room, recheck)) = self.rechecks.0.pop_first()
+            && let Some((room, recheck)) = self.rechecks.rooms.pop_first()
         {
             let Some(here) = self.rooms.get(room) else {
                 continue;
@@ -214,14 +220,49 @@ impl Tenant {
                     generation: recheck.generation,
                     after: members.last().cloned(),
                 };
-                self.rechecks.0.insert(room, next);
+                self.rechecks.rooms.insert(room, next);
             }
             self.recheck_members(room, recheck.generation, members, out);
         }
-        if !self.rechecks.0.is_empty() {
+        if !self.rechecks.rooms.is_empty() || self.rechecks.everywhere.is_some() {
             self.deadlines.set(moment.now, Due::Recheck);
         }
         self.clear_lists(moment, out);
+    }
+
+    /// Looks at the next connections while everything is paused; what is left of the budget.
+    fn recheck_connections(&mut self, mut budget: usize, out: &mut Outcome<Self>) -> usize {
+        let Some(RecheckAll {
+            generation,
+            mut after,
+        }) = self.rechecks.everywhere.take()
+        else {
+            return budget;
+        };
+        let mut restamped: BTreeMap<RoomNumber, Vec<ConnectionId>> = BTreeMap::new();
+        while budget > 0
+            && let Some((connection, session)) = self.sessions.next_above(after)
+        {
+            after = Some(connection);
+            let user = session.identity.user.clone();
+            let rooms: Vec<_> = session.listening.keys().copied().collect();
+            budget = budget.saturating_sub(1 + rooms.len() + session.watching.len());
+            for room in rooms {
+                if !self.sees(&user, room) {
+                    self.unlisten(&user, room, RemovedReason::Hidden, out);
+                } else if self.sessions.restamp(connection, room, generation) {
+                    restamped.entry(room).or_default().push(connection);
+                }
+            }
+            self.unwatch(connection, &user, out);
+        }
+        if budget == 0 {
+            self.rechecks.everywhere = Some(RecheckAll { generation, after });
+        }
+        for (room, connections) in restamped {
+            tell_restamped((room, generation), &connections, out);
+        }
+        budget
     }
 
     fn recheck_members(
@@ -246,14 +287,7 @@ impl Tenant {
                 self.hide(&user, room, out);
             }
         }
-        let chunks = restamped.chunks(LISTENERS_PER_CALL);
-        out.now.extend(
-            chunks.map(|connections: &[ConnectionId]| Delivery::Restamp {
-                room,
-                connections: connections.to_vec(),
-                generation,
-            }),
-        );
+        tell_restamped((room, generation), &restamped, out);
     }
 
     /// Users may have a role on their list that is no more.
@@ -297,7 +331,21 @@ impl Tenant {
             roles: roles.clone(),
         };
         self.commit_change(moment, by, change, out);
-        self.commit_personal(moment, user, EventBody::RolesGiven { roles }, out);
+        self.tell_personal(moment, user, EventBody::RolesGiven { roles }, out);
         self.recheck_user(user, out);
     }
+}
+
+/// These may hear a room again.
+fn tell_restamped(
+    (room, generation): (RoomNumber, Generation),
+    connections: &[ConnectionId],
+    out: &mut Outcome<Tenant>,
+) {
+    let chunks = connections.chunks(LISTENERS_PER_CALL);
+    out.now.extend(chunks.map(|connections| Delivery::Restamp {
+        room,
+        connections: connections.to_vec(),
+        generation,
+    }));
 }

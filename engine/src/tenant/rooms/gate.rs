@@ -26,6 +26,11 @@ impl Gate {
         self.invited.contains(user)
     }
 
+    /// Who is invited, in the order of their ids.
+    pub(crate) fn invited(&self) -> impl Iterator<Item = &UserId> {
+        self.invited.iter()
+    }
+
     pub(crate) fn invited_count(&self) -> usize {
         self.invited.len()
     }

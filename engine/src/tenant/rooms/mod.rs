@@ -15,7 +15,10 @@ pub(crate) mod retention;
 pub(crate) mod room;
 pub(crate) mod seqs;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound::{Excluded, Unbounded},
+};
 
 use homeroom_protocol::{RoomId, RoomKind, RoomNumber, Timestamp, UserId};
 
@@ -37,6 +40,10 @@ pub(crate) struct Rooms {
     by_id: BTreeMap<RoomId, RoomNumber>,
     /// Streams are not in here.
     by_user: BTreeMap<UserId, BTreeSet<RoomNumber>>,
+    /// The rooms they are invited to.
+    invited: BTreeMap<UserId, BTreeSet<RoomNumber>>,
+    /// How many rooms they made; services and streams are not in here.
+    made: BTreeMap<UserId, usize>,
     streams: BTreeMap<UserId, RoomNumber>,
     /// Where what is reported goes.
     reports: Option<RoomNumber>,
@@ -100,6 +107,22 @@ impl Rooms {
         self.by_user.get(user).map_or(0, BTreeSet::len)
     }
 
+    /// The rooms a user is invited to, above one, by number.
+    pub(crate) fn invitations(
+        &self,
+        user: &UserId,
+        after: Option<RoomNumber>,
+    ) -> impl Iterator<Item = RoomNumber> + '_ {
+        let above = (after.map_or(Unbounded, Excluded), Unbounded);
+        let invited = self.invited.get(user).into_iter();
+        invited.flat_map(move |rooms| rooms.range(above).copied())
+    }
+
+    /// How many rooms a user made. Rooms are never taken away.
+    pub(crate) fn count_made_by(&self, user: &UserId) -> usize {
+        self.made.get(user).copied().unwrap_or_default()
+    }
+
     /// The rooms both are members of. Looks at no more rooms than the one with fewer is a member of.
     pub(crate) fn shared<'a>(
         &'a self,
@@ -142,11 +165,26 @@ impl Rooms {
         if let Concern::Member(user, fact) = event.concern() {
             match fact.turnover() {
                 Some(Turnover::Began) => self.add_membership(user, event.room),
-                Some(Turnover::Ended) => self.drop_membership(user, event.room),
+                Some(Turnover::Ended) => drop_room(&mut self.by_user, user, event.room),
                 None => {}
             }
         }
+        self.look_at_invitation(event);
         true
+    }
+
+    /// Whoever an event is about: whether they are invited now.
+    fn look_at_invitation(&mut self, event: &Event) {
+        let Concern::Member(user, _) = event.concern() else {
+            return;
+        };
+        let room = self.by_number.get(&event.room);
+        if room.is_some_and(|room| room.gate.is_invited(user)) {
+            let rooms = self.invited.entry(user.clone()).or_default();
+            rooms.insert(event.room);
+        } else {
+            drop_room(&mut self.invited, user, event.room);
+        }
     }
 
     /// Whether an event is in no log.
@@ -210,6 +248,13 @@ impl Rooms {
                 for user in room.members.keys() {
                     self.add_membership(user, room.number);
                 }
+                for user in room.gate.invited() {
+                    let rooms = self.invited.entry(user.clone()).or_default();
+                    rooms.insert(room.number);
+                }
+                if !room.maker.is_service() {
+                    *self.made.entry(room.maker.clone()).or_default() += 1;
+                }
             }
         }
     }
@@ -217,13 +262,18 @@ impl Rooms {
     fn add_membership(&mut self, user: &UserId, room: RoomNumber) {
         self.by_user.entry(user.clone()).or_default().insert(room);
     }
+}
 
-    fn drop_membership(&mut self, user: &UserId, room: RoomNumber) {
-        if let Some(rooms) = self.by_user.get_mut(user) {
-            rooms.remove(&room);
-            if rooms.is_empty() {
-                self.by_user.remove(user);
-            }
+/// Takes a room off a user's list.
+fn drop_room(
+    by_user: &mut BTreeMap<UserId, BTreeSet<RoomNumber>>,
+    user: &UserId,
+    room: RoomNumber,
+) {
+    if let Some(rooms) = by_user.get_mut(user) {
+        rooms.remove(&room);
+        if rooms.is_empty() {
+            by_user.remove(user);
         }
     }
 }

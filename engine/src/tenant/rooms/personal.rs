@@ -28,7 +28,6 @@ pub(crate) struct Personal {
     levels: BTreeMap<RoomNumber, NotificationLevel>,
     blocked: BTreeSet<UserId>,
     followed: BTreeSet<(RoomNumber, Seq)>,
-    invitations: BTreeSet<RoomNumber>,
     status: Status,
 }
 
@@ -58,17 +57,6 @@ impl Personal {
     /// The threads they follow, by room and root.
     pub(crate) fn followed(&self) -> impl ExactSizeIterator<Item = (RoomNumber, Seq)> + '_ {
         self.followed.iter().copied()
-    }
-
-    /// The rooms they are invited to, above `after`.
-    pub(crate) fn invitations(
-        &self,
-        after: Option<RoomNumber>,
-    ) -> impl Iterator<Item = RoomNumber> + '_ {
-        use std::ops::Bound::{Excluded, Unbounded};
-
-        let above = (after.map_or(Unbounded, Excluded), Unbounded);
-        self.invitations.range(above).copied()
     }
 
     /// What others are to see of them; whether it is over already is not looked at.
@@ -102,17 +90,16 @@ impl Personal {
 
     fn change_place(&mut self, room: RoomNumber, change: PlaceChange) {
         match change {
-            PlaceChange::Invited => _ = self.invitations.insert(room),
-            PlaceChange::Joined | PlaceChange::Added | PlaceChange::Uninvited => {
-                self.invitations.remove(&room);
-            }
             PlaceChange::Left | PlaceChange::Removed | PlaceChange::Banned => {
-                self.invitations.remove(&room);
                 self.levels.remove(&room);
                 self.marks.retain(|(place, _), _| *place != room);
                 self.followed.retain(|(place, _)| *place != room);
             }
-            PlaceChange::Unbanned => {}
+            PlaceChange::Invited
+            | PlaceChange::Joined
+            | PlaceChange::Added
+            | PlaceChange::Uninvited
+            | PlaceChange::Unbanned => {}
         }
     }
 
@@ -148,7 +135,8 @@ impl Personal {
 /// Room, thread, generation, seq, public, log position.
 type SavedMark = (u32, Option<u64>, u32, u64, bool, u64);
 
-/// As a part of its stream's section: marks, levels, blocked, followed, invitations, status.
+/// As a part of its stream's section: marks, levels, blocked, followed, a list that is always empty (older
+/// ones hold invitations there, which are those of the rooms), status.
 pub(crate) type SavedPersonal = (
     Vec<SavedMark>,
     Vec<(u32, u8)>,
@@ -193,7 +181,7 @@ impl Personal {
             self.followed()
                 .map(|(room, root)| (room.0, root.0))
                 .collect(),
-            self.invitations.iter().map(|room| room.0).collect(),
+            Vec::new(),
             (
                 number_of(&AVAILABILITIES, availability),
                 text.clone(),
@@ -204,7 +192,7 @@ impl Personal {
 
     /// `None`: it was not saved like this.
     pub(crate) fn restore(saved: SavedPersonal) -> Option<Self> {
-        let (marks, levels, blocked, followed, invitations, (availability, text, expires)) = saved;
+        let (marks, levels, blocked, followed, _, (availability, text, expires)) = saved;
         let mark = |(room, thread, generation, seq, public, at): SavedMark| {
             let mark = Mark {
                 generation,
@@ -226,7 +214,6 @@ impl Personal {
             followed: followed
                 .map(|(room, root)| (RoomNumber(room), Seq(root)))
                 .collect(),
-            invitations: invitations.into_iter().map(RoomNumber).collect(),
             status: Status {
                 availability: *AVAILABILITIES.get(usize::from(availability))?,
                 text,
@@ -322,31 +309,6 @@ mod tests {
             assert_eq!(personal.mark(RoomNumber(2), None).unwrap().mark.seq, Seq(7));
             assert_eq!(personal.level(RoomNumber(2)), NotificationLevel::Mentions);
             assert!(personal.follows(RoomNumber(2), Seq(5)));
-        }
-    }
-
-    #[test]
-    fn an_invitation_stands_until_it_is_used_or_over() {
-        for (change, stands) in [
-            (PlaceChange::Joined, false),
-            (PlaceChange::Added, false),
-            (PlaceChange::Uninvited, false),
-            (PlaceChange::Banned, false),
-            (PlaceChange::Unbanned, true),
-            (PlaceChange::Invited, true),
-        ] {
-            let mut personal = furnished();
-            assert_eq!(
-                personal.invitations(None).collect::<Vec<_>>(),
-                [RoomNumber(3)]
-            );
-            assert_eq!(personal.invitations(Some(RoomNumber(3))).count(), 0);
-            happen(&mut personal, 2, place(3, change));
-            assert_eq!(
-                personal.invitations(None).count() == 1,
-                stands,
-                "{change:?}"
-            );
         }
     }
 

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use homeroom_protocol::{
-    Direction, Draft, Epoch, ErrorCode, IdempotencyKey, Position, RoomId, Seq, TimelineEvent,
-    Timestamp, UserId, UserPresence,
+    Direction, Draft, Epoch, ErrorCode, IdempotencyKey, Position, RoomId, RoomNumber, Seq,
+    TimelineEvent, Timestamp, UserId, UserPresence,
 };
 
 use super::roles::{RoleAnswer, RoleRequest};
@@ -82,6 +82,24 @@ pub enum ServiceRequest {
     },
     /// Something about roles and what differs in rooms.
     Roles(RoleRequest),
+}
+
+impl ServiceRequest {
+    /// The room whose content, or people, the answer shows.
+    pub(super) const fn shown_room(&self) -> Option<&RoomId> {
+        match self {
+            Self::History { room, .. }
+            | Self::Members { room, .. }
+            | Self::Room { room }
+            | Self::Roles(RoleRequest::Overwrites { room }) => Some(room),
+            Self::CreateRoom { .. }
+            | Self::AddMember { .. }
+            | Self::RemoveMember { .. }
+            | Self::Publish { .. }
+            | Self::Presence { .. }
+            | Self::Roles(_) => None,
+        }
+    }
 }
 
 /// Where and when something took its place.
@@ -184,8 +202,11 @@ pub struct ServiceCall {
 impl ServiceCall {
     /// The answer that says no.
     pub(crate) fn refused(&self, refusal: Refusal) -> Delivery {
-        let (asker, answer) = (Arc::clone(&self.asker), Err(refusal.into()));
-        Delivery::Answer(Arc::new(Reply { asker, answer }))
+        Delivery::Answer(Arc::new(Reply {
+            asker: Arc::clone(&self.asker),
+            answer: Err(refusal.into()),
+            to: None,
+        }))
     }
 }
 
@@ -204,11 +225,13 @@ impl From<Refusal> for Refused {
 pub(super) struct Reply {
     pub(super) asker: Arc<dyn Asker>,
     pub(super) answer: Answered,
+    /// The user who is told, if it depends on what they may see, and the room it shows, if it shows one.
+    pub(super) to: Option<(UserId, Option<RoomNumber>)>,
 }
 
 impl Deferred for Reply {
     fn leave(self: Arc<Self>) {
-        let Self { asker, answer } = Arc::unwrap_or_clone(self);
+        let Self { asker, answer, .. } = Arc::unwrap_or_clone(self);
         asker.answer(answer);
     }
 

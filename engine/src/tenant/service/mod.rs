@@ -7,7 +7,7 @@
 mod call;
 pub(crate) mod roles;
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use call::Reply;
 pub use call::{
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     domain::{Moment, Outcome},
-    hub::Delivery,
+    hub::{Deferred, Delivery},
     identity::{Actor, Identity},
 };
 
@@ -80,20 +80,52 @@ impl Tenant {
             request,
             asker,
         } = call;
+        let shown = request.shown_room().cloned();
         let answer = match &actor {
             Actor::User(user) if user.is_service() => Err(Refusal::NoPerson),
             Actor::User(_) | Actor::Service(_) => {
                 let served = Serving {
                     asker: actor.identity(),
-                    actor,
+                    actor: actor.clone(),
                     moment,
                 };
                 self.serve_request(&served, request, (answer, &mut *out))
             }
         };
         let answer = answer.map_err(Refused::from);
+        let room = shown.and_then(|room| self.rooms.by_id(&room).map(Room::number));
+        let to = match actor {
+            Actor::User(user) => Some((user, room)),
+            Actor::Service(_) => None,
+        };
         out.held
-            .push(Delivery::Answer(Arc::new(Reply { asker, answer })));
+            .push(Delivery::Answer(Arc::new(Reply { asker, answer, to })));
+    }
+
+    /// What is left of an answer that was held: it shows no room, and nobody, to a user from whom that has
+    /// been taken meanwhile.
+    pub(crate) fn still_true(&self, held: Arc<dyn Deferred>) -> Arc<dyn Deferred> {
+        let any: Arc<dyn Any + Send + Sync> = Arc::clone(&held) as _;
+        let Ok(reply) = any.downcast::<Reply>() else {
+            return held;
+        };
+        let Some((user, room)) = &reply.to else {
+            return held;
+        };
+        let answer = match &reply.answer {
+            Ok(ServiceAnswer::Presence(users)) => {
+                Ok(ServiceAnswer::Presence(self.still_shown(user, users)))
+            }
+            Ok(_) if room.is_some_and(|room| !self.sees(user, room)) => {
+                Err(Refusal::NotMember.into())
+            }
+            Ok(_) | Err(_) => return held,
+        };
+        Arc::new(Reply {
+            asker: Arc::clone(&reply.asker),
+            answer,
+            to: None,
+        })
     }
 
     fn serve_request(
