@@ -6,6 +6,7 @@
 
 pub mod host;
 pub mod line;
+pub mod load;
 pub mod machine;
 
 use homeroom_protocol::{

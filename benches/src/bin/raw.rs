@@ -1,0 +1,3 @@
+//! The raw baseline.
+
+fn main() {}
