@@ -1,3 +1,10 @@
-//! The raw baseline.
+//! The baseline of the benches as a program of its own.
 
-fn main() {}
+use std::io;
+
+use clap::Parser;
+use homeroom_benches::serve::RawArguments;
+
+fn main() -> io::Result<()> {
+    RawArguments::parse().serve()
+}

@@ -4,13 +4,32 @@
 //! busy machine where deliveries per second do not. All servers get the same load; what differs between them, how
 //! one enters and how one publishes, is a [`Dialect`]. Deliveries are counted without decoding anything, by a
 //! [marker](MARKER) in the text of each message.
+//!
+//! A [`Server`] is started on a core of its own, a [`Fleet`] of connections gathers in its rooms, a [`Driver`]
+//! publishes and measures.
 
+mod contender;
 mod dialect;
+mod drive;
+mod fleet;
+mod histogram;
+mod homeroom;
+mod line;
 mod marks;
+mod process;
+mod room;
+mod scenario;
 mod wire;
 
 pub use self::{
+    contender::{BE, Contender, HomeroomServer, RawServer, measure},
     dialect::{Dialect, Door, Entered, Entry, KeepAlive, Role, Seat},
-    marks::{MARKER, Marks, text},
-    wire::{Incoming, Outgoing},
+    drive::{Driver, Measured, Pace, Until, Window},
+    fleet::Fleet,
+    histogram::Histogram,
+    homeroom::Homeroom,
+    marks::{MARKER, Marks, Tail, text},
+    process::{Announced, Cores, CpuTime, Server, raise_open_files},
+    scenario::{Case, Load, Scenario},
+    wire::{Heard, Incoming, Outgoing},
 };

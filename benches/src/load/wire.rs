@@ -35,6 +35,11 @@ impl Outgoing {
         self.frame(PING, &[]);
     }
 
+    /// Answers a ping.
+    pub fn pong(&mut self, payload: &[u8]) {
+        self.frame(PONG, payload);
+    }
+
     /// Adds the upgrade request; for what comes before the first message.
     pub fn upgrade(&mut self, host: &str, door: &super::Door) {
         let offer = door.subprotocol.map_or(String::new(), |name| {
@@ -46,6 +51,11 @@ impl Outgoing {
             door.path
         );
         self.bytes.extend(head.as_bytes());
+    }
+
+    /// Adds what another one holds.
+    pub fn extend(&mut self, other: &Self) {
+        self.bytes.extend(&other.bytes);
     }
 
     /// What to write.
