@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
@@ -27,7 +27,7 @@ const BUDGETS: [&str; 8] = [
     "rules.user_units_burst=4294967295",
     "rules.messages_per_s=4294967295",
     "rules.messages_burst=4294967295",
-    "rules.requests_in_flight_max=65536",
+    "rules.requests_in_flight_max=1024",
     "rules.connections_max=100000",
 ];
 
@@ -69,7 +69,6 @@ impl Contender for HomeroomServer {
         for budget in BUDGETS {
             command.args(["--set", budget]);
         }
-        command.stderr(Stdio::null());
         Server::start(&mut command, Announced::OnStdout, cores)
     }
 }
