@@ -33,6 +33,11 @@ const BUDGETS: [&str; 8] = [
 
 /// A server that can be measured.
 pub trait Contender: std::fmt::Debug {
+    /// What it is called in tables.
+    fn name(&self) -> String {
+        self.dialect().name().to_owned()
+    }
+
     /// How to speak with it.
     fn dialect(&self) -> &dyn Dialect;
 
@@ -55,6 +60,13 @@ pub struct HomeroomServer {
 pub struct RawServer;
 
 impl Contender for HomeroomServer {
+    fn name(&self) -> String {
+        match &self.program {
+            Some(program) => format!("homeroom {}", program.display()),
+            None => "homeroom".to_owned(),
+        }
+    }
+
     fn dialect(&self) -> &dyn Dialect {
         &Homeroom
     }
