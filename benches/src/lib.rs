@@ -6,7 +6,10 @@
 
 pub mod host;
 pub mod line;
+pub mod load;
 pub mod machine;
+pub mod raw;
+pub mod serve;
 
 use homeroom_protocol::{
     Epoch, EventBody, IdempotencyKey, Request, RoomNumber, Seq, ServerFrame, TimelineEvent,

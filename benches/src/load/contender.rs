@@ -1,0 +1,156 @@
+//! Who is measured: a server that can be started, and how to speak with it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use super::{
+    Announced, Case, Cores, Dialect, Driver, Entry, Fleet, Histogram, Homeroom, Measured, Plan,
+    Seat, Server, drive::Moment, report::real,
+};
+use crate::raw;
+
+/// The option under which the generator is a server itself.
+pub const BE: &str = "--be";
+
+/// From when the last has come until memory is looked at.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Rate budgets, out of the way: they are counted as ever, but never refuse. The other bound is how much one
+/// connection may have under way.
+const BUDGETS: [&str; 8] = [
+    "rules.connection_units_per_s=4294967295",
+    "rules.connection_units_burst=4294967295",
+    "rules.user_units_per_s=4294967295",
+    "rules.user_units_burst=4294967295",
+    "rules.messages_per_s=4294967295",
+    "rules.messages_burst=4294967295",
+    "rules.requests_in_flight_max=1024",
+    "rules.connections_max=100000",
+];
+
+/// A server that can be measured.
+pub trait Contender: std::fmt::Debug {
+    /// What it is called in tables.
+    fn name(&self) -> String {
+        self.dialect().name().to_owned()
+    }
+
+    /// How to speak with it.
+    fn dialect(&self) -> &dyn Dialect;
+
+    /// Starts a fresh one for this case, which may keep what it must in `folder`.
+    ///
+    /// # Errors
+    /// For people.
+    fn start(&self, case: &Case, folder: &Path, cores: Cores) -> Result<Server, String>;
+}
+
+/// Homeroom, with its real protocol, checks and metrics.
+#[derive(Debug, Clone, Default)]
+pub struct HomeroomServer {
+    /// Another `homeroom` program than what the generator holds itself.
+    pub program: Option<PathBuf>,
+}
+
+/// The baseline.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RawServer;
+
+impl Contender for HomeroomServer {
+    fn name(&self) -> String {
+        match &self.program {
+            Some(program) => format!("homeroom {}", program.display()),
+            None => "homeroom".to_owned(),
+        }
+    }
+
+    fn dialect(&self) -> &dyn Dialect {
+        &Homeroom
+    }
+
+    fn start(&self, _case: &Case, folder: &Path, cores: Cores) -> Result<Server, String> {
+        let mut command = match &self.program {
+            Some(program) => Command::new(program),
+            None => itself("homeroom")?,
+        };
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.arg("--data").arg(folder.join("data"));
+        for budget in BUDGETS {
+            command.args(["--set", budget]);
+        }
+        Server::start(&mut command, Announced::OnStdout, cores)
+    }
+}
+
+impl Contender for RawServer {
+    fn dialect(&self) -> &dyn Dialect {
+        &raw::Raw
+    }
+
+    fn start(&self, case: &Case, folder: &Path, cores: Cores) -> Result<Server, String> {
+        let mut command = itself("raw")?;
+        if case.durable {
+            command.arg("--journal").arg(folder.join("journal"));
+        }
+        Server::start(&mut command, Announced::OnStdout, cores)
+    }
+}
+
+/// Measures one case once, with a fresh server over a fresh folder within `folder`.
+///
+/// # Errors
+/// Whatever broke, for people.
+pub fn measure(
+    contender: &dyn Contender,
+    case: &Case,
+    folder: &Path,
+    cores: Cores,
+) -> Result<Measured, String> {
+    let place = tempfile::tempdir_in(folder).map_err(|error| error.to_string())?;
+    let server = contender.start(case, place.path(), cores)?;
+    let fleet = Fleet::new(contender.dialect(), server.address);
+    let mut fleet = fleet.map_err(|error| error.to_string())?;
+    let entry = match case.plan {
+        Plan::Publish { .. } => Entry::Room,
+        Plan::Come(entry) => entry,
+    };
+    let (speakers, listeners) = Fleet::seats(case.rooms, case.listeners, entry, case.durable);
+    fleet.gather(speakers)?;
+    match case.plan {
+        Plan::Publish {
+            until,
+            pace,
+            window,
+        } => {
+            fleet.gather(listeners)?;
+            let driver = Driver::new(&mut fleet, Some(&server), until, case.text_bytes);
+            driver.run(pace, window)
+        }
+        Plan::Come(_) => come(&mut fleet, listeners, &server),
+    }
+}
+
+/// Measures what it costs a server that these come.
+fn come(fleet: &mut Fleet<'_>, seats: Vec<Seat>, server: &Server) -> Result<Measured, String> {
+    let resident = || server.resident_bytes().map_err(|error| error.to_string());
+    let count = seats.len() as u64;
+    let (before, start) = (resident()?, Moment::now(fleet, Some(server))?);
+    fleet.gather(seats)?;
+    let end = Moment::now(fleet, Some(server))?;
+    // What a server does when all are in (telling who is there, once a second) is over by then.
+    fleet.listen_for(SETTLE)?;
+    let mut measured = end.since(&start, count, Histogram::default());
+    measured.resident_bytes = Some(real(resident()?) - real(before));
+    Ok(measured)
+}
+
+/// This very program, as a server.
+fn itself(name: &str) -> Result<Command, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(program);
+    command.args([BE, name]);
+    Ok(command)
+}

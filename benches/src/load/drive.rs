@@ -1,0 +1,343 @@
+//! Publishing, in one of two ways, and measuring what that costs the server.
+//!
+//! **Closed**: so many messages are under way at all times, each until everybody has it. That finds what a server
+//! costs when it is as busy as it can be, but says nothing of latency: a slow server is simply asked less often.
+//! **Paced**: messages leave on a fixed schedule, whatever becomes of those before, and their latency counts from
+//! when they were due. So a server that stalls is charged with all that should have happened meanwhile (the
+//! omission that G. Tene named coordinated).
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Role,
+    fleet::{Fleet, PATIENCE},
+    histogram::Histogram,
+    line::Received,
+    process::{CpuTime, Server},
+    room::Room,
+    text,
+};
+
+/// Processor time is told in steps of 10 ms: a window in which the server had less than so much of it goes on,
+/// up to three times as long as asked. On a machine with other work that may be.
+const CPU_S_MIN: f64 = 0.3;
+/// Until it is looked at again whether that is so.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What a message must be until it is no more under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Received by all listeners.
+    Delivered,
+    /// Acknowledged to its speaker.
+    Acknowledged,
+}
+
+/// When messages are published.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// So many are under way, in all rooms together, the rooms taking turns.
+    InFlight(u32),
+    /// So many a second in each room, spread evenly.
+    PerSecond(f64),
+}
+
+/// How long it is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// So long, after a warm-up.
+    Time {
+        /// Before anything is measured.
+        warm_up: Duration,
+        /// Measured; up to three times as long where the server gets too little done for the clock.
+        measured: Duration,
+    },
+    /// From the first message to the last of so many: for tests, which have no business with clocks.
+    Messages(u64),
+}
+
+/// What was measured in the window.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// Messages that came to listeners; or those acknowledged; or connections that came in.
+    pub count: u64,
+    /// How long it took.
+    pub wall: Duration,
+    /// Of the server.
+    pub server: CpuTime,
+    /// Of the generator.
+    pub generator: CpuTime,
+    /// Bytes that the generator read.
+    pub bytes: u64,
+    /// How often it read.
+    pub reads: u64,
+    /// From when a message was due until a listener had it, or its speaker the acknowledgement.
+    pub latency: Histogram,
+    /// Memory that the server took for all that was counted, in bytes, where that is the question.
+    pub resident_bytes: Option<f64>,
+}
+
+/// Everything at one moment; two make a window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    at: Instant,
+    received: Received,
+    server: CpuTime,
+    generator: CpuTime,
+}
+
+/// Publishes through a fleet that is gathered.
+#[derive(Debug)]
+pub struct Driver<'a, 'b> {
+    fleet: &'b mut Fleet<'a>,
+    server: Option<&'b Server>,
+    rooms: Vec<Room>,
+    until: Until,
+    text: String,
+    published: u64,
+    completed: u64,
+    latency: Histogram,
+}
+
+impl<'a, 'b> Driver<'a, 'b> {
+    /// With messages of so many bytes of text. Without a server of its own, processor time stays 0.
+    #[must_use]
+    pub fn new(
+        fleet: &'b mut Fleet<'a>,
+        server: Option<&'b Server>,
+        until: Until,
+        text_bytes: usize,
+    ) -> Self {
+        let mut rooms: Vec<Room> = Vec::new();
+        for (number, line) in fleet.lines.iter().enumerate() {
+            let room = line.seat.room as usize;
+            if rooms.len() <= room {
+                rooms.resize_with(room + 1, Room::default);
+            }
+            match line.seat.role {
+                Role::Speaker => rooms[room].speaker = number,
+                Role::Listener => rooms[room].listeners += 1,
+            }
+        }
+        Self {
+            fleet,
+            server,
+            rooms,
+            until,
+            text: text(text_bytes),
+            published: 0,
+            completed: 0,
+            latency: Histogram::default(),
+        }
+    }
+
+    /// Publishes at this pace for this long.
+    ///
+    /// # Errors
+    /// Whatever broke, or that nothing happened for 20 s; for people.
+    pub fn run(mut self, pace: Pace, window: Window) -> Result<Measured, String> {
+        let begun = Instant::now();
+        let mut pacing = Pacing::new(pace, begun, self.rooms.len());
+        let mut start = match window {
+            Window::Time { .. } => None,
+            Window::Messages(_) => Some(self.moment()?),
+        };
+        let mut progress = (self.fleet.received, begun);
+        let mut looked_at = begun;
+        loop {
+            let now = Instant::now();
+            let is_over = match window {
+                Window::Time { warm_up, measured } => {
+                    if start.is_none() && now >= begun + warm_up {
+                        self.latency = Histogram::default();
+                        start = Some(self.moment()?);
+                    }
+                    let over_at = begun + warm_up + measured;
+                    now >= over_at
+                        && (now >= looked_at + LOOK_AGAIN || now >= over_at + measured * 2)
+                }
+                Window::Messages(count) => self.completed >= count,
+            };
+            if let (true, Some(start)) = (is_over, &start) {
+                let end = self.moment()?;
+                looked_at = now;
+                if let Window::Time { warm_up, measured } = window
+                    && now < begun + warm_up + measured * 3
+                    && self.server.is_some()
+                    && end.server.since(start.server).total_s() < CPU_S_MIN
+                {
+                    continue;
+                }
+                let count = match self.until {
+                    Until::Delivered => end.received.deliveries - start.received.deliveries,
+                    Until::Acknowledged => end.received.acknowledged - start.received.acknowledged,
+                };
+                return Ok(end.since(start, count, self.latency));
+            }
+            let left = match window {
+                Window::Time { .. } => u64::MAX,
+                Window::Messages(count) => count.saturating_sub(self.published),
+            };
+            let wait = self.publish(&mut pacing, now, left)?;
+            self.listen(wait)?;
+            if self.fleet.received.bytes > progress.0.bytes {
+                progress = (self.fleet.received, now);
+            } else if now - progress.1 > PATIENCE {
+                let under_way = self.published - self.completed;
+                return Err(format!("nothing came for 20 s, with {under_way} under way"));
+            }
+        }
+    }
+
+    /// Publishes what is due. Returns how long nothing more will be.
+    fn publish(
+        &mut self,
+        pacing: &mut Pacing,
+        now: Instant,
+        left: u64,
+    ) -> Result<Duration, String> {
+        let mut left = left;
+        let speakers: Vec<usize> = match *pacing {
+            Pacing::InFlight { max, ref mut next } => {
+                let under_way = self.published - self.completed;
+                let more = left.min(u64::from(max).saturating_sub(under_way));
+                let mut spoke = Vec::new();
+                for _ in 0..more {
+                    spoke.push(self.publish_in(*next, now));
+                    *next = (*next + 1) % self.rooms.len();
+                }
+                spoke
+            }
+            Pacing::Schedule {
+                every,
+                ref mut due,
+                ref mut next,
+            } => {
+                let mut spoke = Vec::new();
+                while *due <= now && left > 0 {
+                    spoke.push(self.publish_in(*next, *due));
+                    *next = (*next + 1) % self.rooms.len();
+                    *due += every;
+                    left -= 1;
+                }
+                spoke
+            }
+        };
+        // All that one speaker says in a turn leaves with one write.
+        for speaker in speakers {
+            self.fleet.lines[speaker].flush()?;
+        }
+        Ok(match pacing {
+            Pacing::InFlight { .. } => Duration::from_secs(1),
+            // Woken a little early and polling for the rest: the system's timers are too coarse here.
+            Pacing::Schedule { due, .. } => {
+                let rest = due.saturating_duration_since(Instant::now());
+                Duration::from_millis(u64::try_from(rest.as_millis()).unwrap_or(0).min(1000))
+            }
+        })
+    }
+
+    fn publish_in(&mut self, room: usize, due: Instant) -> usize {
+        let room = &mut self.rooms[room];
+        let dialect = self.fleet.dialect();
+        let line = &mut self.fleet.lines[room.speaker];
+        let number = room.published;
+        let seat = line.seat.clone();
+        dialect.publish(&seat, number, &self.text, line.say());
+        let receivers = match self.until {
+            Until::Delivered => room.listeners,
+            Until::Acknowledged => 1,
+        };
+        room.publish(due, receivers);
+        self.published += 1;
+        room.speaker
+    }
+
+    fn listen(&mut self, wait: Duration) -> Result<(), String> {
+        let Self {
+            fleet,
+            rooms,
+            until,
+            completed,
+            latency,
+            ..
+        } = self;
+        fleet.turn(Some(wait), |_, line, received| {
+            let room = &mut rooms[line.seat.room as usize];
+            let (from, count) = match until {
+                Until::Delivered => (line.delivered - received.deliveries, received.deliveries),
+                Until::Acknowledged => (room.complete(), received.acknowledged),
+            };
+            if count == 0 {
+                return Ok(());
+            }
+            let now = Instant::now();
+            *completed += room.receive(from, count, |due| latency.record(now - due))?;
+            Ok(())
+        })
+    }
+
+    fn moment(&self) -> Result<Moment, String> {
+        Moment::now(self.fleet, self.server)
+    }
+}
+
+impl Moment {
+    /// How things are now.
+    ///
+    /// # Errors
+    /// When the server is gone, for people.
+    pub(super) fn now(fleet: &Fleet<'_>, server: Option<&Server>) -> Result<Self, String> {
+        let server = server.map_or(Ok(CpuTime::default()), Server::cpu_time);
+        Ok(Self {
+            at: Instant::now(),
+            received: fleet.received,
+            server: server.map_err(|error| format!("the server is gone: {error}"))?,
+            generator: CpuTime::of_self().map_err(|error| error.to_string())?,
+        })
+    }
+
+    /// The window from another moment to this one, in which so much was counted.
+    pub(super) fn since(&self, start: &Self, count: u64, latency: Histogram) -> Measured {
+        Measured {
+            count,
+            wall: self.at - start.at,
+            server: self.server.since(start.server),
+            generator: self.generator.since(start.generator),
+            bytes: self.received.bytes - start.received.bytes,
+            reads: self.received.reads - start.received.reads,
+            latency,
+            resident_bytes: None,
+        }
+    }
+}
+
+/// Where a pace is.
+#[derive(Debug)]
+enum Pacing {
+    InFlight {
+        max: u32,
+        next: usize,
+    },
+    Schedule {
+        /// Between two messages, whichever their rooms.
+        every: Duration,
+        due: Instant,
+        next: usize,
+    },
+}
+
+impl Pacing {
+    fn new(pace: Pace, begun: Instant, rooms: usize) -> Self {
+        match pace {
+            Pace::InFlight(max) => Self::InFlight { max, next: 0 },
+            Pace::PerSecond(rate) => Self::Schedule {
+                every: Duration::from_secs_f64(
+                    1.0 / (rate * super::report::real(rooms.max(1) as u64)),
+                ),
+                due: begun,
+                next: 0,
+            },
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! How to speak with Homeroom: its real protocol, as a guest with a name of its own on each connection.
+
+use std::time::Duration;
+
+use homeroom_protocol::{
+    Auth, ClientFrame, DeviceId, Durability, Hello, IdempotencyKey, Request, RequestId, RoomId,
+    RoomInfo, RoomNumber, ServerFrame, TenantName, UserId, decode_server_message,
+    encode_client_frame, limit::SERVER_MESSAGE_BYTES_MAX,
+};
+
+use super::{Dialect, Door, Entered, Entry, KeepAlive, Outgoing, Role, Seat};
+
+/// The tenant a host has from its start.
+const TENANT: &str = "default";
+/// Below the 25 s after which a client must have said something.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Users whose presence somebody watches who is told who is there.
+const WATCHED: u32 = 10;
+
+/// Homeroom's dialect.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Homeroom;
+
+impl Dialect for Homeroom {
+    fn name(&self) -> &str {
+        "homeroom"
+    }
+
+    fn door(&self) -> Door {
+        Door {
+            path: "/v1/connect".to_owned(),
+            subprotocol: Some("homeroom.v1.msgpack"),
+        }
+    }
+
+    fn enter(
+        &self,
+        seat: &mut Seat,
+        heard: Option<&[u8]>,
+        say: &mut Outgoing,
+    ) -> Result<Entered, String> {
+        let Some(message) = heard else {
+            frame(&hello(seat.number), say);
+            return Ok(Entered::More);
+        };
+        for heard in frames(message)? {
+            match heard {
+                ServerFrame::Welcome(_) => match seat.role {
+                    Role::Speaker => request(0, create(seat), say),
+                    Role::Listener => request(0, join(seat.room), say),
+                },
+                ServerFrame::Created { room, .. } => {
+                    seat.address = u64::from(room.0);
+                    return Ok(Entered::Ready);
+                }
+                ServerFrame::Joined { .. } => {
+                    let Entry::ThreeRooms { rooms } = seat.entry else {
+                        return Ok(Entered::Ready);
+                    };
+                    seat.step += 1;
+                    if seat.step < rooms.min(3) {
+                        request(0, join((seat.room + seat.step) % rooms), say);
+                    } else {
+                        request(0, watch(seat.number), say);
+                    }
+                }
+                ServerFrame::Watching { .. } => return Ok(Entered::Ready),
+                other => refusal(other)?,
+            }
+        }
+        Ok(Entered::More)
+    }
+
+    fn publish(&self, seat: &Seat, number: u64, text: &str, say: &mut Outgoing) {
+        let send = Request::Send {
+            key: key(seat, number + 1),
+            room: RoomNumber(u32::try_from(seat.address).unwrap_or(u32::MAX)),
+            draft: text.into(),
+        };
+        request(number + 1, send, say);
+    }
+
+    fn acknowledged(&self, message: &[u8], _say: &mut Outgoing) -> Result<u64, String> {
+        let mut count = 0;
+        for heard in frames(message)? {
+            match heard {
+                ServerFrame::Sent { .. } => count += 1,
+                other => refusal(other)?,
+            }
+        }
+        Ok(count)
+    }
+
+    fn keep_alive(&self) -> Option<KeepAlive> {
+        let mut say = Outgoing::default();
+        say.ping();
+        Some(KeepAlive {
+            every: KEEP_ALIVE,
+            say,
+        })
+    }
+}
+
+fn hello(number: u32) -> ClientFrame {
+    ClientFrame::Hello(Hello {
+        version: 1,
+        capabilities: Vec::new(),
+        tenant: TenantName::new(TENANT).expect("a valid tenant name"),
+        auth: Auth::Guest { name: user(number) },
+        device: DeviceId::new("load").expect("a valid device id"),
+    })
+}
+
+fn user(number: u32) -> UserId {
+    UserId::new(format!("u{number}")).expect("a valid user id")
+}
+
+fn room(number: u32) -> RoomId {
+    RoomId::new(format!("room-{number}")).expect("a valid room id")
+}
+
+fn create(seat: &Seat) -> Request {
+    Request::Create {
+        key: key(seat, 0),
+        room: room(seat.room),
+        info: RoomInfo {
+            durability: if seat.durable {
+                Durability::Synced
+            } else {
+                Durability::None
+            },
+            ..RoomInfo::default()
+        },
+        members: Vec::new(),
+    }
+}
+
+fn join(number: u32) -> Request {
+    Request::Join {
+        room: room(number),
+        resume: None,
+    }
+}
+
+/// Those who came just before.
+fn watch(number: u32) -> Request {
+    let first = number.saturating_sub(WATCHED);
+    Request::Watch {
+        users: (first..number).map(user).collect(),
+    }
+}
+
+/// Another one for each write of a run.
+fn key(seat: &Seat, number: u64) -> IdempotencyKey {
+    let mut key = [0; 16];
+    key[..4].copy_from_slice(&seat.number.to_be_bytes());
+    key[8..].copy_from_slice(&number.to_be_bytes());
+    IdempotencyKey(key)
+}
+
+fn request(id: u64, request: Request, say: &mut Outgoing) {
+    let id = RequestId(id);
+    frame(&ClientFrame::Request { id, request }, say);
+}
+
+fn frame(frame: &ClientFrame, say: &mut Outgoing) {
+    let mut message = Vec::with_capacity(256);
+    encode_client_frame(frame, &mut message);
+    say.binary(&message);
+}
+
+fn frames(message: &[u8]) -> Result<Vec<ServerFrame>, String> {
+    let frames = decode_server_message(message, SERVER_MESSAGE_BYTES_MAX);
+    let frames = frames.map_err(|error| error.to_string())?;
+    frames
+        .map(|frame| frame.map_err(|error| error.to_string()))
+        .collect()
+}
+
+/// What ends a run; everything else is passed over.
+fn refusal(frame: ServerFrame) -> Result<(), String> {
+    match frame {
+        ServerFrame::Error {
+            code, explanation, ..
+        } => Err(format!("error {code}: {explanation}")),
+        ServerFrame::Bye { .. } => Err(format!("{frame:?}")),
+        _ => Ok(()),
+    }
+}

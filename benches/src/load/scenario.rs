@@ -1,0 +1,334 @@
+//! What is measured, as a file: one scenario holds one case for each of its sizes.
+
+use std::{fs, path::Path, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, Pace, Until, Window};
+
+/// The scenarios that come with the generator, by name.
+const KNOWN: [(&str, &str); 7] = [
+    ("fan-out", include_str!("../../scenarios/fan-out.toml")),
+    ("rooms", include_str!("../../scenarios/rooms.toml")),
+    ("paced", include_str!("../../scenarios/paced.toml")),
+    ("durable", include_str!("../../scenarios/durable.toml")),
+    (
+        "durable-fan-out",
+        include_str!("../../scenarios/durable-fan-out.toml"),
+    ),
+    ("idle", include_str!("../../scenarios/idle.toml")),
+    ("storm", include_str!("../../scenarios/storm.toml")),
+];
+
+/// Bounds of what a file may ask for.
+const CONNECTIONS_MAX: u64 = 60_000;
+const IN_FLIGHT_MAX: u32 = 65_536;
+const TEXT_BYTES_MAX: usize = 16_384;
+const WINDOW_MS_MAX: u64 = 600_000;
+
+/// A scenario, as its file has it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// What it is called.
+    pub name: String,
+    /// What it shows, for people.
+    pub what: String,
+    /// Rooms, each with one speaker.
+    pub rooms: u32,
+    /// Listeners in each room: a case for each number.
+    pub listeners: Vec<u32>,
+    /// Bytes of text of a message.
+    #[serde(default = "text_bytes")]
+    pub text_bytes: usize,
+    /// Whether messages must be on disk before they are delivered.
+    #[serde(default)]
+    pub durable: bool,
+    /// How messages are published.
+    pub load: Load,
+    /// Before anything is measured.
+    #[serde(default = "warm_up_ms")]
+    pub warm_up_ms: u64,
+    /// Measured.
+    #[serde(default = "window_ms")]
+    pub window_ms: u64,
+}
+
+/// How messages are published.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Load {
+    /// So many at once are not yet received by all: a case for each number.
+    InFlight(Vec<u32>),
+    /// So many at once are not yet acknowledged to their speakers: a case for each number.
+    Unacknowledged(Vec<u32>),
+    /// So many a second in each room, on a fixed schedule: a case for each number.
+    PerSecond(Vec<f64>),
+    /// Nothing is published: the listeners come, and stay silent. What counts is what each of them costs; a case
+    /// for each way of coming in.
+    Come(Vec<Coming>),
+}
+
+/// How far listeners come in who then stay silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coming {
+    /// To the WebSocket and no further.
+    Bare,
+    /// Into their rooms.
+    Joined,
+    /// Into three rooms, told who is there.
+    ThreeRooms,
+}
+
+/// What is done in a case.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Plan {
+    /// Everybody comes in, then messages are published.
+    Publish {
+        /// When a message is over.
+        until: Until,
+        /// When messages are published.
+        pace: Pace,
+        /// How long.
+        window: Window,
+    },
+    /// It is measured what it costs that the listeners come, so far.
+    Come(Entry),
+}
+
+/// One thing to measure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Case {
+    /// Scenario and sizes.
+    pub name: String,
+    /// Rooms, each with one speaker.
+    pub rooms: u32,
+    /// Listeners in each.
+    pub listeners: u32,
+    /// Bytes of text of a message.
+    pub text_bytes: usize,
+    /// Whether messages must be on disk before they are delivered.
+    pub durable: bool,
+    /// What is done.
+    #[serde(skip)]
+    pub plan: Plan,
+}
+
+impl Scenario {
+    /// The one that comes with the generator under this name, or that in a file.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn find(name: &str) -> Result<Self, String> {
+        let known = KNOWN.iter().find(|(known, _)| *known == name);
+        let text = match known {
+            Some((_, text)) => (*text).to_owned(),
+            None => fs::read_to_string(Path::new(name)).map_err(|error| {
+                let names = Self::names().collect::<Vec<_>>().join(", ");
+                format!("{name} is no scenario ({names}) and no file: {error}")
+            })?,
+        };
+        text.parse().map_err(|error| format!("{name}: {error}"))
+    }
+
+    /// The names of those that come with the generator.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().map(|(name, _)| *name)
+    }
+
+    /// All its cases: for each number of listeners each of the loads.
+    #[must_use]
+    pub fn cases(&self) -> Vec<Case> {
+        let plans = self.plans();
+        let of = |&listeners: &u32| {
+            plans.iter().map(move |(plan, load)| Case {
+                name: self.case_name(listeners, load),
+                rooms: self.rooms,
+                listeners,
+                text_bytes: self.text_bytes,
+                durable: self.durable,
+                plan: *plan,
+            })
+        };
+        self.listeners.iter().flat_map(of).collect()
+    }
+
+    /// What its load says is to be done, and how that is called.
+    fn plans(&self) -> Vec<(Plan, String)> {
+        let window = Window::Time {
+            warm_up: Duration::from_millis(self.warm_up_ms),
+            measured: Duration::from_millis(self.window_ms),
+        };
+        let publish = |until, pace| Plan::Publish {
+            until,
+            pace,
+            window,
+        };
+        let in_flight = |counts: &[u32], until| {
+            let plan = |&count: &u32| {
+                (
+                    publish(until, Pace::InFlight(count)),
+                    format!("{count} in flight"),
+                )
+            };
+            counts.iter().map(plan).collect()
+        };
+        match &self.load {
+            Load::InFlight(counts) => in_flight(counts, Until::Delivered),
+            Load::Unacknowledged(counts) => in_flight(counts, Until::Acknowledged),
+            Load::PerSecond(rates) => {
+                let plan = |&rate: &f64| {
+                    let pace = Pace::PerSecond(rate);
+                    (publish(Until::Delivered, pace), format!("{rate}/s"))
+                };
+                rates.iter().map(plan).collect()
+            }
+            Load::Come(ways) => {
+                let plan = |way: &Coming| {
+                    let (entry, name) = match way {
+                        Coming::Bare => (Entry::Bare, "bare"),
+                        Coming::Joined => (Entry::Room, "joined"),
+                        Coming::ThreeRooms => {
+                            (Entry::ThreeRooms { rooms: self.rooms }, "three rooms")
+                        }
+                    };
+                    (Plan::Come(entry), name.to_owned())
+                };
+                ways.iter().map(plan).collect()
+            }
+        }
+    }
+
+    fn case_name(&self, listeners: u32, load: &str) -> String {
+        let rooms = match self.rooms {
+            1 => String::new(),
+            rooms => format!("{rooms} × "),
+        };
+        format!("{}: {rooms}{listeners}, {load}", self.name)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let most = self
+            .listeners
+            .iter()
+            .max()
+            .ok_or("no number of listeners")?;
+        let connections = u64::from(self.rooms) * (u64::from(*most) + 1);
+        if self.rooms == 0 || connections > CONNECTIONS_MAX {
+            return Err(format!("{connections} connections: 1 to {CONNECTIONS_MAX}"));
+        }
+        let (loads, is_in_bounds, without_listeners) = match &self.load {
+            Load::InFlight(counts) => (counts.len(), counts.iter().all(is_depth), false),
+            Load::Unacknowledged(counts) => (counts.len(), counts.iter().all(is_depth), true),
+            Load::PerSecond(rates) => {
+                let is_rate = |rate: &f64| (0.01..=100_000.0).contains(rate);
+                (rates.len(), rates.iter().all(is_rate), false)
+            }
+            Load::Come(ways) => (ways.len(), true, false),
+        };
+        if loads == 0 || !is_in_bounds {
+            return Err(format!("the load {:?} is out of bounds", self.load));
+        }
+        if !without_listeners && self.listeners.contains(&0) {
+            return Err("without listeners nothing is delivered".to_owned());
+        }
+        if !(1..=TEXT_BYTES_MAX).contains(&self.text_bytes) {
+            return Err(format!("text_bytes: 1 to {TEXT_BYTES_MAX}"));
+        }
+        if self.window_ms == 0 || self.window_ms > WINDOW_MS_MAX || self.warm_up_ms > WINDOW_MS_MAX
+        {
+            return Err(format!("window_ms: 1 to {WINDOW_MS_MAX}"));
+        }
+        Ok(())
+    }
+}
+
+impl std::str::FromStr for Scenario {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let scenario: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        scenario.check()?;
+        Ok(scenario)
+    }
+}
+
+fn is_depth(count: &u32) -> bool {
+    (1..=IN_FLIGHT_MAX).contains(count)
+}
+
+const fn text_bytes() -> usize {
+    crate::TEXT_BYTES
+}
+
+const fn warm_up_ms() -> u64 {
+    500
+}
+
+const fn window_ms() -> u64 {
+    2_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_that_comes_with_the_generator_is_one() {
+        for name in Scenario::names() {
+            let scenario = Scenario::find(name).unwrap();
+            assert_eq!(scenario.name, name);
+            let cases = scenario.cases();
+            let mut names: Vec<_> = cases.iter().map(|case| &case.name).collect();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), cases.len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_scenario_has_a_case_for_each_of_its_sizes() {
+        let scenario: Scenario = "name = 'x'\nwhat = ''\nrooms = 1\nlisteners = [1, 2]\n\
+                                  load.in_flight = [3, 4, 5]\n"
+            .parse()
+            .unwrap();
+        let cases = scenario.cases();
+        assert_eq!(cases.len(), 6);
+        assert_eq!(cases[5].name, "x: 2, 5 in flight");
+        assert!(matches!(
+            cases[5].plan,
+            Plan::Publish {
+                pace: Pace::InFlight(5),
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused() {
+        let refused = |line: &str| {
+            let base = "name = 'x'\nwhat = ''\nrooms = 1\nlisteners = [1]\nload.in_flight = [1]\n";
+            let key = line.split(' ').next().unwrap();
+            let kept = base.lines().filter(|line| !line.starts_with(key));
+            let text: String = kept.chain([line]).map(|line| format!("{line}\n")).collect();
+            text.parse::<Scenario>().is_err()
+        };
+        for line in [
+            "rooms = 0",
+            "rooms = 40000",
+            "listeners = []",
+            "listeners = [0]",
+            "load.in_flight = []",
+            "load.in_flight = [0]",
+            "text_bytes = 0",
+            "text_bytes = 16385",
+            "window_ms = 0",
+            "window_ms = 600001",
+            "colour = 1",
+        ] {
+            assert!(refused(line), "{line}");
+        }
+        assert!(!refused("rooms = 2"));
+    }
+}

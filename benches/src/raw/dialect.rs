@@ -1,0 +1,60 @@
+//! How to speak with the baseline: a letter, and what it is about.
+
+use crate::load::{Dialect, Door, Entered, Outgoing, Role, Seat};
+
+/// Client: takes the seat of a speaker or a listener in the room whose number follows (`u32`, big endian).
+pub(super) const SPEAK: u8 = b'S';
+pub(super) const LISTEN: u8 = b'L';
+/// Client: the text that follows is for the room.
+pub(super) const PUBLISH: u8 = b'P';
+/// Server: the seat is taken.
+pub(super) const READY: u8 = b'R';
+
+/// The baseline's dialect.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Raw;
+
+impl Dialect for Raw {
+    fn name(&self) -> &str {
+        "raw"
+    }
+
+    fn door(&self) -> Door {
+        Door {
+            path: "/".to_owned(),
+            subprotocol: None,
+        }
+    }
+
+    fn enter(
+        &self,
+        seat: &mut Seat,
+        heard: Option<&[u8]>,
+        say: &mut Outgoing,
+    ) -> Result<Entered, String> {
+        match heard {
+            None => {
+                let letter = match seat.role {
+                    Role::Speaker => SPEAK,
+                    Role::Listener => LISTEN,
+                };
+                let [a, b, c, d] = seat.room.to_be_bytes();
+                say.binary(&[letter, a, b, c, d]);
+                Ok(Entered::More)
+            }
+            Some([READY]) => Ok(Entered::Ready),
+            Some(other) => Err(format!("{other:?}")),
+        }
+    }
+
+    fn publish(&self, _seat: &Seat, _number: u64, text: &str, say: &mut Outgoing) {
+        let mut message = Vec::with_capacity(1 + text.len());
+        message.push(PUBLISH);
+        message.extend(text.as_bytes());
+        say.binary(&message);
+    }
+
+    fn acknowledged(&self, _message: &[u8], _say: &mut Outgoing) -> Result<u64, String> {
+        Ok(1)
+    }
+}
