@@ -1,6 +1,7 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 #![cfg(test)]
 
+mod bad_input;
 mod bounds;
 mod budgets;
 mod changing;
@@ -50,6 +51,7 @@ mod stream_laws;
 mod streams;
 #[cfg(test)]
 mod support;
+mod table;
 mod threads;
 mod typing;
 #[cfg(test)]

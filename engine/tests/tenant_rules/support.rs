@@ -24,7 +24,10 @@ use homeroom_protocol::{
     Timestamp, UserId, UserPresence,
 };
 
-use crate::hub::Hub;
+use crate::{
+    hub::Hub,
+    table::{name, row_of},
+};
 
 /// When every world begins.
 pub(crate) const DAWN: Timestamp = Timestamp(1_000_000_000_000);
@@ -53,6 +56,8 @@ pub(crate) struct World {
     entropy: u128,
     connections: u64,
     requests: u64,
+    /// The kinds of the requests that wait for their reply.
+    asked: BTreeMap<RequestId, &'static str>,
 }
 
 /// An input whose question has been asked and not yet answered.
@@ -95,6 +100,7 @@ impl World {
             entropy: 1,
             connections: 0,
             requests: 0,
+            asked: BTreeMap::new(),
         }
     }
 
@@ -435,6 +441,7 @@ impl World {
     pub(crate) fn input_of(&mut self, connection: ConnectionId, request: Request) -> Input {
         self.requests += 1;
         let id = RequestId(self.requests);
+        self.asked.insert(id, name(&request));
         Input::Request {
             connection,
             id,
@@ -450,7 +457,14 @@ impl World {
 
     /// The reply to a request, if it has come.
     pub(crate) fn reply(&mut self, connection: ConnectionId, id: RequestId) -> Option<ServerFrame> {
-        self.hub.take_reply(connection, id)
+        let reply = self.hub.take_reply(connection, id)?;
+        if let (Some(code), Some(kind)) = (refusal_of(&reply), self.asked.remove(&id)) {
+            assert!(
+                row_of(kind).tells(code),
+                "SPEC.md does not say that {kind} may be refused with {code:?}: {reply:?}"
+            );
+        }
+        Some(reply)
     }
 
     /// Everything a connection was told since this was last called, besides who is there.
