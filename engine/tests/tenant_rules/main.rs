@@ -39,6 +39,7 @@ mod rooms;
 mod scenes;
 #[cfg(test)]
 mod services;
+mod services_changes;
 mod sessions;
 mod snapshots;
 #[cfg(test)]

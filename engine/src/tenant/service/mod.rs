@@ -4,24 +4,27 @@
 //! the app's ids, as it never joined one and knows no numbers. Its answers are held like every reply:
 //! until all they depend on is durable.
 
+pub(crate) mod changes;
 pub(crate) mod roles;
 
 use std::{fmt, sync::Arc};
 
 use homeroom_protocol::{
-    DeviceId, Direction, Draft, Epoch, ErrorCode, IdempotencyKey, Position, Request, RoomId,
-    RoomInfo, Seq, TimelineEvent, Timestamp, UserId, UserPresence,
+    DeviceId, Direction, Draft, Epoch, ErrorCode, IdempotencyKey, Measure, Position, Request,
+    RoomChange, RoomId, RoomInfo, Seq, TimelineEvent, Timestamp, UserId, UserPresence,
     limit::{INTEGER_MAX, MEMBERS_PAGE_MAX, PAGE_EVENTS_MAX, WATCHED_USERS_MAX},
 };
 
 use super::{
     decide::{self, Ground, Keyed, Standing, Verdict},
     history::Question,
-    records::event::Event,
     refusal::Refusal,
     requests::{Answer, By},
     rooms::room::Room,
-    service::roles::{RoleAnswer, RoleRequest},
+    service::{
+        changes::Moderation,
+        roles::{RoleAnswer, RoleRequest},
+    },
     state::Tenant,
 };
 use crate::{
@@ -39,8 +42,26 @@ pub enum ServiceRequest {
         key: IdempotencyKey,
         /// The app's id for it.
         room: RoomId,
-        /// A name for people, at most [`ROOM_TITLE_BYTES_MAX`](homeroom_protocol::limit) bytes.
-        title: Option<String>,
+        /// What it is like.
+        info: RoomInfo,
+        /// Who is a member from the start, besides a user who makes it; a direct room is made for them.
+        members: Vec<UserId>,
+    },
+    /// Changes what a room is like.
+    ChangeRoom {
+        /// Makes a retry safe; scoped to the actor.
+        key: IdempotencyKey,
+        /// Which.
+        room: RoomId,
+        /// 1 to [`ROOM_CHANGES_MAX`](homeroom_protocol::limit::ROOM_CHANGES_MAX).
+        changes: Vec<RoomChange>,
+    },
+    /// Does something about somebody's place in a room; nothing happens when it is so already.
+    Moderate {
+        /// Where.
+        room: RoomId,
+        /// What, and to whom.
+        moderation: Moderation,
     },
     /// Makes somebody a member; nothing happens when they are one.
     AddMember {
@@ -65,6 +86,26 @@ pub enum ServiceRequest {
         room: RoomId,
         /// What.
         draft: Draft,
+    },
+    /// Puts other content in the place of a message of the actor's own.
+    Edit {
+        /// Makes a retry safe; scoped to the actor.
+        key: IdempotencyKey,
+        /// Where.
+        room: RoomId,
+        /// The message.
+        target: Seq,
+        /// The new content; its thread, what it answers and whether it is quiet stay as they were.
+        draft: Draft,
+    },
+    /// Takes back a message: the actor's own, or anybody's as one who moderates, which the event says.
+    Delete {
+        /// Makes a retry safe; scoped to the actor.
+        key: IdempotencyKey,
+        /// Where.
+        room: RoomId,
+        /// The message.
+        target: Seq,
     },
     /// A page of a room's timeline.
     History {
@@ -114,10 +155,10 @@ pub struct Placed {
 /// What a service is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceAnswer {
-    /// To [`ServiceRequest::CreateRoom`] and [`ServiceRequest::Publish`].
+    /// To [`ServiceRequest::CreateRoom`], [`ServiceRequest::Publish`] and all others with a key.
     Placed(Placed),
-    /// To [`ServiceRequest::AddMember`] and [`ServiceRequest::RemoveMember`]: the event, or `None` when
-    /// it was so already.
+    /// To [`ServiceRequest::AddMember`], [`ServiceRequest::RemoveMember`] and
+    /// [`ServiceRequest::Moderate`]: the event, or `None` when it was so already.
     Membership(Option<Placed>),
     /// To [`ServiceRequest::History`].
     Page(HistoryPage),
@@ -156,6 +197,8 @@ pub struct MembersPage {
 /// A room at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSummary {
+    /// What it is like.
+    pub info: RoomInfo,
     /// Its newest event.
     pub head: Position,
     /// When that happened.
@@ -240,9 +283,17 @@ impl Deferred for Reply {
             Ok(ServiceAnswer::Presence(users)) => {
                 users.len() * (USER + 32 + homeroom_protocol::limit::STATUS_BYTES_MAX)
             }
-            Ok(
-                ServiceAnswer::Placed(_) | ServiceAnswer::Membership(_) | ServiceAnswer::Room(_),
-            ) => 0,
+            Ok(ServiceAnswer::Placed(_) | ServiceAnswer::Membership(_)) => 0,
+            Ok(ServiceAnswer::Room(room)) => {
+                let RoomInfo {
+                    title,
+                    topic,
+                    metadata,
+                    ..
+                } = &room.info;
+                let texts = [title, topic].map(|text| text.as_ref().map_or(0, String::len));
+                texts.iter().sum::<usize>() + metadata.len()
+            }
             Ok(ServiceAnswer::Roles(answer)) => answer.weight(),
             Err(refused) => refused.explanation.len(),
         };
@@ -254,8 +305,20 @@ impl Tenant {
     /// What must be looked up before a service's request can be decided.
     pub(crate) fn service_needs(&self, call: &ServiceCall) -> Option<Question> {
         match &call.request {
-            ServiceRequest::CreateRoom { key, .. } | ServiceRequest::Publish { key, .. } => {
-                self.key_needs(&call.actor.user_id(), *key)
+            ServiceRequest::CreateRoom { key, .. }
+            | ServiceRequest::ChangeRoom { key, .. }
+            | ServiceRequest::Publish { key, .. } => self.key_needs(&call.actor.user_id(), *key),
+            ServiceRequest::Edit {
+                key, room, target, ..
+            }
+            | ServiceRequest::Delete { key, room, target } => {
+                let room = self.rooms.by_id(room)?;
+                let standing = match &call.actor {
+                    Actor::Service(_) => Standing::Service,
+                    Actor::User(_) => Standing::Member,
+                };
+                let by = (&call.actor.user_id(), standing);
+                self.change_needs(by, *key, (room.number, *target))
             }
             ServiceRequest::History {
                 room,
@@ -274,7 +337,8 @@ impl Tenant {
                 let reads = may_read && room.keeps_messages();
                 reads.then(|| self.page_question(room, part, place, &reader))
             }
-            ServiceRequest::AddMember { .. }
+            ServiceRequest::Moderate { .. }
+            | ServiceRequest::AddMember { .. }
             | ServiceRequest::RemoveMember { .. }
             | ServiceRequest::Members { .. }
             | ServiceRequest::Presence { .. }
@@ -319,17 +383,37 @@ impl Tenant {
         (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Result<ServiceAnswer, Refusal> {
         match request {
-            ServiceRequest::CreateRoom { key, room, title } => {
-                self.serve_create(served, (key, room, title), (answer, out))
+            ServiceRequest::CreateRoom {
+                key,
+                room,
+                info,
+                members,
+            } => self.serve_create(served, (key, room), (info, members), (answer, out)),
+            ServiceRequest::ChangeRoom { key, room, changes } => {
+                self.serve_change_room(served, (key, &room), changes, (answer, out))
+            }
+            ServiceRequest::Moderate { room, moderation } => {
+                self.serve_moderation(served, &room, moderation, out)
+            }
+            ServiceRequest::Edit {
+                key,
+                room,
+                target,
+                draft,
+            } => self.serve_edit(served, (key, &room, target), draft, (answer, out)),
+            ServiceRequest::Delete { key, room, target } => {
+                self.serve_delete(served, (key, &room, target), (answer, out))
             }
             ServiceRequest::Publish { key, room, draft } => {
                 self.serve_publish(served, (key, room, draft), (answer, out))
             }
             ServiceRequest::AddMember { room, member } => {
-                self.serve_add(served, &room, &member, out)
+                let moderation = Moderation::new(member, Measure::Add);
+                self.serve_moderation(served, &room, moderation, out)
             }
             ServiceRequest::RemoveMember { room, member } => {
-                self.serve_remove(served, &room, &member, out)
+                let moderation = Moderation::new(member, Measure::Remove);
+                self.serve_moderation(served, &room, moderation, out)
             }
             ServiceRequest::History {
                 room,
@@ -347,36 +431,6 @@ impl Tenant {
                 Ok(ServiceAnswer::Roles(answer))
             }
         }
-    }
-
-    fn serve_create(
-        &mut self,
-        served: &Serving,
-        (key, room, title): (IdempotencyKey, RoomId, Option<String>),
-        (answer, out): (Answer, &mut Outcome<Self>),
-    ) -> Result<ServiceAnswer, Refusal> {
-        let info = RoomInfo {
-            title,
-            ..RoomInfo::default()
-        };
-        let keyed = self.keyed_as(
-            served,
-            &answer,
-            &Request::Create {
-                key,
-                room: room.clone(),
-                info: info.clone(),
-                members: Vec::new(),
-            },
-        )?;
-        let ground = served.ground(self);
-        let like = (info, Vec::new());
-        let verdict = decide::rooms::create(ground, keyed, &room, like, served.moment)?;
-        Ok(ServiceAnswer::Placed(self.settle_placed(
-            served.moment,
-            verdict,
-            out,
-        )))
     }
 
     fn serve_publish(
@@ -416,38 +470,6 @@ impl Tenant {
         let write = self.hashing.of_request(request);
         let write = write.expect("only asked of requests that have a key");
         self.keyed(served.by(), write, answer)
-    }
-
-    fn serve_add(
-        &mut self,
-        served: &Serving,
-        room: &RoomId,
-        member: &UserId,
-        out: &mut Outcome<Self>,
-    ) -> Result<ServiceAnswer, Refusal> {
-        let event = decide::members::add(served.ground(self), room, member)?;
-        Ok(self.membership(served.moment, event, out))
-    }
-
-    fn serve_remove(
-        &mut self,
-        served: &Serving,
-        room: &RoomId,
-        member: &UserId,
-        out: &mut Outcome<Self>,
-    ) -> Result<ServiceAnswer, Refusal> {
-        let event = decide::members::remove(served.ground(self), room, member)?;
-        Ok(self.membership(served.moment, event, out))
-    }
-
-    fn membership(
-        &mut self,
-        moment: Moment,
-        event: Option<Event>,
-        out: &mut Outcome<Self>,
-    ) -> ServiceAnswer {
-        let placed = event.map(|event| self.settle_placed(moment, Verdict::Happened(event), out));
-        ServiceAnswer::Membership(placed)
     }
 
     fn serve_history(
@@ -506,6 +528,7 @@ impl Tenant {
     fn serve_room(&self, served: &Serving, room: &RoomId) -> Result<ServiceAnswer, Refusal> {
         let room = served.room(self, room)?;
         Ok(ServiceAnswer::Room(RoomSummary {
+            info: room.info.clone(),
             head: room.head(),
             time: room.time(),
             members: room.members_count(),
