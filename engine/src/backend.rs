@@ -34,15 +34,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use homeroom_protocol::{Direction, Draft, IdempotencyKey, RoomId, Seq, UserId, UserPresence};
+use homeroom_protocol::{
+    Direction, Draft, IdempotencyKey, RoomChange, RoomId, RoomInfo, Seq, UserId, UserPresence,
+};
 use tokio::sync::oneshot;
 
 use crate::{
     engine::{Tenant, TenantError},
     identity::{Actor, ServiceName},
     tenant::{
-        Answered, Asker, HistoryPage, MembersPage, Placed, Refused, RoomSummary, ServiceAnswer,
-        ServiceCall, ServiceRequest, Whom,
+        Answered, Asker, HistoryPage, MembersPage, Moderation, Placed, Refused, RoomSummary,
+        ServiceAnswer, ServiceCall, ServiceRequest, Whom,
     },
 };
 
@@ -108,15 +110,49 @@ impl Backend {
         room: &RoomId,
         title: Option<&str>,
     ) -> Result<Placed, BackendError> {
-        let request = ServiceRequest::CreateRoom {
+        let info = RoomInfo {
+            title: title.map(Into::into),
+            ..RoomInfo::default()
+        };
+        self.make_room(key, room, info, Vec::new()).await
+    }
+
+    /// The same of any kind, with its first members: a direct room is made for them.
+    ///
+    /// # Errors
+    /// [`BackendError`].
+    pub async fn make_room(
+        &self,
+        key: IdempotencyKey,
+        room: &RoomId,
+        info: RoomInfo,
+        members: Vec<UserId>,
+    ) -> Result<Placed, BackendError> {
+        self.place(ServiceRequest::CreateRoom {
             key,
             room: room.clone(),
-            title: title.map(Into::into),
-        };
-        match self.ask(request).await? {
-            ServiceAnswer::Placed(placed) => Ok(placed),
-            other => unreachable!("{OTHER}: {other:?}"),
-        }
+            info,
+            members,
+        })
+        .await
+    }
+
+    /// Changes what a room is like: its title, topic, kind, retention, and whether it is archived.
+    ///
+    /// # Errors
+    /// [`BackendError`].
+    pub async fn change_room(
+        &self,
+        key: IdempotencyKey,
+        room: &RoomId,
+        changes: Vec<RoomChange>,
+    ) -> Result<Placed, BackendError> {
+        self.place(ServiceRequest::ChangeRoom {
+            key,
+            room: room.clone(),
+            changes,
+        })
+        .await
     }
 
     /// Says something in a room.
@@ -129,15 +165,67 @@ impl Backend {
         room: &RoomId,
         draft: impl Into<Draft>,
     ) -> Result<Placed, BackendError> {
-        let request = ServiceRequest::Publish {
+        self.place(ServiceRequest::Publish {
             key,
             room: room.clone(),
             draft: draft.into(),
-        };
-        match self.ask(request).await? {
-            ServiceAnswer::Placed(placed) => Ok(placed),
-            other => unreachable!("{OTHER}: {other:?}"),
-        }
+        })
+        .await
+    }
+
+    /// Puts other content in the place of what the back end, or the user it speaks as, said there.
+    ///
+    /// # Errors
+    /// [`BackendError`].
+    pub async fn edit(
+        &self,
+        key: IdempotencyKey,
+        room: &RoomId,
+        target: Seq,
+        draft: impl Into<Draft>,
+    ) -> Result<Placed, BackendError> {
+        self.place(ServiceRequest::Edit {
+            key,
+            room: room.clone(),
+            target,
+            draft: draft.into(),
+        })
+        .await
+    }
+
+    /// Takes back a message. That somebody else had said it is told to all, as of one who moderates.
+    ///
+    /// # Errors
+    /// [`BackendError`].
+    pub async fn delete(
+        &self,
+        key: IdempotencyKey,
+        room: &RoomId,
+        target: Seq,
+    ) -> Result<Placed, BackendError> {
+        self.place(ServiceRequest::Delete {
+            key,
+            room: room.clone(),
+            target,
+        })
+        .await
+    }
+
+    /// Invites, bans, mutes or the opposite; `None` when it is so already. Who is banned hears nothing more
+    /// of the room from the moment it is decided.
+    ///
+    /// # Errors
+    /// [`BackendError`].
+    pub async fn moderate(
+        &self,
+        room: &RoomId,
+        moderation: Moderation,
+    ) -> Result<Option<Placed>, BackendError> {
+        self.membership(ServiceRequest::Moderate {
+            room: room.clone(),
+            moderation,
+        })
+        .await
     }
 
     /// Makes somebody a member; `None` when they are one already. Their connections join when they
@@ -249,6 +337,13 @@ impl Backend {
         let request = ServiceRequest::Room { room: room.clone() };
         match self.ask(request).await? {
             ServiceAnswer::Room(room) => Ok(room),
+            other => unreachable!("{OTHER}: {other:?}"),
+        }
+    }
+
+    async fn place(&self, request: ServiceRequest) -> Result<Placed, BackendError> {
+        match self.ask(request).await? {
+            ServiceAnswer::Placed(placed) => Ok(placed),
             other => unreachable!("{OTHER}: {other:?}"),
         }
     }

@@ -410,7 +410,14 @@ impl Tenant {
             // A removal waits behind no slow disk and no flood of other requests.
             ServiceRequest::RemoveMember { .. } => &visit.address().urgent,
             ServiceRequest::Roles(ref request) if request.may_revoke() => &visit.address().urgent,
+            ServiceRequest::Moderate { ref moderation, .. } if moderation.may_revoke() => {
+                &visit.address().urgent
+            }
             ServiceRequest::CreateRoom { .. }
+            | ServiceRequest::ChangeRoom { .. }
+            | ServiceRequest::Moderate { .. }
+            | ServiceRequest::Edit { .. }
+            | ServiceRequest::Delete { .. }
             | ServiceRequest::AddMember { .. }
             | ServiceRequest::Publish { .. }
             | ServiceRequest::History { .. }

@@ -2,15 +2,18 @@
 //!
 //! `fixtures/data-RELEASE/` is a data folder as that release left it behind, without what is made anew by
 //! itself (`lock`, `index/`); `fixtures/data-RELEASE.jsonl` is what that release exported of its tenant
-//! `school`. Neither is ever edited. Each release that stores anything in another way adds its own: extend
+//! `school`, and `fixtures/data-RELEASE.college.jsonl` the same of `college`, where [`everything`] happened
+//! that could. Neither is ever edited. Each release that stores anything in another way adds its own: extend
 //! [`make`] by what is new, let it write into a folder of your choice, and add that to [`RELEASES`]:
 //!
 //! ```text
-//! HOMEROOM_FIXTURE=engine/tests/fixtures/data-0.2 cargo test -p homeroom-engine --test releases
+//! HOMEROOM_FIXTURE=engine/tests/fixtures/data-0.3 cargo test -p homeroom-engine --test releases
 //! ```
 #![cfg(test)]
 
 mod engine_support;
+#[path = "releases/everything.rs"]
+mod everything;
 
 use std::{
     fs,
@@ -18,6 +21,7 @@ use std::{
 };
 
 use engine_support::{name, text};
+use everything::COLLEGE;
 use homeroom_engine::{
     Config, Engine, Identity, ServiceName, Session,
     log::LogPosition,
@@ -28,9 +32,11 @@ use homeroom_protocol::{CloseCode, Direction, ErrorCode, IdempotencyKey, ResetRe
 use tokio::sync::mpsc;
 
 /// What was kept, oldest first.
-const RELEASES: [&str; 1] = ["0.1"];
+const RELEASES: [&str; 2] = ["0.1", "0.2"];
+/// Before there was more than messages and members.
+const FIRST: &str = "0.1";
 /// Nothing kept may reserve space for what never came.
-const FIXTURE_BYTES_MAX: u64 = 16 * 1024;
+const FIXTURE_BYTES_MAX: u64 = 64 * 1024;
 /// A century, in ms: keys of the past are still known.
 const KEY_TTL_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
@@ -47,6 +53,9 @@ async fn open(folder: &Path) -> Engine {
     // Several of them.
     config.segment_bytes = 800;
     config.settings.key_ttl_ms = KEY_TTL_MS;
+    // Who goes is gone at once, and that is written down.
+    config.settings.presence_grace_ms = 0;
+    config.settings.seen_tick_ms = 0;
     Engine::open(config).await.unwrap()
 }
 
@@ -99,15 +108,18 @@ async fn make(folder: &Path) {
     ana.send_with_key(&room, "another life", key(50))
         .await
         .unwrap();
+    everything::make(&engine).await;
     engine.create_tenant(&name("north")).await.unwrap();
     engine.suspend_tenant(&name("north")).await.unwrap();
     close(engine).await;
     // What the repair kept is another fixture's.
     fs::remove_dir_all(aside).unwrap();
     fs::remove_file(folder.join("marks/school.BROKEN-1")).unwrap();
-    let index = folder.join("tenants/school/index");
-    if index.exists() {
-        fs::remove_dir_all(index).unwrap();
+    for tenant in ["school", COLLEGE] {
+        let index = folder.join(format!("tenants/{tenant}/index"));
+        if index.exists() {
+            fs::remove_dir_all(index).unwrap();
+        }
     }
     fs::remove_file(folder.join("lock")).unwrap();
 }
@@ -118,7 +130,7 @@ async fn all_messages(session: &Session, room: &Room) -> Vec<String> {
 }
 
 /// That everything [`make`] made is in a folder, and counts.
-async fn is_all_there(folder: &Path) {
+async fn is_all_there(folder: &Path, release: Option<&str>) {
     let engine = open(folder).await;
     let school = name("school");
     engine.check_tenant(&school).await.unwrap();
@@ -126,7 +138,15 @@ async fn is_all_there(folder: &Path) {
     let listed: Vec<_> = (listed.iter())
         .map(|it| (it.name.as_str(), it.suspended))
         .collect();
-    assert_eq!(listed, [("north", true), ("school", false)]);
+    let (school_and_north, college) = match release {
+        Some(FIRST) => (&listed[..], false),
+        Some(_) | None => (&listed[1..], true),
+    };
+    assert_eq!(school_and_north, [("north", true), ("school", false)]);
+    if college {
+        assert_eq!(listed[0], (COLLEGE, false));
+        everything::is_all_there(&engine).await;
+    }
 
     let ana = connect(&engine, "ana").await;
     let id = "class-7b".parse().unwrap();
@@ -171,7 +191,7 @@ async fn is_all_there(folder: &Path) {
 }
 
 /// The lines between the first, which names the release that exports, and the last.
-async fn export(folder: &Path) -> String {
+async fn export(folder: &Path, tenant: &str) -> String {
     let engine = open(folder).await;
     let (lines, mut taken) = mpsc::channel(1);
     let take = async {
@@ -181,8 +201,8 @@ async fn export(folder: &Path) -> String {
         }
         String::from_utf8(text).unwrap()
     };
-    let school = name("school");
-    let exporting = engine.export_tenant(&school, lines, unwatched());
+    let tenant = name(tenant);
+    let exporting = engine.export_tenant(&tenant, lines, unwatched());
     let (exported, text) = tokio::join!(exporting, take);
     let exported = exported.unwrap();
     assert!(exported.position > LogPosition(0));
@@ -220,10 +240,20 @@ async fn what_each_release_left_behind_is_opened_and_all_of_it_is_there() {
             let bytes = copy_folder(&kept, root.path());
             assert!(bytes < FIXTURE_BYTES_MAX, "{release}: {bytes}");
             if !with_snapshot {
-                fs::remove_dir_all(root.path().join("tenants/school/snapshot")).unwrap();
+                for tenant in fs::read_dir(root.path().join("tenants")).unwrap() {
+                    let snapshot = tenant.unwrap().path().join("snapshot");
+                    if snapshot.exists() {
+                        fs::remove_dir_all(snapshot).unwrap();
+                    }
+                }
             }
-            assert_eq!(export(root.path()).await, exported, "{release}");
-            is_all_there(root.path()).await;
+            assert_eq!(export(root.path(), "school").await, exported, "{release}");
+            if release != FIRST {
+                let of_college = export(root.path(), COLLEGE).await;
+                let kept = fixtures().join(format!("data-{release}.college.jsonl"));
+                assert_eq!(of_college, fs::read_to_string(kept).unwrap(), "{release}");
+            }
+            is_all_there(root.path(), Some(release)).await;
         }
     }
 }
@@ -240,18 +270,21 @@ async fn the_next_folder_to_be_kept_is_made_like_this() {
     let copy = root.path().join("copy");
     copy_folder(&folder, &copy);
     if let Some(wanted) = wanted {
-        let mut beside = wanted.into_os_string();
-        beside.push(".jsonl");
-        fs::write(beside, export(&copy).await).unwrap();
+        for (tenant, ending) in [("school", ".jsonl"), (COLLEGE, ".college.jsonl")] {
+            let mut beside = wanted.clone().into_os_string();
+            beside.push(ending);
+            fs::write(beside, export(&copy, tenant).await).unwrap();
+        }
     }
-    is_all_there(&copy).await;
+    everything::tells_everything(&export(&copy, COLLEGE).await);
+    is_all_there(&copy, None).await;
 }
 
 #[tokio::test]
 async fn positions_from_before_the_repair_in_it_are_told_apart() {
     let root = tempfile::tempdir().unwrap();
     copy_folder(&fixtures().join("data-0.1"), root.path());
-    let exported = export(root.path()).await;
+    let exported = export(root.path(), "school").await;
     let first: serde_json::Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
     let epoch = u64::from_str_radix(first["epoch"].as_str().unwrap(), 16).unwrap();
     let engine = open(root.path()).await;

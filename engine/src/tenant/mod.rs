@@ -45,6 +45,7 @@ pub use records::keys::KeyRecord;
 pub use records::restart::{Entry, Restarted};
 pub use rooms::crowds::MEMBERS_TOLD_MAX;
 pub use rooms::room::Room;
+pub use service::changes::Moderation;
 pub use service::roles::{RoleAnswer, RoleRequest};
 pub use service::{
     Answered, Asker, HistoryPage, MembersPage, Placed, Refused, RoomSummary, ServiceAnswer,

@@ -15,6 +15,7 @@ use homeroom_protocol::{
 use crate::{
     requests::{create, identity, join, key, refusal_of, send, user, watch},
     support::World,
+    table::{name, row_of},
 };
 
 impl World {
@@ -55,6 +56,7 @@ impl World {
     pub(crate) fn input_of(&mut self, connection: ConnectionId, request: Request) -> Input {
         self.requests += 1;
         let id = RequestId(self.requests);
+        self.asked.insert(id, name(&request));
         Input::Request {
             connection,
             id,
@@ -70,7 +72,14 @@ impl World {
 
     /// The reply to a request, if it has come.
     pub(crate) fn reply(&mut self, connection: ConnectionId, id: RequestId) -> Option<ServerFrame> {
-        self.hub.take_reply(connection, id)
+        let reply = self.hub.take_reply(connection, id)?;
+        if let (Some(code), Some(kind)) = (refusal_of(&reply), self.asked.remove(&id)) {
+            assert!(
+                row_of(kind).tells(code),
+                "SPEC.md does not say that {kind} may be refused with {code:?}: {reply:?}"
+            );
+        }
+        Some(reply)
     }
 
     /// Everything a connection was told since this was last called, besides who is there.

@@ -11,7 +11,7 @@ use homeroom_engine::{
 };
 use homeroom_protocol::{
     ConnectionId, DeviceId, DeviceState, Direction, Epoch, ErrorCode, Position, Request, RequestId,
-    RoomId, RoomNumber, Timestamp,
+    RoomId, RoomInfo, RoomNumber, Timestamp,
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -657,7 +657,8 @@ fn create_as_service(key: u64, room: usize) -> ServiceRequest {
     ServiceRequest::CreateRoom {
         key: key_of(key),
         room: RoomId::new(ROOMS[room]).unwrap(),
-        title: None,
+        info: RoomInfo::default(),
+        members: Vec::new(),
     }
 }
 

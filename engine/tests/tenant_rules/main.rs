@@ -1,6 +1,7 @@
 //! The rules of the room tenant, lived through on a virtual clock: scenarios, then laws.
 #![cfg(test)]
 
+mod bad_input;
 mod bounds;
 mod budgets;
 mod changing;
@@ -46,6 +47,7 @@ mod rooms;
 mod scenes;
 #[cfg(test)]
 mod services;
+mod services_changes;
 mod sessions;
 mod snapshots;
 #[cfg(test)]
@@ -58,6 +60,7 @@ mod stream_laws;
 mod streams;
 #[cfg(test)]
 mod support;
+mod table;
 mod threads;
 mod typing;
 #[cfg(test)]

@@ -517,7 +517,8 @@ fn rooms_are_counted_by_who_made_them_however_many_they_left() {
         let request = ServiceRequest::CreateRoom {
             key: key(id.parse().unwrap()),
             room: RoomId::new(id).unwrap(),
-            title: None,
+            info: homeroom_protocol::RoomInfo::default(),
+            members: Vec::new(),
         };
         world.serve(itself(), request).unwrap();
     }

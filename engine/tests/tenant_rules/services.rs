@@ -10,7 +10,7 @@ use homeroom_engine::{
 };
 use homeroom_protocol::{
     CloseCode, DeviceId, Direction, ErrorCode, EventBody, Presence, RemovedReason, Request, RoomId,
-    RoomNumber, ServerFrame, limit,
+    RoomInfo, RoomNumber, ServerFrame, limit,
 };
 
 use crate::support::{
@@ -18,11 +18,11 @@ use crate::support::{
     typing, user, watch,
 };
 
-fn id(room: &str) -> RoomId {
+pub(crate) fn id(room: &str) -> RoomId {
     RoomId::new(room).unwrap()
 }
 
-fn publish(number: u64, room: &str, text: &str) -> ServiceRequest {
+pub(crate) fn publish(number: u64, room: &str, text: &str) -> ServiceRequest {
     ServiceRequest::Publish {
         key: key(number),
         room: id(room),
@@ -34,7 +34,8 @@ fn create(number: u64, room: &str) -> ServiceRequest {
     ServiceRequest::CreateRoom {
         key: key(number),
         room: id(room),
-        title: None,
+        info: RoomInfo::default(),
+        members: Vec::new(),
     }
 }
 
@@ -69,18 +70,18 @@ fn history(room: &str, limit: u32) -> ServiceRequest {
     }
 }
 
-fn placed(answer: Answered) -> Placed {
+pub(crate) fn placed(answer: Answered) -> Placed {
     match answer {
         Ok(ServiceAnswer::Placed(placed) | ServiceAnswer::Membership(Some(placed))) => placed,
         other => panic!("nothing took a place: {other:?}"),
     }
 }
 
-fn code(answer: Answered) -> ErrorCode {
+pub(crate) fn code(answer: Answered) -> ErrorCode {
     answer.expect_err("refused").code
 }
 
-fn bodies(frames: &[ServerFrame]) -> Vec<(String, EventBody)> {
+pub(crate) fn bodies(frames: &[ServerFrame]) -> Vec<(String, EventBody)> {
     let body = |frame: &ServerFrame| match frame {
         ServerFrame::Event { event, .. } => Some((event.author.to_string(), event.body.clone())),
         _ => None,
@@ -88,7 +89,7 @@ fn bodies(frames: &[ServerFrame]) -> Vec<(String, EventBody)> {
     frames.iter().filter_map(body).collect()
 }
 
-fn removals(frames: &[ServerFrame]) -> Vec<(RoomNumber, RemovedReason)> {
+pub(crate) fn removals(frames: &[ServerFrame]) -> Vec<(RoomNumber, RemovedReason)> {
     let removal = |frame: &ServerFrame| match frame {
         ServerFrame::Removed { room, reason } => Some((*room, *reason)),
         _ => None,
@@ -388,6 +389,7 @@ fn a_kick_ends_the_membership_on_every_connection_before_it_is_durable() {
     assert_eq!(
         room,
         RoomSummary {
+            info: RoomInfo::default(),
             head: homeroom_protocol::Position {
                 seq: removed.position.seq.next(),
                 ..removed.position

@@ -11,7 +11,7 @@ use homeroom_engine::{
     log::LogPosition,
     tenant::{Entry, Event, Fact, Input, Question, Restarted, Seed, Settings, Tenant},
 };
-use homeroom_protocol::{TenantName, Timestamp};
+use homeroom_protocol::{RequestId, TenantName, Timestamp};
 
 use crate::hub::Hub;
 pub(crate) use crate::{clients::*, requests::*};
@@ -43,6 +43,8 @@ pub(crate) struct World {
     entropy: u128,
     pub(crate) connections: u64,
     pub(crate) requests: u64,
+    /// The kinds of the requests that wait for their reply.
+    pub(crate) asked: BTreeMap<RequestId, &'static str>,
 }
 
 /// An input whose question has been asked and not yet answered.
@@ -88,6 +90,7 @@ impl World {
             entropy: 1,
             connections: 0,
             requests: 0,
+            asked: BTreeMap::new(),
         }
     }
 

@@ -267,6 +267,8 @@ impl<'t, 'a> Fields<'t, 'a> {
         read: impl FnOnce(&mut Self) -> FieldResult<T>,
     ) -> FieldResult<Option<T>> {
         if self.left == 0 {
+            // The error of what is missing behind it names its place.
+            self.pass();
             return Ok(None);
         }
         if self.tokens.next_is_nil() {
@@ -346,6 +348,12 @@ impl<'t, 'a> Fields<'t, 'a> {
         Ok(list)
     }
 
+    fn pass(&mut self) {
+        if !self.is_nested {
+            self.index += 1;
+        }
+    }
+
     fn array(&mut self, name: &'static str) -> FieldResult<u32> {
         self.read(name, |token| match token {
             Token::Array(count) => Ok(count),
@@ -361,9 +369,7 @@ impl<'t, 'a> Fields<'t, 'a> {
         let index = self.index;
         let missing = problem(name, index, FieldError::Missing);
         self.left = self.left.checked_sub(1).ok_or(missing)?;
-        if !self.is_nested {
-            self.index += 1;
-        }
+        self.pass();
         let token = self.tokens.next().map_err(|_| missing)?;
         convert(token).map_err(|error| problem(name, index, error))
     }

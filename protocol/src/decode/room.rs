@@ -14,52 +14,58 @@ pub(super) fn number(fields: &mut Fields<'_, '_>, name: &'static str) -> FieldRe
 }
 
 pub(super) fn info(fields: &mut Fields<'_, '_>) -> FieldResult<RoomInfo> {
-    let title = title(fields)?;
     Ok(RoomInfo {
-        title,
+        title: title(fields, "title")?,
         kind: fields.choice_or_default("room_kind", UNKNOWN_KIND)?,
-        topic: topic(fields)?,
-        metadata: metadata(fields)?,
-        retention: fields.nested_or_default("retention", retention)?,
+        topic: topic(fields, "topic")?,
+        metadata: metadata(fields, "metadata")?,
+        retention: fields.nested_or_default("retention", |fields| retention(fields, RETENTION))?,
         // Nothing is promised that is not understood.
         durability: fields.choice_or_default("durability", Durability::None)?,
-        slow_mode_ms: fields.optional(slow_mode_ms)?.unwrap_or_default(),
+        slow_mode_ms: fields
+            .optional(|fields| slow_mode_ms(fields, "slow_mode_ms"))?
+            .unwrap_or_default(),
         archived: fields.flag("archived")?,
     })
 }
 
-fn title(fields: &mut Fields<'_, '_>) -> FieldResult<Option<String>> {
-    fields.optional_text("title", limit::ROOM_TITLE_BYTES_MAX)
+fn title(fields: &mut Fields<'_, '_>, name: &'static str) -> FieldResult<Option<String>> {
+    fields.optional_text(name, limit::ROOM_TITLE_BYTES_MAX)
 }
 
-fn topic(fields: &mut Fields<'_, '_>) -> FieldResult<Option<String>> {
-    fields.optional_text("topic", limit::ROOM_TOPIC_BYTES_MAX)
+fn topic(fields: &mut Fields<'_, '_>, name: &'static str) -> FieldResult<Option<String>> {
+    fields.optional_text(name, limit::ROOM_TOPIC_BYTES_MAX)
 }
 
-fn metadata(fields: &mut Fields<'_, '_>) -> FieldResult<Vec<u8>> {
-    fields.bytes_or_none("metadata", limit::ROOM_METADATA_BYTES_MAX)
+fn metadata(fields: &mut Fields<'_, '_>, name: &'static str) -> FieldResult<Vec<u8>> {
+    fields.bytes_or_none(name, limit::ROOM_METADATA_BYTES_MAX)
 }
 
-fn slow_mode_ms(fields: &mut Fields<'_, '_>) -> FieldResult<u32> {
-    fields.bounded_32("slow_mode_ms", 0, limit::SLOW_MODE_MS_MAX)
+fn slow_mode_ms(fields: &mut Fields<'_, '_>, name: &'static str) -> FieldResult<u32> {
+    fields.bounded_32(name, 0, limit::SLOW_MODE_MS_MAX)
 }
 
-fn retention(fields: &mut Fields<'_, '_>) -> FieldResult<Retention> {
-    Ok(
-        match fields.form("retention.kind", kind::retention::MESSAGES)? {
-            kind::retention::DAYS => Retention::Days(fields.bounded_32(
-                "retention.days",
-                1,
-                limit::RETENTION_DAYS_MAX,
-            )?),
-            kind::retention::MESSAGES => Retention::Messages(fields.bounded_32(
-                "retention.messages",
-                1,
-                limit::RETENTION_MESSAGES_MAX,
-            )?),
-            _all_or_unknown => Retention::All,
-        },
-    )
+/// The names of the form, the days and the messages.
+const RETENTION: [&str; 3] = ["retention.kind", "retention.days", "retention.messages"];
+const CHANGED_RETENTION: [&str; 3] = [
+    "changes.retention.kind",
+    "changes.retention.days",
+    "changes.retention.messages",
+];
+
+fn retention(
+    fields: &mut Fields<'_, '_>,
+    [form, days, messages]: [&'static str; 3],
+) -> FieldResult<Retention> {
+    Ok(match fields.form(form, kind::retention::MESSAGES)? {
+        kind::retention::DAYS => {
+            Retention::Days(fields.bounded_32(days, 1, limit::RETENTION_DAYS_MAX)?)
+        }
+        kind::retention::MESSAGES => {
+            Retention::Messages(fields.bounded_32(messages, 1, limit::RETENTION_MESSAGES_MAX)?)
+        }
+        _all_or_unknown => Retention::All,
+    })
 }
 
 /// The changes that this version knows.
@@ -73,15 +79,21 @@ pub(super) fn changes(fields: &mut Fields<'_, '_>) -> FieldResult<Vec<RoomChange
 fn change(fields: &mut Fields<'_, '_>) -> FieldResult<Option<RoomChange>> {
     Ok(Some(
         match fields.form("changes.kind", kind::change::ARCHIVED)? {
-            kind::change::KIND => RoomChange::Kind(fields.choice_or("room_kind", UNKNOWN_KIND)?),
-            kind::change::TITLE => RoomChange::Title(title(fields)?),
-            kind::change::TOPIC => RoomChange::Topic(topic(fields)?),
-            kind::change::METADATA => RoomChange::Metadata(metadata(fields)?),
-            kind::change::RETENTION => {
-                RoomChange::Retention(fields.nested("retention", retention)?)
+            kind::change::KIND => {
+                RoomChange::Kind(fields.choice_or("changes.room_kind", UNKNOWN_KIND)?)
             }
-            kind::change::SLOW_MODE => RoomChange::SlowMode(slow_mode_ms(fields)?),
-            kind::change::ARCHIVED => RoomChange::Archived(fields.boolean("archived")?),
+            kind::change::TITLE => RoomChange::Title(title(fields, "changes.title")?),
+            kind::change::TOPIC => RoomChange::Topic(topic(fields, "changes.topic")?),
+            kind::change::METADATA => RoomChange::Metadata(metadata(fields, "changes.metadata")?),
+            kind::change::RETENTION => {
+                RoomChange::Retention(fields.nested("changes.retention", |fields| {
+                    retention(fields, CHANGED_RETENTION)
+                })?)
+            }
+            kind::change::SLOW_MODE => {
+                RoomChange::SlowMode(slow_mode_ms(fields, "changes.slow_mode_ms")?)
+            }
+            kind::change::ARCHIVED => RoomChange::Archived(fields.boolean("changes.archived")?),
             _ => return Ok(None),
         },
     ))

@@ -4,9 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod bad_fields;
 mod coverage;
 mod describe;
 mod examples;
+mod grammar;
 mod invalid;
 mod render;
 mod spec;

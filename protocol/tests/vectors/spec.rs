@@ -9,19 +9,19 @@ use homeroom_protocol::{
 
 use super::{describe, examples, render};
 
-fn spec() -> String {
+pub(crate) fn spec() -> String {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SPEC.md")).unwrap()
 }
 
 /// The cells of each table row in a text, without headings.
-fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+pub(crate) fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| # "))
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
 }
 
 /// The text between a heading and the next.
-fn section<'s>(spec: &'s str, heading: &str) -> &'s str {
+pub(crate) fn section<'s>(spec: &'s str, heading: &str) -> &'s str {
     let start = spec
         .find(&format!("\n{heading}\n"))
         .unwrap_or_else(|| panic!("no {heading}"));

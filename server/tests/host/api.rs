@@ -558,6 +558,50 @@ fn a_key_has_so_many_calls_under_way_and_each_so_much_time() {
     server.stop();
 }
 
+#[test]
+fn clients_see_at_once_what_a_back_end_changes_deletes_and_bans() {
+    let keys = Keys::new();
+    let server = Server::start(Config::default(), keys.host());
+    let service = Caller {
+        address: server.address(),
+        key: &keys.service,
+    };
+    service.post(
+        "default/rooms",
+        1,
+        &json!({"room": "a", "members": ["ada"]}),
+    );
+    let mut ada = Client::enter(server.address(), "ada");
+    let (room, _) = ada.join("a", None);
+    let path = "default/rooms/a/messages";
+    let said = service.post(&format!("{path}?as=ada"), 2, &json!({"text": "oh"}));
+    let target = &said.body["position"]["seq"];
+    let headers = ["Content-Type: application/json", &key_header(3)];
+    let changed = service.call("PATCH", "default/rooms/a", &headers, "{\"topic\": \"b\"}");
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let delete = format!("{path}/{target}");
+    let keyless = service.call("DELETE", &delete, &[], "");
+    assert_eq!((keyless.status, keyless.code()), (400, Some(1002)));
+    let deleted = service.call("DELETE", &delete, &[&key_header(4)], "");
+    assert_eq!(deleted.status, 200, "{deleted:?}");
+    let deletion = ada.until(|frame| match frame {
+        ServerFrame::Event { event, .. } => match event.body {
+            EventBody::MessageDeleted { by_moderator, .. } => Some(by_moderator),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert!(deletion, "it was a moderator's doing");
+    let banned = service.call("PUT", "default/rooms/a/bans/ada", &headers[..1], "{}");
+    assert_eq!(banned.body["already"], json!(false));
+    let reason = ada.until(|frame| match frame {
+        ServerFrame::Removed { room: of, reason } if *of == room => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(reason, RemovedReason::Banned);
+    server.stop();
+}
+
 /// Equal, but for what is different each time.
 fn assert_alike(found: &Value, expected: &Value, key: &str) {
     match (found, expected) {
@@ -618,6 +662,6 @@ fn the_examples_of_the_manual_run_as_they_stand() {
         }
         examples += 1;
     }
-    assert_eq!(examples, 6);
+    assert_eq!(examples, 9);
     server.stop();
 }

@@ -258,8 +258,13 @@ impl From<TooFast> for Refusal {
 /// Messages that a request of a service is charged as; nothing else of it is: services are the app's own.
 const fn cost_of_service(request: &ServiceRequest) -> u32 {
     match request {
-        ServiceRequest::Publish { .. } | ServiceRequest::CreateRoom { .. } => 1,
-        ServiceRequest::AddMember { .. }
+        ServiceRequest::Publish { .. }
+        | ServiceRequest::CreateRoom { .. }
+        | ServiceRequest::ChangeRoom { .. }
+        | ServiceRequest::Edit { .. }
+        | ServiceRequest::Delete { .. } => 1,
+        ServiceRequest::Moderate { .. }
+        | ServiceRequest::AddMember { .. }
         | ServiceRequest::RemoveMember { .. }
         | ServiceRequest::History { .. }
         | ServiceRequest::Members { .. }

@@ -1,7 +1,7 @@
 //! What is done about somebody's place in a room: invited, added, removed, banned, muted.
 
 use homeroom_protocol::{
-    EventBody, Measure, Permission, RoomId, RoomKind, RoomNumber, Timestamp, UserId,
+    EventBody, Measure, Permission, RoomKind, RoomNumber, Timestamp, UserId,
     limit::REASON_BYTES_MAX,
 };
 
@@ -36,46 +36,17 @@ pub(crate) fn moderate(ground: Ground<'_>, keyed: Keyed, asked: Asked) -> Result
     Ok(Verdict::Happened(event))
 }
 
-/// Makes somebody a member at the word of a back end, unless they are one.
-pub(crate) fn add(
-    ground: Ground<'_>,
-    room: &RoomId,
-    member: &UserId,
-) -> Result<Option<Event>, Refusal> {
-    of_back_end(ground, room, member, Measure::Add)
-}
-
-/// Ends somebody's membership at the word of a back end, if they have one.
-pub(crate) fn remove(
-    ground: Ground<'_>,
-    room: &RoomId,
-    member: &UserId,
-) -> Result<Option<Event>, Refusal> {
-    of_back_end(ground, room, member, Measure::Remove)
-}
-
-/// A measure that says what is so from then on, and so needs no key.
-fn of_back_end(
-    ground: Ground<'_>,
-    room: &RoomId,
-    user: &UserId,
-    measure: Measure,
-) -> Result<Option<Event>, Refusal> {
+/// A measure at the word of a back end: it says what is so from then on, and so needs no key. `None`: it
+/// was so already.
+pub(crate) fn of_back_end(ground: Ground<'_>, asked: Asked) -> Result<Option<Event>, Refusal> {
     ground.may_write()?;
-    let room = ground.joined_by_id(room)?;
-    let asked = Asked {
-        room: room.number,
-        user: user.clone(),
-        measure,
-        until: None,
-        reason: None,
-    };
     check(ground, &asked)?;
-    may_take(ground, room, measure, user)?;
+    let room = find(ground, &asked)?;
+    may_take(ground, room, asked.measure, &asked.user)?;
     if is_so(ground, room, &asked) {
         return Ok(None);
     }
-    is_possible(ground, room, measure, user)?;
+    is_possible(ground, room, asked.measure, &asked.user)?;
     ground.can_add(room)?;
     Ok(Some(ground.event(room, body(asked), None)))
 }

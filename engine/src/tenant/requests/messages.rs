@@ -1,14 +1,14 @@
 //! What is said, and what becomes of it.
 
 use homeroom_protocol::{
-    Draft, Emoji, Request, RoomNumber, Seq, ServerFrame, TimelineEvent, UserId,
+    Draft, Emoji, IdempotencyKey, Request, RoomNumber, Seq, ServerFrame, TimelineEvent, UserId,
 };
 
 use super::{Answer, Asked, Reply, said};
 use crate::{
     domain::{HistoryError, Outcome},
     tenant::{
-        decide::{self, Ground, Keyed, Verdict},
+        decide::{self, Ground, Keyed, Standing, Verdict},
         history::{Fact, LookedMessage, Question, Target},
         records::keys::Memory,
         refusal::Refusal,
@@ -49,6 +49,16 @@ impl Tenant {
             }
             _ => return None,
         };
+        self.change_needs((user, Standing::Member), key, (room, target))
+    }
+
+    /// What must be looked up before a message can be changed by somebody.
+    pub(crate) fn change_needs(
+        &self,
+        (user, standing): (&UserId, Standing),
+        key: IdempotencyKey,
+        (room, target): At,
+    ) -> Option<Question> {
         let lookup = self.hashing.lookup(user, key);
         // There is no clock here; an earlier time can only ask once too often.
         let memory = self
@@ -57,7 +67,10 @@ impl Tenant {
         if let Memory::Used(_) = memory {
             return None;
         }
-        let in_room = self.rooms.get(room).filter(|room| room.has(user));
+        let in_room = self.rooms.get(room).filter(|room| match standing {
+            Standing::Member => room.has(user),
+            Standing::Service => true,
+        });
         if !in_room.is_some_and(|room| room.counting.is_live(target)) {
             return self.key_needs(user, key);
         }
@@ -194,7 +207,7 @@ impl Tenant {
     }
 
     /// A message as it is now: what was looked up, and what happened since over it.
-    pub(super) fn looked(
+    pub(crate) fn looked(
         &self,
         reader: &UserId,
         at: At,

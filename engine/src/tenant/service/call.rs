@@ -3,11 +3,14 @@
 use std::{fmt, sync::Arc};
 
 use homeroom_protocol::{
-    Direction, Draft, Epoch, ErrorCode, IdempotencyKey, Position, RoomId, RoomNumber, Seq,
-    TimelineEvent, Timestamp, UserId, UserPresence,
+    Direction, Draft, Epoch, ErrorCode, IdempotencyKey, Position, RoomChange, RoomId, RoomInfo,
+    RoomNumber, Seq, TimelineEvent, Timestamp, UserId, UserPresence,
 };
 
-use super::roles::{RoleAnswer, RoleRequest};
+use super::{
+    changes::Moderation,
+    roles::{RoleAnswer, RoleRequest},
+};
 use crate::{
     hub::{Deferred, Delivery, body_bytes},
     identity::Actor,
@@ -23,8 +26,26 @@ pub enum ServiceRequest {
         key: IdempotencyKey,
         /// The app's id for it.
         room: RoomId,
-        /// A name for people, at most [`ROOM_TITLE_BYTES_MAX`](homeroom_protocol::limit) bytes.
-        title: Option<String>,
+        /// What it is like.
+        info: RoomInfo,
+        /// Who is a member from the start, besides a user who makes it; a direct room is made for them.
+        members: Vec<UserId>,
+    },
+    /// Changes what a room is like.
+    ChangeRoom {
+        /// Makes a retry safe; scoped to the actor.
+        key: IdempotencyKey,
+        /// Which.
+        room: RoomId,
+        /// 1 to [`ROOM_CHANGES_MAX`](homeroom_protocol::limit::ROOM_CHANGES_MAX).
+        changes: Vec<RoomChange>,
+    },
+    /// Does something about somebody's place in a room; nothing happens when it is so already.
+    Moderate {
+        /// Where.
+        room: RoomId,
+        /// What, and to whom.
+        moderation: Moderation,
     },
     /// Makes somebody a member; nothing happens when they are one.
     AddMember {
@@ -49,6 +70,26 @@ pub enum ServiceRequest {
         room: RoomId,
         /// What.
         draft: Draft,
+    },
+    /// Puts other content in the place of a message of the actor's own.
+    Edit {
+        /// Makes a retry safe; scoped to the actor.
+        key: IdempotencyKey,
+        /// Where.
+        room: RoomId,
+        /// The message.
+        target: Seq,
+        /// The new content; its thread, what it answers and whether it is quiet stay as they were.
+        draft: Draft,
+    },
+    /// Takes back a message: the actor's own, or anybody's as one who moderates, which the event says.
+    Delete {
+        /// Makes a retry safe; scoped to the actor.
+        key: IdempotencyKey,
+        /// Where.
+        room: RoomId,
+        /// The message.
+        target: Seq,
     },
     /// A page of a room's timeline.
     History {
@@ -93,6 +134,10 @@ impl ServiceRequest {
             | Self::Room { room }
             | Self::Roles(RoleRequest::Overwrites { room }) => Some(room),
             Self::CreateRoom { .. }
+            | Self::ChangeRoom { .. }
+            | Self::Moderate { .. }
+            | Self::Edit { .. }
+            | Self::Delete { .. }
             | Self::AddMember { .. }
             | Self::RemoveMember { .. }
             | Self::Publish { .. }
@@ -116,10 +161,10 @@ pub struct Placed {
 /// What a service is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceAnswer {
-    /// To [`ServiceRequest::CreateRoom`] and [`ServiceRequest::Publish`].
+    /// To [`ServiceRequest::CreateRoom`], [`ServiceRequest::Publish`] and all others with a key.
     Placed(Placed),
-    /// To [`ServiceRequest::AddMember`] and [`ServiceRequest::RemoveMember`]: the event, or `None` when
-    /// it was so already.
+    /// To [`ServiceRequest::AddMember`], [`ServiceRequest::RemoveMember`] and
+    /// [`ServiceRequest::Moderate`]: the event, or `None` when it was so already.
     Membership(Option<Placed>),
     /// To [`ServiceRequest::History`].
     Page(HistoryPage),
@@ -158,6 +203,8 @@ pub struct MembersPage {
 /// A room at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSummary {
+    /// What it is like.
+    pub info: RoomInfo,
     /// Its newest event.
     pub head: Position,
     /// When that happened.
@@ -247,9 +294,17 @@ impl Deferred for Reply {
             Ok(ServiceAnswer::Presence(users)) => {
                 users.len() * (USER + 32 + homeroom_protocol::limit::STATUS_BYTES_MAX)
             }
-            Ok(
-                ServiceAnswer::Placed(_) | ServiceAnswer::Membership(_) | ServiceAnswer::Room(_),
-            ) => 0,
+            Ok(ServiceAnswer::Placed(_) | ServiceAnswer::Membership(_)) => 0,
+            Ok(ServiceAnswer::Room(room)) => {
+                let RoomInfo {
+                    title,
+                    topic,
+                    metadata,
+                    ..
+                } = &room.info;
+                let texts = [title, topic].map(|text| text.as_ref().map_or(0, String::len));
+                texts.iter().sum::<usize>() + metadata.len()
+            }
             Ok(ServiceAnswer::Roles(answer)) => answer.weight(),
             Err(refused) => refused.explanation.len(),
         };

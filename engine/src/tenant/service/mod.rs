@@ -5,6 +5,7 @@
 //! until all they depend on is durable.
 
 mod call;
+pub(crate) mod changes;
 pub(crate) mod roles;
 
 use std::{any::Any, sync::Arc};
@@ -15,17 +16,17 @@ pub use call::{
     ServiceCall, ServiceRequest,
 };
 use homeroom_protocol::{
-    DeviceId, Direction, Draft, IdempotencyKey, Request, RoomId, RoomInfo, Seq, Timestamp, UserId,
+    DeviceId, Direction, Draft, IdempotencyKey, Measure, Request, RoomId, Seq, Timestamp, UserId,
     limit::{INTEGER_MAX, MEMBERS_PAGE_MAX, PAGE_EVENTS_MAX, WATCHED_USERS_MAX},
 };
 
 use super::{
     decide::{self, Ground, Keyed, Standing, Verdict},
     history::Question,
-    records::event::Event,
     refusal::Refusal,
     requests::{Answer, By},
     rooms::room::Room,
+    service::changes::Moderation,
     state::Tenant,
 };
 use crate::{
@@ -38,8 +39,20 @@ impl Tenant {
     /// What must be looked up before a service's request can be decided.
     pub(crate) fn service_needs(&self, call: &ServiceCall) -> Option<Question> {
         match &call.request {
-            ServiceRequest::CreateRoom { key, .. } | ServiceRequest::Publish { key, .. } => {
-                self.key_needs(&call.actor.user_id(), *key)
+            ServiceRequest::CreateRoom { key, .. }
+            | ServiceRequest::ChangeRoom { key, .. }
+            | ServiceRequest::Publish { key, .. } => self.key_needs(&call.actor.user_id(), *key),
+            ServiceRequest::Edit {
+                key, room, target, ..
+            }
+            | ServiceRequest::Delete { key, room, target } => {
+                let room = self.rooms.by_id(room)?;
+                let standing = match &call.actor {
+                    Actor::Service(_) => Standing::Service,
+                    Actor::User(_) => Standing::Member,
+                };
+                let by = (&call.actor.user_id(), standing);
+                self.change_needs(by, *key, (room.number, *target))
             }
             ServiceRequest::History {
                 room,
@@ -58,7 +71,8 @@ impl Tenant {
                 let reads = may_read && room.keeps_messages();
                 reads.then(|| self.page_question(room, part, place, &reader))
             }
-            ServiceRequest::AddMember { .. }
+            ServiceRequest::Moderate { .. }
+            | ServiceRequest::AddMember { .. }
             | ServiceRequest::RemoveMember { .. }
             | ServiceRequest::Members { .. }
             | ServiceRequest::Presence { .. }
@@ -135,17 +149,37 @@ impl Tenant {
         (answer, out): (Answer, &mut Outcome<Self>),
     ) -> Result<ServiceAnswer, Refusal> {
         match request {
-            ServiceRequest::CreateRoom { key, room, title } => {
-                self.serve_create(served, (key, room, title), (answer, out))
+            ServiceRequest::CreateRoom {
+                key,
+                room,
+                info,
+                members,
+            } => self.serve_create(served, (key, room), (info, members), (answer, out)),
+            ServiceRequest::ChangeRoom { key, room, changes } => {
+                self.serve_change_room(served, (key, &room), changes, (answer, out))
+            }
+            ServiceRequest::Moderate { room, moderation } => {
+                self.serve_moderation(served, &room, moderation, out)
+            }
+            ServiceRequest::Edit {
+                key,
+                room,
+                target,
+                draft,
+            } => self.serve_edit(served, (key, &room, target), draft, (answer, out)),
+            ServiceRequest::Delete { key, room, target } => {
+                self.serve_delete(served, (key, &room, target), (answer, out))
             }
             ServiceRequest::Publish { key, room, draft } => {
                 self.serve_publish(served, (key, room, draft), (answer, out))
             }
             ServiceRequest::AddMember { room, member } => {
-                self.serve_add(served, &room, &member, out)
+                let moderation = Moderation::new(member, Measure::Add);
+                self.serve_moderation(served, &room, moderation, out)
             }
             ServiceRequest::RemoveMember { room, member } => {
-                self.serve_remove(served, &room, &member, out)
+                let moderation = Moderation::new(member, Measure::Remove);
+                self.serve_moderation(served, &room, moderation, out)
             }
             ServiceRequest::History {
                 room,
@@ -163,36 +197,6 @@ impl Tenant {
                 Ok(ServiceAnswer::Roles(answer))
             }
         }
-    }
-
-    fn serve_create(
-        &mut self,
-        served: &Serving,
-        (key, room, title): (IdempotencyKey, RoomId, Option<String>),
-        (answer, out): (Answer, &mut Outcome<Self>),
-    ) -> Result<ServiceAnswer, Refusal> {
-        let info = RoomInfo {
-            title,
-            ..RoomInfo::default()
-        };
-        let keyed = self.keyed_as(
-            served,
-            &answer,
-            &Request::Create {
-                key,
-                room: room.clone(),
-                info: info.clone(),
-                members: Vec::new(),
-            },
-        )?;
-        let ground = served.ground(self);
-        let like = (info, Vec::new());
-        let verdict = decide::rooms::create(ground, keyed, &room, like, served.moment)?;
-        Ok(ServiceAnswer::Placed(self.settle_placed(
-            served.moment,
-            verdict,
-            out,
-        )))
     }
 
     fn serve_publish(
@@ -232,38 +236,6 @@ impl Tenant {
         let write = self.hashing.of_request(request);
         let write = write.expect("only asked of requests that have a key");
         self.keyed(served.by(), write, answer)
-    }
-
-    fn serve_add(
-        &mut self,
-        served: &Serving,
-        room: &RoomId,
-        member: &UserId,
-        out: &mut Outcome<Self>,
-    ) -> Result<ServiceAnswer, Refusal> {
-        let event = decide::members::add(served.ground(self), room, member)?;
-        Ok(self.membership(served.moment, event, out))
-    }
-
-    fn serve_remove(
-        &mut self,
-        served: &Serving,
-        room: &RoomId,
-        member: &UserId,
-        out: &mut Outcome<Self>,
-    ) -> Result<ServiceAnswer, Refusal> {
-        let event = decide::members::remove(served.ground(self), room, member)?;
-        Ok(self.membership(served.moment, event, out))
-    }
-
-    fn membership(
-        &mut self,
-        moment: Moment,
-        event: Option<Event>,
-        out: &mut Outcome<Self>,
-    ) -> ServiceAnswer {
-        let placed = event.map(|event| self.settle_placed(moment, Verdict::Happened(event), out));
-        ServiceAnswer::Membership(placed)
     }
 
     fn serve_history(
@@ -322,6 +294,7 @@ impl Tenant {
     fn serve_room(&self, served: &Serving, room: &RoomId) -> Result<ServiceAnswer, Refusal> {
         let room = served.room(self, room)?;
         Ok(ServiceAnswer::Room(RoomSummary {
+            info: room.info.clone(),
             head: room.head(),
             time: room.time(),
             members: room.members_count(),

@@ -142,15 +142,15 @@ mod tests {
 
     #[test]
     fn a_body_is_one_object_and_what_is_wrong_with_it_is_said_in_short() {
-        use super::super::forms::Publish;
+        use super::super::forms::Draft;
 
-        let publish = parse::<Publish>(b" \n{\"text\": \"hello\"}").unwrap();
-        assert_eq!(publish.text, "hello");
+        let said = parse::<Draft>(b" \n{\"text\": \"hello\"}").unwrap();
+        assert_eq!(said.draft().unwrap(), "hello".into());
         for wrong in ["", "[\"hello\"]", "\"hello\"", "null", "\u{feff}{}"] {
-            assert!(parse::<Publish>(wrong.as_bytes()).is_err(), "{wrong}");
+            assert!(parse::<Draft>(wrong.as_bytes()).is_err(), "{wrong}");
         }
         let long = format!("{{\"{}\": 1}}", "x".repeat(100_000));
-        let problem = parse::<Publish>(long.as_bytes()).unwrap_err();
+        let problem = parse::<Draft>(long.as_bytes()).unwrap_err();
         assert!(format!("{problem:?}").len() < 2 * WRONG_CHARS_MAX);
     }
 

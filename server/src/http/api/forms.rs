@@ -1,28 +1,137 @@
 //! What bodies look like: JSON whose numbers stay below 2^53; epochs are names, and so text.
 
 mod event;
+mod said;
 
 use homeroom_engine::{
-    protocol::{Position, Presence, RoomId, UserId, UserPresence},
+    protocol::{
+        Durability, Position, Presence, Retention, RoomId, RoomInfo, RoomKind, UserId, UserPresence,
+    },
     tenant::{HistoryPage, MembersPage, Placed, RoomSummary},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::problem::Problem;
+
+pub(super) use self::said::Draft;
+
 /// The body of `POST rooms`.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateRoom {
     pub(super) room: String,
     #[serde(default)]
-    pub(super) title: Option<String>,
+    title: Option<String>,
+    #[serde(default)]
+    room_kind: Kind,
+    #[serde(default)]
+    topic: Option<String>,
+    #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
+    retention: Kept,
+    #[serde(default)]
+    durability: Durable,
+    #[serde(default)]
+    slow_mode_ms: u32,
+    #[serde(default)]
+    members: Vec<String>,
 }
 
-/// The body of `POST messages`.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Publish {
-    pub(super) text: String,
+impl CreateRoom {
+    /// What the room is like, and its first members.
+    pub(super) fn read(self) -> Result<(RoomInfo, Vec<UserId>), Problem> {
+        let info = RoomInfo {
+            kind: self.room_kind.into(),
+            title: self.title,
+            topic: self.topic,
+            metadata: self.metadata.bytes()?,
+            retention: self.retention.into(),
+            durability: match self.durability {
+                Durable::Synced => Durability::Synced,
+                Durable::None => Durability::None,
+            },
+            slow_mode_ms: self.slow_mode_ms,
+            archived: false,
+        };
+        Ok((info, users("members", &self.members)?))
+    }
+}
+
+/// The kinds of rooms that are made.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    #[default]
+    Open,
+    Private,
+    Direct,
+    Announcement,
+}
+
+impl From<Kind> for RoomKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Open => Self::Open,
+            Kind::Private => Self::Private,
+            Kind::Direct => Self::Direct,
+            Kind::Announcement => Self::Announcement,
+        }
+    }
+}
+
+/// `"all"`, `{"days": 30}` or `{"messages": 1000}`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kept {
+    #[default]
+    All,
+    Days(u32),
+    Messages(u32),
+}
+
+impl From<Kept> for Retention {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::All => Self::All,
+            Kept::Days(days) => Self::Days(days),
+            Kept::Messages(messages) => Self::Messages(messages),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Durable {
+    #[default]
+    Synced,
+    None,
+}
+
+/// Opaque bytes in hex.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Metadata(String);
+
+impl Metadata {
+    pub(super) fn bytes(self) -> Result<Vec<u8>, Problem> {
+        from_hex(&self.0).ok_or_else(|| Problem::field("metadata is no even number of hex digits"))
+    }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(high)? * 16 + digit(low)?).ok();
+    let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+    bytes.filter(|_| rest.is_empty())
+}
+
+fn users(field: &str, ids: &[String]) -> Result<Vec<UserId>, Problem> {
+    let user = |id: &String| {
+        UserId::new(id).map_err(|wrong| Problem::field(format!("{field}: a user id {wrong}")))
+    };
+    ids.iter().map(user).collect()
 }
 
 pub(super) fn placed(placed: &Placed) -> Value {
@@ -44,12 +153,12 @@ pub(super) fn membership(changed: Option<&Placed>) -> Value {
 }
 
 pub(super) fn summary(id: &RoomId, room: &RoomSummary) -> Value {
-    json!({
-        "room": id.as_str(),
-        "position": position(room.head),
-        "time": room.time.0,
-        "members": room.members,
-    })
+    event::described(&room.info)
+        .with("room", id.as_str())
+        .with("position", position(room.head))
+        .with("time", room.time.0)
+        .with("members", room.members)
+        .into()
 }
 
 pub(super) fn members(page: &MembersPage) -> Value {

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use homeroom_engine::protocol::{ErrorCode, Permissions, limit};
+use homeroom_engine::protocol::{ErrorCode, Measure, Permissions, limit};
 use hyper::Method;
 
 use super::{
     ApiSettings, BODY_BYTES_MAX,
+    changes::ChangeCall,
     problem::status_of,
     roles::{self, RoleCall},
     route::{Call, LIMIT_DEFAULT, PREFIX, Route},
@@ -27,7 +28,7 @@ fn table(heading: &str) -> Vec<Vec<&'static str>> {
         .collect()
 }
 
-const fn name_of(call: &Call) -> &'static str {
+fn name_of(call: &Call) -> &'static str {
     match call {
         Call::CreateRoom => "create room",
         Call::Room { .. } => "room",
@@ -38,6 +39,21 @@ const fn name_of(call: &Call) -> &'static str {
         Call::History { .. } => "history",
         Call::Presence { .. } => "presence",
         Call::EndSessions { .. } => "end sessions",
+        Call::Changes(call) => match call {
+            ChangeCall::Room { .. } => "change room",
+            ChangeCall::Edit { .. } => "edit",
+            ChangeCall::Delete { .. } => "delete",
+            ChangeCall::Take { measure, .. } => match measure {
+                Measure::Invite => "invite",
+                Measure::Uninvite => "uninvite",
+                Measure::Add => "add",
+                Measure::Remove => "remove",
+                Measure::Ban => "ban",
+                Measure::Unban => "unban",
+                Measure::Mute => "mute",
+                Measure::Unmute => "unmute",
+            },
+        },
         Call::Roles(call) => match call {
             RoleCall::List => "roles",
             RoleCall::Set { .. } => "set role",
@@ -61,6 +77,7 @@ fn every_route_of_the_manual_is_served_and_each_call_has_one() {
         let path = row[1]
             .trim_matches('`')
             .replace("{role}", "7")
+            .replace("{seq}", "7")
             .replace(['{', '}'], "");
         let query = match row[2] {
             it if it.starts_with("`user`, `permission`") => Some("user=ada&permission=send"),
@@ -70,7 +87,7 @@ fn every_route_of_the_manual_is_served_and_each_call_has_one() {
         let route = Route::parse(&method, &format!("{PREFIX}north/{path}"), query);
         calls.insert(name_of(&route.unwrap().call));
     }
-    assert_eq!(calls.len(), 19, "{calls:?}");
+    assert_eq!(calls.len(), 28, "{calls:?}");
 }
 
 #[test]
@@ -104,6 +121,10 @@ fn the_bounds_of_the_manual_are_those_of_the_code() {
         BODY_BYTES_MAX.to_string(),
         limit::MESSAGE_TEXT_BYTES_MAX.to_string(),
         limit::ROOM_TITLE_BYTES_MAX.to_string(),
+        limit::ROOM_TOPIC_BYTES_MAX.to_string(),
+        limit::ROOM_METADATA_BYTES_MAX.to_string(),
+        limit::FIRST_MEMBERS_MAX.to_string(),
+        limit::REASON_BYTES_MAX.to_string(),
         limit::USER_ID_BYTES_MAX
             .max(limit::ROOM_ID_BYTES_MAX)
             .to_string(),

@@ -5,6 +5,7 @@
 //! [`Backend`](homeroom_engine::Backend) to the same rules as everything clients ask.
 
 mod body;
+mod changes;
 mod forms;
 pub(crate) mod key;
 mod keyring;
@@ -145,15 +146,16 @@ async fn act(
     Ok(match call {
         Call::CreateRoom => {
             let key = body::key(request.headers())?;
-            let forms::CreateRoom { room, title } = body::json(request).await?;
-            let room = route::room(&room)?;
-            let placed = backend.create_room(key, &room, title.as_deref()).await?;
+            let form: forms::CreateRoom = body::json(request).await?;
+            let room = route::room(&form.room)?;
+            let (info, members) = form.read()?;
+            let placed = backend.make_room(key, &room, info, members).await?;
             (made_if(!placed.already), forms::created(&room, &placed))
         }
         Call::Publish { room } => {
             let key = body::key(request.headers())?;
-            let forms::Publish { text } = body::json(request).await?;
-            let placed = backend.publish(key, &room, &text).await?;
+            let form: forms::Draft = body::json(request).await?;
+            let placed = backend.publish(key, &room, form.draft()?).await?;
             (made_if(!placed.already), forms::placed(&placed))
         }
         Call::AddMember { room, member } => {
@@ -185,6 +187,7 @@ async fn act(
             let users = backend.presence(users).await?;
             (StatusCode::OK, forms::presence(&users))
         }
+        Call::Changes(call) => call.act(backend, request).await?,
         Call::Roles(call) => call.act(backend, request).await?,
         Call::EndSessions { user } => {
             backend.end_sessions(&user).await?;

@@ -5,12 +5,13 @@
 //! of the id.
 
 use homeroom_engine::protocol::{
-    Direction, InvalidId, OverwriteTarget, RoomId, Seq, UserId,
+    Direction, InvalidId, Measure, OverwriteTarget, RoomId, Seq, UserId,
     limit::{INTEGER_MAX, MEMBERS_PAGE_MAX, PAGE_EVENTS_MAX, WATCHED_USERS_MAX},
 };
 use hyper::{Method, StatusCode};
 
 use super::{
+    changes::ChangeCall,
     problem::Problem,
     roles::{self, RoleCall},
 };
@@ -65,13 +66,15 @@ pub(super) enum Call {
     EndSessions {
         user: UserId,
     },
+    Changes(ChangeCall),
     Roles(RoleCall),
 }
 
 impl Call {
     /// Whether somebody is out once it is done, which must not have to wait.
-    pub(super) const fn shuts_out(&self) -> bool {
+    pub(super) fn shuts_out(&self) -> bool {
         match self {
+            Self::Changes(call) => call.shuts_out(),
             Self::RemoveMember { .. } | Self::EndSessions { .. } => true,
             Self::Roles(call) => call.shuts_out(),
             Self::CreateRoom
@@ -119,7 +122,9 @@ fn call(method: &Method, path: &[&str], query: &mut Query) -> Result<Call, Probl
         (["rooms"], "POST") => Call::CreateRoom,
         (["rooms"], _) => return Err(Problem::wrong_method("POST")),
         (["rooms", id], "GET") => Call::Room { room: room(id)? },
-        (["rooms", _], _) => return Err(Problem::wrong_method("GET")),
+        (["rooms", _], method) if method != "PATCH" => {
+            return Err(Problem::wrong_method("GET, PATCH"));
+        }
         (["rooms", id, "members"], "GET") => Call::Members {
             room: room(id)?,
             after: query
@@ -157,8 +162,43 @@ fn call(method: &Method, path: &[&str], query: &mut Query) -> Result<Call, Probl
             user: user("the user in the path", id)?,
         },
         (["users", _, "sessions"], _) => return Err(Problem::wrong_method("DELETE")),
-        _ => Call::Roles(role_call(method, path, query)?),
+        _ => match change_call(method, path)? {
+            Some(call) => Call::Changes(call),
+            None => Call::Roles(role_call(method, path, query)?),
+        },
     })
+}
+
+/// `None`: it is no path of these.
+fn change_call(method: &Method, path: &[&str]) -> Result<Option<ChangeCall>, Problem> {
+    let take = |id: &str, whom: &str, measure| {
+        Ok(Some(ChangeCall::Take {
+            room: room(id)?,
+            user: user("the user in the path", whom)?,
+            measure,
+        }))
+    };
+    match (path, method.as_str()) {
+        (["rooms", id], "PATCH") => Ok(Some(ChangeCall::Room { room: room(id)? })),
+        (["rooms", id, "messages", at], "PUT") => Ok(Some(ChangeCall::Edit {
+            room: room(id)?,
+            target: seq(at)?,
+        })),
+        (["rooms", id, "messages", at], "DELETE") => Ok(Some(ChangeCall::Delete {
+            room: room(id)?,
+            target: seq(at)?,
+        })),
+        (["rooms", id, "invitations", whom], "PUT") => take(id, whom, Measure::Invite),
+        (["rooms", id, "invitations", whom], "DELETE") => take(id, whom, Measure::Uninvite),
+        (["rooms", id, "bans", whom], "PUT") => take(id, whom, Measure::Ban),
+        (["rooms", id, "bans", whom], "DELETE") => take(id, whom, Measure::Unban),
+        (["rooms", id, "mutes", whom], "PUT") => take(id, whom, Measure::Mute),
+        (["rooms", id, "mutes", whom], "DELETE") => take(id, whom, Measure::Unmute),
+        (["rooms", _, "messages" | "invitations" | "bans" | "mutes", _], _) => {
+            Err(Problem::wrong_method("PUT, DELETE"))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn role_call(method: &Method, path: &[&str], query: &mut Query) -> Result<RoleCall, Problem> {
@@ -225,6 +265,20 @@ pub(super) fn room(id: &str) -> Result<RoomId, Problem> {
     RoomId::new(id).map_err(|wrong| invalid("the room id", wrong))
 }
 
+/// The place of an event, as it stands in a path.
+fn seq(text: &str) -> Result<Seq, Problem> {
+    number(text, INTEGER_MAX)
+        .map(Seq)
+        .ok_or_else(|| Problem::field("the seq in the path is no whole number"))
+}
+
+/// A plain number up to `max`.
+fn number(text: &str, max: u64) -> Option<u64> {
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok();
+    number.filter(|number| is_plain && *number <= max)
+}
+
 fn user(what: &str, id: &str) -> Result<UserId, Problem> {
     UserId::new(id).map_err(|wrong| invalid(what, wrong))
 }
@@ -266,13 +320,8 @@ impl Query {
         let Some(text) = self.one(name)? else {
             return Ok(None);
         };
-        let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| is_plain && *number <= max);
         let wrong = || Problem::field(format!("{name} is no whole number up to {max}"));
-        number.map(Some).ok_or_else(wrong)
+        number(&text, max).map(Some).ok_or_else(wrong)
     }
 
     fn limit(&mut self, max: usize) -> Result<u32, Problem> {
@@ -421,7 +470,11 @@ mod tests {
     fn every_path_names_its_methods() {
         for (path, allowed) in [
             ("t/rooms", "POST"),
-            ("t/rooms/a", "GET"),
+            ("t/rooms/a", "GET, PATCH"),
+            ("t/rooms/a/messages/7", "PUT, DELETE"),
+            ("t/rooms/a/invitations/b", "PUT, DELETE"),
+            ("t/rooms/a/bans/b", "PUT, DELETE"),
+            ("t/rooms/a/mutes/b", "PUT, DELETE"),
             ("t/rooms/a/members", "GET"),
             ("t/rooms/a/members/b", "PUT, DELETE"),
             ("t/rooms/a/messages", "GET, POST"),
@@ -436,7 +489,7 @@ mod tests {
             ("t/rooms/a/overwrites/users/b", "PUT, DELETE"),
             ("t/explain", "GET"),
         ] {
-            let refused = parse("PATCH", path).unwrap_err();
+            let refused = parse("TRACE", path).unwrap_err();
             assert_eq!(refused, Problem::wrong_method(allowed), "{path}");
             for method in allowed.split(", ") {
                 let query = match path {
@@ -456,6 +509,7 @@ mod tests {
             "t/users/a",
             "t/rooms/a/overwrites/roles",
             "t/rooms/a/overwrites/x/7",
+            "t/rooms/a/bans",
             "t/x",
         ] {
             assert_eq!(parse("GET", path), Err(no_route()), "{path}");
@@ -507,6 +561,12 @@ mod tests {
         let many = vec!["user=a"; WATCHED_USERS_MAX + 1].join("&");
         assert!(parse("GET", &format!("t/presence?{many}")).is_err());
         assert!(parse("DELETE", "t/users/a/sessions?as=b").is_err());
+        for wrong in ["x", "-1", "+1", "9007199254740992", ""] {
+            assert!(
+                parse("PUT", &format!("t/rooms/a/messages/{wrong}")).is_err(),
+                "{wrong}"
+            );
+        }
     }
 
     proptest::proptest! {

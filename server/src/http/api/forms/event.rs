@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::http::api::roles::names;
 
 /// An object without the fields that hold nothing: null, `false` and empty lists.
-struct Form(Map<String, Value>);
+pub(super) struct Form(Map<String, Value>);
 
 impl Form {
     fn of(kind: &str) -> Self {
@@ -22,7 +22,7 @@ impl Form {
     }
 
     /// Sets a field, whatever it holds.
-    fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.insert(name.to_owned(), value.into());
         self
     }
@@ -67,10 +67,9 @@ fn body(body: &EventBody) -> Form {
             id: _,
             info,
             members,
-        } => {
-            let created = Form::of("room_created").with("title", info.title.as_deref());
-            described(created, info).some("members", users(members))
-        }
+        } => described(info)
+            .with("kind", "room_created")
+            .some("members", users(members)),
         EventBody::MemberJoined => Form::of("member_joined"),
         EventBody::MemberLeft => Form::of("member_left"),
         EventBody::MemberAdded { member } => {
@@ -180,7 +179,8 @@ fn body(body: &EventBody) -> Form {
     }
 }
 
-fn described(form: Form, info: &RoomInfo) -> Form {
+/// What a room is like: its title, and what is not as it is by default.
+pub(super) fn described(info: &RoomInfo) -> Form {
     let kind = Some(info.kind).filter(|&kind| kind != RoomKind::Open);
     let kept = Some(info.retention).filter(|&kept| kept != Retention::All);
     let slow_mode_ms = Some(info.slow_mode_ms).filter(|&ms| ms != 0);
@@ -188,7 +188,9 @@ fn described(form: Form, info: &RoomInfo) -> Form {
         Durability::Synced => None,
         Durability::None => Some("none"),
     };
-    form.some("room_kind", kind.map(room_kind))
+    Form::new()
+        .with("title", info.title.as_deref())
+        .some("room_kind", kind.map(room_kind))
         .some("topic", info.topic.as_deref())
         .some("metadata", bytes(&info.metadata))
         .some("retention", kept.map(retention))
