@@ -4,10 +4,13 @@
 //! Their programs and settings are in `benches/peers/`, small enough to be read whole, and are compiled in, so that
 //! what runs is what was committed. Versions are pinned there too.
 
+mod comparison;
 mod install;
 mod nats;
+mod plot;
 mod socket_io;
 mod sockudo;
+mod table;
 #[cfg(test)]
 mod tests;
 mod uwebsockets;
@@ -16,7 +19,11 @@ use std::{fmt, path::Path, str::FromStr};
 
 use crate::load::{Dialect, Entry, Seat};
 
-pub use install::{Installed, NotInstalled};
+pub use self::{
+    comparison::{Comparison, Contest, Entrant, Outcome, Run, Summary},
+    install::{Installed, NotInstalled},
+    plot::plot,
+};
 
 /// A server that others made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,307 @@
+//! Peers beside Homeroom, in the same run: installs them, loads each in turn, and says what a delivery costs each.
+#![expect(clippy::print_stdout, reason = "a program that prints a table")]
+
+use std::{
+    error::Error,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Parser;
+use homeroom_benches::{
+    load::{
+        BE, Case, Contender, Cores, HomeroomServer, Pace, RawServer, Scenario, Window, measure,
+        raise_open_files,
+    },
+    machine::{Machine, write},
+    peers::{Comparison, Contest, Entrant, Outcome, Peer, Run, plot},
+    serve,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// What servers are asked to do unless told otherwise.
+const SCENARIOS: [&str; 3] = ["fan-out", "rooms", "paced"];
+/// Messages of a case of `--tiny`, its listeners and its rooms.
+const TINY: (u64, u32, u32) = (40, 10, 4);
+
+/// Runs peers and Homeroom side by side, and prints what a delivery costs each.
+///
+/// Every server gets a core of its own and the generator another; each is started afresh for each run, and all take
+/// turns, so that whatever else happens on the machine happens to all.
+#[derive(Parser)]
+struct Arguments {
+    /// Scenarios by name, or files: fan-out, rooms and paced if none is named.
+    scenarios: Vec<String>,
+    /// Only these, of raw, homeroom, homeroom-durable and the peers.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Also peers that take long to build: sockudo.
+    #[arg(long, value_delimiter = ',')]
+    with: Vec<Peer>,
+    /// Only the cases whose names hold this.
+    #[arg(long)]
+    case: Option<String>,
+    /// How often everything is measured.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pairs: u32,
+    /// How long each run measures, in s.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: Option<u64>,
+    /// Listeners of a scenario that has one room: 1,000 if not told.
+    #[arg(long, value_delimiter = ',', default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    listeners: Vec<u32>,
+    /// Bytes of text of each message.
+    #[arg(long, default_value = "128", value_parser = clap::value_parser!(u16).range(8..=16_384))]
+    bytes: u16,
+    /// Where peers are installed; what is there is not fetched again.
+    #[arg(long, default_value = "target/peers")]
+    cache: PathBuf,
+    /// Where the figures go, as JSON; the plot goes beside it.
+    #[arg(long, default_value = "target/compare.json")]
+    out: PathBuf,
+    /// Another homeroom program to measure.
+    #[arg(long)]
+    homeroom: Option<PathBuf>,
+    /// A few messages to a few listeners: shows that all works, and nothing else.
+    #[arg(long)]
+    tiny: bool,
+}
+
+type Failure = Box<dyn Error>;
+
+/// Somebody who takes part: what is said of it, and what can be started.
+struct Contestant {
+    entrant: Entrant,
+    contender: Option<Box<dyn Contender>>,
+    durable: bool,
+}
+
+fn main() -> ExitCode {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == BE) {
+        words.drain(..2);
+        return serve::be(words);
+    }
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    raise_open_files()?;
+    let cores = Cores::choose()?;
+    let folder = tempfile::tempdir()?;
+    let cases = cases(arguments)?;
+    let contestants = contestants(arguments)?;
+    let machine = Machine::look(folder.path())?;
+    let contests = measure_all(arguments, &cases, &contestants, folder.path(), cores);
+    let comparison = Comparison {
+        machine,
+        rounds: usize::try_from(arguments.pairs)?,
+        cores_apart: cores.are_apart(),
+        servers: contestants
+            .into_iter()
+            .map(|contestant| contestant.entrant)
+            .collect(),
+        cases: contests,
+    };
+    println!("{comparison}");
+    write(&arguments.out, &comparison)?;
+    let picture = arguments.out.with_extension("svg");
+    std::fs::write(&picture, plot(&comparison))?;
+    println!("{} {}", arguments.out.display(), picture.display());
+    Ok(())
+}
+
+/// What everybody has to do.
+fn cases(arguments: &Arguments) -> Result<Vec<Case>, Failure> {
+    let mut names = arguments.scenarios.clone();
+    if names.is_empty() {
+        names.extend(SCENARIOS.map(str::to_owned));
+    }
+    let mut cases = Vec::new();
+    for name in names {
+        let mut scenario = Scenario::find(&name)?;
+        scenario.text_bytes = usize::from(arguments.bytes);
+        if scenario.rooms == 1 {
+            scenario.listeners.clone_from(&arguments.listeners);
+        }
+        if arguments.tiny {
+            scenario.rooms = scenario.rooms.min(TINY.2);
+            scenario.listeners = vec![TINY.1];
+        }
+        for mut case in scenario.cases() {
+            if arguments.tiny {
+                case.window = Window::Messages(TINY.0);
+            } else if let (Some(seconds), Window::Time { warm_up, .. }) =
+                (arguments.seconds, case.window)
+            {
+                let measured = Duration::from_secs(seconds);
+                case.window = Window::Time { warm_up, measured };
+            }
+            let wanted = arguments.case.as_ref();
+            if wanted.is_none_or(|wanted| case.name.contains(wanted)) {
+                cases.push(case);
+            }
+        }
+    }
+    match cases.is_empty() {
+        true => Err("no case has such a name".into()),
+        false => Ok(cases),
+    }
+}
+
+/// Who takes part; peers are installed on the way.
+fn contestants(arguments: &Arguments) -> Result<Vec<Contestant>, Failure> {
+    let own = ["raw", "homeroom", "homeroom-durable"];
+    for name in &arguments.only {
+        if !own.contains(&name.as_str()) {
+            name.parse::<Peer>()?;
+        }
+    }
+    let is_wanted = |name: &str| {
+        arguments.only.is_empty() || arguments.only.iter().any(|wanted| wanted == name)
+    };
+    let mut contestants = vec![raw(), homeroom(arguments, false), homeroom(arguments, true)];
+    contestants.retain(|contestant| is_wanted(&contestant.entrant.name));
+    for peer in Peer::ALL {
+        let named = arguments.only.iter().any(|wanted| wanted == peer.name());
+        let asked_for = named || arguments.with.contains(&peer) || !peer.is_slow_to_install();
+        if asked_for && is_wanted(peer.name()) {
+            contestants.push(install(peer, &arguments.cache));
+        }
+    }
+    Ok(contestants)
+}
+
+fn raw() -> Contestant {
+    Contestant {
+        entrant: Entrant {
+            name: "raw".to_owned(),
+            version: "(the baseline)".to_owned(),
+            unequal: vec![
+                "the least a server can do: epoll and prebuilt frames as long as Homeroom's, no members, no limits, \
+                 nothing kept"
+                    .to_owned(),
+            ],
+            missing: None,
+        },
+        contender: Some(Box::new(RawServer)),
+        durable: false,
+    }
+}
+
+fn homeroom(arguments: &Arguments, durable: bool) -> Contestant {
+    let (name, kept) = match durable {
+        false => ("homeroom", "rooms keep nothing, as those of the peers"),
+        true => (
+            "homeroom-durable",
+            "every message is on disk before it is acknowledged or delivered, which no peer does",
+        ),
+    };
+    Contestant {
+        entrant: Entrant {
+            name: name.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            unequal: vec![
+                "its real protocol: guests with names, members checked, each message acknowledged, metrics on, rate \
+                 budgets counted but raised"
+                    .to_owned(),
+                kept.to_owned(),
+            ],
+            missing: None,
+        },
+        contender: Some(Box::new(HomeroomServer {
+            program: arguments.homeroom.clone(),
+        })),
+        durable,
+    }
+}
+
+fn install(peer: Peer, cache: &Path) -> Contestant {
+    println!(
+        "{peer}: installing in {}, unless it is there",
+        cache.display()
+    );
+    let installed = peer.install(cache);
+    let mut entrant = Entrant {
+        name: peer.name().to_owned(),
+        version: String::new(),
+        unequal: peer.unequal().iter().map(|&one| one.to_owned()).collect(),
+        missing: None,
+    };
+    let contender: Option<Box<dyn Contender>> = match installed {
+        Ok(installed) => {
+            entrant.version = installed.version();
+            Some(Box::new(installed))
+        }
+        Err(error) => {
+            println!("{peer}: {error}");
+            entrant.missing = Some(error.to_string());
+            None
+        }
+    };
+    Contestant {
+        entrant,
+        contender,
+        durable: false,
+    }
+}
+
+/// Everybody in every case, in turn, round after round.
+fn measure_all(
+    arguments: &Arguments,
+    cases: &[Case],
+    contestants: &[Contestant],
+    folder: &Path,
+    cores: Cores,
+) -> Vec<Contest> {
+    let mut contests: Vec<Contest> = cases
+        .iter()
+        .map(|case| Contest {
+            case: case.clone(),
+            paced: matches!(case.pace, Pace::PerSecond(_)),
+            outcomes: contestants.iter().map(|_| Outcome::default()).collect(),
+        })
+        .collect();
+    let runs = u64::from(arguments.pairs) * (cases.len() * contestants.len()) as u64;
+    let progress = ProgressBar::new(runs);
+    progress.set_style(
+        ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg} {eta}")
+            .expect("a valid template"),
+    );
+    for contest in &mut contests {
+        for _ in 0..arguments.pairs {
+            for (contestant, outcome) in contestants.iter().zip(&mut contest.outcomes) {
+                let name = &contestant.entrant.name;
+                progress.set_message(format!("{name}, {}", contest.case.name));
+                if let Some(contender) = &contestant.contender
+                    && !outcome.is_hopeless()
+                {
+                    let case = Case {
+                        durable: contestant.durable,
+                        ..contest.case.clone()
+                    };
+                    let measured = measure(contender.as_ref(), &case, folder, cores);
+                    outcome.note(measured.and_then(|measured| Run::of(&measured)));
+                }
+                progress.inc(1);
+            }
+        }
+        let place = |name| {
+            let mut names = contestants
+                .iter()
+                .map(|contestant| &contestant.entrant.name);
+            names.position(|other| other == name)
+        };
+        contest.conclude(place("raw"), place("homeroom"));
+    }
+    progress.finish_and_clear();
+    contests
+}
