@@ -1,29 +1,52 @@
 //! The load generator.
 #![expect(clippy::print_stdout, reason = "a program that prints a table")]
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{error::Error, ffi::OsString, fs, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use homeroom_benches::{
-    load::{BE, Contender, Cores, HomeroomServer, RawServer, Scenario, measure, raise_open_files},
-    serve,
+    load::{
+        BE, Campaign, Contender, Cores, HomeroomServer, Progress, RawServer, Scenario, measure_all,
+        plot, raise_open_files,
+    },
+    machine, serve,
 };
 
-/// Loads servers and says what each delivery cost them.
+/// Loads Homeroom and the raw baseline in turn, and says what each delivery cost them.
+///
+/// Scenarios that come with it: fan-out, rooms, paced, durable, idle, storm.
 #[derive(Parser)]
 struct Arguments {
-    /// Scenarios by name, or files.
+    /// Scenarios, by name or as files.
     #[arg(default_value = "fan-out")]
     scenarios: Vec<String>,
     /// Only the cases whose names hold this.
     #[arg(long)]
     only: Option<String>,
-    /// Another homeroom program to measure.
-    #[arg(long)]
-    homeroom: Option<PathBuf>,
-    /// How often each pair is measured.
-    #[arg(long, default_value_t = 1)]
+    /// How often each case is measured of each server, in turn. From six on ratios have an interval.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: u32,
+    /// Measure so long instead of what the scenario says.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: Option<u64>,
+    /// Bytes of text of a message instead of what the scenario says.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=16384))]
+    text_bytes: Option<u64>,
+    /// Only these servers.
+    #[arg(long, value_delimiter = ',', default_value = "raw,homeroom")]
+    servers: Vec<String>,
+    /// Measure this homeroom program instead of the one built in; may be given again, to compare builds.
+    #[arg(long)]
+    homeroom: Vec<PathBuf>,
+    /// Where data folders are made; by default the system's place for temporary files.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Where the result is written as JSON.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Where it is drawn as SVG.
+    #[arg(long)]
+    plot: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -41,47 +64,62 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), String> {
-    raise_open_files().map_err(|error| error.to_string())?;
-    let cores = Cores::choose().map_err(|error| error.to_string())?;
-    let homeroom = HomeroomServer {
-        program: arguments.homeroom.clone(),
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    raise_open_files()?;
+    let folder = match &arguments.folder {
+        Some(folder) => tempfile::tempdir_in(folder)?,
+        None => tempfile::tempdir()?,
     };
-    let contenders: [&dyn Contender; 2] = [&RawServer, &homeroom];
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    for scenario in &arguments.scenarios {
-        for case in Scenario::find(scenario)?.cases() {
-            if arguments
-                .only
-                .as_ref()
-                .is_some_and(|only| !case.name.contains(only))
-            {
-                continue;
-            }
-            for _ in 0..arguments.pairs {
-                for contender in contenders {
-                    let measured = measure(contender, &case, folder.path(), cores)?;
-                    let deliveries = measured.deliveries.max(1) as f64;
-                    println!(
-                        "{:30} {:9} {:10} deliveries {:9.0}/s  cpu {:6.3} (user {:6.3}) us  {:5.0} bytes, {:5.1} a read, generator {:3.0} %, p50 {:.2} p99 {:.2} p99.9 {:.2} max {:.2} ms, {} completed",
-                        case.name,
-                        contender.dialect().name(),
-                        measured.deliveries,
-                        deliveries / measured.wall.as_secs_f64(),
-                        measured.server.total_s() * 1e6 / deliveries,
-                        measured.server.user_s * 1e6 / deliveries,
-                        measured.bytes as f64 / deliveries,
-                        deliveries / measured.reads.max(1) as f64,
-                        measured.generator.total_s() * 100.0 / measured.wall.as_secs_f64(),
-                        measured.latency.quantile_ms(500_000),
-                        measured.latency.quantile_ms(990_000),
-                        measured.latency.quantile_ms(999_000),
-                        measured.latency.max_ms(),
-                        measured.completed,
-                    );
-                }
-            }
+    let contenders = contenders(arguments)?;
+    let mut cases = Vec::new();
+    for name in &arguments.scenarios {
+        let mut scenario = Scenario::find(name)?;
+        if let Some(bytes) = arguments.text_bytes {
+            scenario.text_bytes = usize::try_from(bytes)?;
         }
+        if let Some(seconds) = arguments.seconds {
+            scenario.window_ms = seconds * 1000;
+        }
+        cases.extend(scenario.cases());
+    }
+    if let Some(only) = &arguments.only {
+        cases.retain(|case| case.name.contains(only));
+    }
+    let campaign = Campaign {
+        cases,
+        contenders: contenders.iter().map(|contender| &**contender).collect(),
+        rounds: arguments.pairs,
+        folder: folder.path(),
+        cores: Cores::choose()?,
+    };
+    let report = measure_all(&campaign, &Progress::default())?;
+    println!("{}", report.table());
+    if let Some(out) = &arguments.out {
+        machine::write(out, &report)?;
+    }
+    if let Some(out) = &arguments.plot {
+        fs::write(out, plot(&report))?;
     }
     Ok(())
+}
+
+fn contenders(arguments: &Arguments) -> Result<Vec<Box<dyn Contender>>, String> {
+    let mut contenders: Vec<Box<dyn Contender>> = Vec::new();
+    for name in &arguments.servers {
+        match name.as_str() {
+            "raw" => contenders.push(Box::new(RawServer)),
+            "homeroom" if arguments.homeroom.is_empty() => {
+                contenders.push(Box::new(HomeroomServer::default()));
+            }
+            "homeroom" => {
+                for program in &arguments.homeroom {
+                    contenders.push(Box::new(HomeroomServer {
+                        program: Some(program.clone()),
+                    }));
+                }
+            }
+            other => return Err(format!("{other} is no server: raw, homeroom")),
+        }
+    }
+    Ok(contenders)
 }

@@ -3,13 +3,20 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
-use super::{Announced, Case, Cores, Dialect, Driver, Fleet, Homeroom, Measured, Server};
+use super::{
+    Announced, Case, Cores, Dialect, Driver, Entry, Fleet, Histogram, Homeroom, Measured, Plan,
+    Seat, Server, drive::Moment, report::real,
+};
 use crate::raw;
 
 /// The option under which the generator is a server itself.
 pub const BE: &str = "--be";
+
+/// From when the last has come until memory is looked at.
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// Rate budgets, out of the way: they are counted as ever, but never refuse. The other bound is how much one
 /// connection may have under way.
@@ -95,11 +102,38 @@ pub fn measure(
     let server = contender.start(case, place.path(), cores)?;
     let fleet = Fleet::new(contender.dialect(), server.address);
     let mut fleet = fleet.map_err(|error| error.to_string())?;
-    let (speakers, listeners) = Fleet::seats(case.rooms, case.listeners, case.durable);
+    let entry = match case.plan {
+        Plan::Publish { .. } => Entry::Room,
+        Plan::Come(entry) => entry,
+    };
+    let (speakers, listeners) = Fleet::seats(case.rooms, case.listeners, entry, case.durable);
     fleet.gather(speakers)?;
-    fleet.gather(listeners)?;
-    let driver = Driver::new(&mut fleet, Some(&server), case.until, case.text_bytes);
-    driver.run(case.pace, case.window)
+    match case.plan {
+        Plan::Publish {
+            until,
+            pace,
+            window,
+        } => {
+            fleet.gather(listeners)?;
+            let driver = Driver::new(&mut fleet, Some(&server), until, case.text_bytes);
+            driver.run(pace, window)
+        }
+        Plan::Come(_) => come(&mut fleet, listeners, &server),
+    }
+}
+
+/// Measures what it costs a server that these come.
+fn come(fleet: &mut Fleet<'_>, seats: Vec<Seat>, server: &Server) -> Result<Measured, String> {
+    let resident = || server.resident_bytes().map_err(|error| error.to_string());
+    let count = seats.len() as u64;
+    let (before, start) = (resident()?, Moment::now(fleet, Some(server))?);
+    fleet.gather(seats)?;
+    let end = Moment::now(fleet, Some(server))?;
+    // What a server does when all are in (telling who is there, once a second) is over by then.
+    fleet.listen_for(SETTLE)?;
+    let mut measured = end.since(&start, count, Histogram::default());
+    measured.resident_bytes = Some(real(resident()?) - real(before));
+    Ok(measured)
 }
 
 /// This very program, as a server.

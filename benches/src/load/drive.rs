@@ -53,10 +53,8 @@ pub enum Window {
 /// What was measured in the window.
 #[derive(Debug, Clone)]
 pub struct Measured {
-    /// Messages to listeners.
-    pub deliveries: u64,
-    /// Messages received by all listeners, or acknowledged.
-    pub completed: u64,
+    /// Messages that came to listeners; or those acknowledged; or connections that came in.
+    pub count: u64,
     /// How long it took.
     pub wall: Duration,
     /// Of the server.
@@ -69,14 +67,15 @@ pub struct Measured {
     pub reads: u64,
     /// From when a message was due until a listener had it, or its speaker the acknowledgement.
     pub latency: Histogram,
+    /// Memory that the server took for all that was counted, in bytes, where that is the question.
+    pub resident_bytes: Option<f64>,
 }
 
 /// Everything at one moment; two make a window.
 #[derive(Debug, Clone, Copy)]
-struct Moment {
+pub(super) struct Moment {
     at: Instant,
     received: Received,
-    completed: u64,
     server: CpuTime,
     generator: CpuTime,
 }
@@ -152,7 +151,11 @@ impl<'a, 'b> Driver<'a, 'b> {
             };
             if let (true, Some(start)) = (is_over, &start) {
                 let end = self.moment()?;
-                return Ok(end.since(start, self.latency));
+                let count = match self.until {
+                    Until::Delivered => end.received.deliveries - start.received.deliveries,
+                    Until::Acknowledged => end.received.acknowledged - start.received.acknowledged,
+                };
+                return Ok(end.since(start, count, self.latency));
             }
             let left = match window {
                 Window::Time { .. } => u64::MAX,
@@ -258,28 +261,36 @@ impl<'a, 'b> Driver<'a, 'b> {
     }
 
     fn moment(&self) -> Result<Moment, String> {
-        let server = self.server.map_or(Ok(CpuTime::default()), Server::cpu_time);
-        Ok(Moment {
-            at: Instant::now(),
-            received: self.fleet.received,
-            completed: self.completed,
-            server: server.map_err(|error| format!("the server is gone: {error}"))?,
-            generator: CpuTime::of_self().map_err(|error| error.to_string())?,
-        })
+        Moment::now(self.fleet, self.server)
     }
 }
 
 impl Moment {
-    fn since(&self, start: &Self, latency: Histogram) -> Measured {
+    /// How things are now.
+    ///
+    /// # Errors
+    /// When the server is gone, for people.
+    pub(super) fn now(fleet: &Fleet<'_>, server: Option<&Server>) -> Result<Self, String> {
+        let server = server.map_or(Ok(CpuTime::default()), Server::cpu_time);
+        Ok(Self {
+            at: Instant::now(),
+            received: fleet.received,
+            server: server.map_err(|error| format!("the server is gone: {error}"))?,
+            generator: CpuTime::of_self().map_err(|error| error.to_string())?,
+        })
+    }
+
+    /// The window from another moment to this one, in which so much was counted.
+    pub(super) fn since(&self, start: &Self, count: u64, latency: Histogram) -> Measured {
         Measured {
-            deliveries: self.received.deliveries - start.received.deliveries,
-            completed: self.completed - start.completed,
+            count,
             wall: self.at - start.at,
             server: self.server.since(start.server),
             generator: self.generator.since(start.generator),
             bytes: self.received.bytes - start.received.bytes,
             reads: self.received.reads - start.received.reads,
             latency,
+            resident_bytes: None,
         }
     }
 }
@@ -304,7 +315,9 @@ impl Pacing {
         match pace {
             Pace::InFlight(max) => Self::InFlight { max, next: 0 },
             Pace::PerSecond(rate) => Self::Schedule {
-                every: Duration::from_secs_f64(1.0 / rate).div_f64(rooms.max(1) as f64),
+                every: Duration::from_secs_f64(
+                    1.0 / (rate * super::report::real(rooms.max(1) as u64)),
+                ),
                 due: begun,
                 next: 0,
             },

@@ -76,30 +76,52 @@ impl<'a> Fleet<'a> {
                 let line = Line::open(registry, token, self.address, seat, self.dialect);
                 self.lines.push(line.map_err(|error| error.to_string())?);
             }
-            let before = self.received.reads;
             self.turn(Some(PATIENCE), |_, _, _| Ok(()))?;
-            if self.received.reads == before && self.entered == 0 && self.events.is_empty() {
-                return Err("nobody came in".to_owned());
+            if self.events.is_empty() {
+                let missing = self.lines.len() - self.entered;
+                return Err(format!(
+                    "nothing came for 20 s, with {missing} on their way in"
+                ));
             }
         }
         Ok(())
     }
 
-    /// Seats for so many rooms: their speakers, then their listeners, room by room in turn.
-    pub fn seats(rooms: u32, listeners: u32, durable: bool) -> (Vec<Seat>, Vec<Seat>) {
-        let seat = |number, room, role| Seat {
+    /// Seats for so many rooms: their speakers, then their listeners, who take the rooms in turn and go so far in.
+    pub fn seats(
+        rooms: u32,
+        listeners: u32,
+        entry: Entry,
+        durable: bool,
+    ) -> (Vec<Seat>, Vec<Seat>) {
+        let seat = |number, room, role, entry| Seat {
             number,
             room,
             role,
-            entry: Entry::Room,
+            entry,
             durable,
             step: 0,
             address: 0,
         };
-        let speakers = (0..rooms).map(|room| seat(room, room, Role::Speaker));
+        let speakers = (0..rooms).map(|room| seat(room, room, Role::Speaker, Entry::Room));
         let listening = (0..listeners * rooms)
-            .map(|number| seat(rooms + number, number % rooms, Role::Listener));
+            .map(|number| seat(rooms + number, number % rooms, Role::Listener, entry));
         (speakers.collect(), listening.collect())
+    }
+
+    /// Reads whatever comes for so long.
+    ///
+    /// # Errors
+    /// Whatever broke, for people.
+    pub(super) fn listen_for(&mut self, time: Duration) -> Result<(), String> {
+        let until = Instant::now() + time;
+        loop {
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(());
+            }
+            self.turn(Some(rest), |_, _, _| Ok(()))?;
+        }
     }
 
     /// Waits for what the sockets have, at most so long, reads it, and hands over what each connection received.

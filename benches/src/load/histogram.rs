@@ -8,11 +8,11 @@
 use std::time::Duration;
 
 /// Parts of each power of two.
-const PARTS: u64 = 128;
+const PARTS: u32 = 128;
 const PARTS_BITS: u32 = PARTS.trailing_zeros();
 /// Powers of two of microseconds: above the last, over an hour, everything counts as that.
 const POWERS: u32 = 32;
-const BUCKETS: usize = (PARTS as usize) * (POWERS - PARTS_BITS + 1) as usize;
+const BUCKETS: usize = (PARTS * (POWERS - PARTS_BITS + 1)) as usize;
 
 /// How many latencies there were of each length.
 #[derive(Debug, Clone)]
@@ -73,15 +73,16 @@ fn bucket(us: u64) -> usize {
     let us = us.min((1 << POWERS) - 1);
     let power = (u64::BITS - us.leading_zeros()).saturating_sub(PARTS_BITS + 1);
     // Below twice PARTS a bucket is 1 µs wide, above it 2, 4, 8 …
-    let number = u64::from(power) * PARTS + (us >> power);
+    let number = u64::from(power * PARTS) + (us >> power);
     usize::try_from(number).expect("below BUCKETS")
 }
 
 /// The longest latency of a bucket, in µs.
 fn highest(bucket: usize) -> u64 {
     let bucket = bucket as u64;
-    let power = (bucket / PARTS).saturating_sub(1);
-    let lowest = (bucket - power * PARTS) << power;
+    let parts = u64::from(PARTS);
+    let power = (bucket / parts).saturating_sub(1);
+    let lowest = (bucket - power * parts) << power;
     lowest + (1 << power) - 1
 }
 

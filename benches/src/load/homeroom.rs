@@ -112,11 +112,11 @@ fn hello(number: u32) -> ClientFrame {
 }
 
 fn user(number: u32) -> UserId {
-    UserId::new(&format!("u{number}")).expect("a valid user id")
+    UserId::new(format!("u{number}")).expect("a valid user id")
 }
 
 fn room(number: u32) -> RoomId {
-    RoomId::new(&format!("room-{number}")).expect("a valid room id")
+    RoomId::new(format!("room-{number}")).expect("a valid room id")
 }
 
 fn create(seat: &Seat) -> Request {

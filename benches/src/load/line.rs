@@ -179,7 +179,7 @@ impl Line {
         }
         // Taken out, so that what was heard may be looked at while something is said.
         let mut incoming = std::mem::take(&mut self.incoming);
-        while let Some(heard) = incoming.next()? {
+        while let Some(heard) = incoming.hear()? {
             match heard {
                 Heard::Message(message) if self.is_in() => {
                     received.acknowledged += dialect.acknowledged(message, &mut self.waiting)?;
@@ -192,6 +192,7 @@ impl Line {
                     }
                 }
                 Heard::Ping(payload) => self.waiting.pong(payload),
+                Heard::Pong => {}
                 Heard::Close(code) => return Err(format!("the server closed with {code:?}")),
             }
         }

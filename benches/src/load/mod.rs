@@ -8,28 +8,38 @@
 //! A [`Server`] is started on a core of its own, a [`Fleet`] of connections gathers in its rooms, a [`Driver`]
 //! publishes and measures.
 
+mod campaign;
 mod contender;
 mod dialect;
 mod drive;
 mod fleet;
 mod histogram;
 mod homeroom;
+mod interval;
 mod line;
 mod marks;
+mod plot;
 mod process;
+mod progress;
+mod report;
 mod room;
 mod scenario;
 mod wire;
 
 pub use self::{
+    campaign::{Campaign, measure_all},
     contender::{BE, Contender, HomeroomServer, RawServer, measure},
     dialect::{Dialect, Door, Entered, Entry, KeepAlive, Role, Seat},
     drive::{Driver, Measured, Pace, Until, Window},
     fleet::Fleet,
     histogram::Histogram,
     homeroom::Homeroom,
+    interval::Median,
     marks::{MARKER, Marks, Tail, text},
+    plot::plot,
     process::{Announced, Cores, CpuTime, Server, raise_open_files},
-    scenario::{Case, Load, Scenario},
+    progress::Progress,
+    report::{CaseReport, Ratios, Report, Run, ServerReport},
+    scenario::{Case, Coming, Load, Plan, Scenario},
     wire::{Heard, Incoming, Outgoing},
 };

@@ -4,14 +4,16 @@ use std::{fs, path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pace, Until, Window};
+use super::{Entry, Pace, Until, Window};
 
 /// The scenarios that come with the generator, by name.
-const KNOWN: [(&str, &str); 4] = [
+const KNOWN: [(&str, &str); 6] = [
     ("fan-out", include_str!("../../scenarios/fan-out.toml")),
     ("rooms", include_str!("../../scenarios/rooms.toml")),
     ("paced", include_str!("../../scenarios/paced.toml")),
     ("durable", include_str!("../../scenarios/durable.toml")),
+    ("idle", include_str!("../../scenarios/idle.toml")),
+    ("storm", include_str!("../../scenarios/storm.toml")),
 ];
 
 /// Bounds of what a file may ask for.
@@ -58,6 +60,37 @@ pub enum Load {
     Unacknowledged(Vec<u32>),
     /// So many a second in each room, on a fixed schedule: a case for each number.
     PerSecond(Vec<f64>),
+    /// Nothing is published: the listeners come, and stay silent. What counts is what each of them costs; a case
+    /// for each way of coming in.
+    Come(Vec<Coming>),
+}
+
+/// How far listeners come in who then stay silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coming {
+    /// To the WebSocket and no further.
+    Bare,
+    /// Into their rooms.
+    Joined,
+    /// Into three rooms, told who is there.
+    ThreeRooms,
+}
+
+/// What is done in a case.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Plan {
+    /// Everybody comes in, then messages are published.
+    Publish {
+        /// When a message is over.
+        until: Until,
+        /// When messages are published.
+        pace: Pace,
+        /// How long.
+        window: Window,
+    },
+    /// It is measured what it costs that the listeners come, so far.
+    Come(Entry),
 }
 
 /// One thing to measure.
@@ -73,15 +106,9 @@ pub struct Case {
     pub text_bytes: usize,
     /// Whether messages must be on disk before they are delivered.
     pub durable: bool,
-    /// When a message is over.
+    /// What is done.
     #[serde(skip)]
-    pub until: Until,
-    /// When messages are published.
-    #[serde(skip)]
-    pub pace: Pace,
-    /// How long.
-    #[serde(skip)]
-    pub window: Window,
+    pub plan: Plan,
 }
 
 impl Scenario {
@@ -109,36 +136,64 @@ impl Scenario {
     /// All its cases: for each number of listeners each of the loads.
     #[must_use]
     pub fn cases(&self) -> Vec<Case> {
+        let plans = self.plans();
         let of = |&listeners: &u32| {
-            let case = move |until, pace, load: String| Case {
-                name: self.case_name(listeners, &load),
+            plans.iter().map(move |(plan, load)| Case {
+                name: self.case_name(listeners, load),
                 rooms: self.rooms,
                 listeners,
                 text_bytes: self.text_bytes,
                 durable: self.durable,
-                until,
-                pace,
-                window: Window::Time {
-                    warm_up: Duration::from_millis(self.warm_up_ms),
-                    measured: Duration::from_millis(self.window_ms),
-                },
-            };
-            let in_flight = |counts: &[u32], until| {
-                let case =
-                    |&count: &u32| case(until, Pace::InFlight(count), format!("{count} in flight"));
-                counts.iter().map(case).collect()
-            };
-            let cases: Vec<Case> = match &self.load {
-                Load::InFlight(counts) => in_flight(counts, Until::Delivered),
-                Load::Unacknowledged(counts) => in_flight(counts, Until::Acknowledged),
-                Load::PerSecond(rates) => rates
-                    .iter()
-                    .map(|&rate| case(Until::Delivered, Pace::PerSecond(rate), format!("{rate}/s")))
-                    .collect(),
-            };
-            cases
+                plan: *plan,
+            })
         };
         self.listeners.iter().flat_map(of).collect()
+    }
+
+    /// What its load says is to be done, and how that is called.
+    fn plans(&self) -> Vec<(Plan, String)> {
+        let window = Window::Time {
+            warm_up: Duration::from_millis(self.warm_up_ms),
+            measured: Duration::from_millis(self.window_ms),
+        };
+        let publish = |until, pace| Plan::Publish {
+            until,
+            pace,
+            window,
+        };
+        let in_flight = |counts: &[u32], until| {
+            let plan = |&count: &u32| {
+                (
+                    publish(until, Pace::InFlight(count)),
+                    format!("{count} in flight"),
+                )
+            };
+            counts.iter().map(plan).collect()
+        };
+        match &self.load {
+            Load::InFlight(counts) => in_flight(counts, Until::Delivered),
+            Load::Unacknowledged(counts) => in_flight(counts, Until::Acknowledged),
+            Load::PerSecond(rates) => {
+                let plan = |&rate: &f64| {
+                    let pace = Pace::PerSecond(rate);
+                    (publish(Until::Delivered, pace), format!("{rate}/s"))
+                };
+                rates.iter().map(plan).collect()
+            }
+            Load::Come(ways) => {
+                let plan = |way: &Coming| {
+                    let (entry, name) = match way {
+                        Coming::Bare => (Entry::Bare, "bare"),
+                        Coming::Joined => (Entry::Room, "joined"),
+                        Coming::ThreeRooms => {
+                            (Entry::ThreeRooms { rooms: self.rooms }, "three rooms")
+                        }
+                    };
+                    (Plan::Come(entry), name.to_owned())
+                };
+                ways.iter().map(plan).collect()
+            }
+        }
     }
 
     fn case_name(&self, listeners: u32, load: &str) -> String {
@@ -166,6 +221,7 @@ impl Scenario {
                 let is_rate = |rate: &f64| (0.01..=100_000.0).contains(rate);
                 (rates.len(), rates.iter().all(is_rate), false)
             }
+            Load::Come(ways) => (ways.len(), true, false),
         };
         if loads == 0 || !is_in_bounds {
             return Err(format!("the load {:?} is out of bounds", self.load));
@@ -236,7 +292,13 @@ mod tests {
         let cases = scenario.cases();
         assert_eq!(cases.len(), 6);
         assert_eq!(cases[5].name, "x: 2, 5 in flight");
-        assert_eq!(cases[5].pace, Pace::InFlight(5));
+        assert!(matches!(
+            cases[5].plan,
+            Plan::Publish {
+                pace: Pace::InFlight(5),
+                ..
+            }
+        ));
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub enum Heard<'a> {
     Message(&'a [u8]),
     /// A ping, to be answered with a pong of the same payload.
     Ping(&'a [u8]),
+    /// A pong.
+    Pong,
     /// The end, with its code, if it has one.
     Close(Option<u16>),
 }
@@ -142,8 +144,7 @@ impl Incoming {
     ///
     /// # Errors
     /// What no server here sends: fragments, reserved opcodes, a message over 1 MiB. For people.
-    pub fn next(&mut self) -> Result<Option<Heard<'_>>, String> {
-        // Beginnings of frames are few and short, so an owned range is cheaper to reason about than lifetimes.
+    pub fn hear(&mut self) -> Result<Option<Heard<'_>>, String> {
         let Some((opcode, payload)) = frame(&self.pending[self.read..])? else {
             return Ok(None);
         };
@@ -156,7 +157,7 @@ impl Incoming {
             CLOSE => Ok(Some(Heard::Close(
                 payload.first_chunk().map(|code| u16::from_be_bytes(*code)),
             ))),
-            PONG => self.next(),
+            PONG => Ok(Some(Heard::Pong)),
             other => Err(format!("a frame with opcode {other:#x}")),
         }
     }

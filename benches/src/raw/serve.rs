@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     net::SocketAddr,
+    ops::Range,
     path::PathBuf,
 };
 
@@ -223,10 +224,11 @@ impl Raw {
             connection.write(UPGRADED)?;
             rest = &mut rest[end + 4..];
         }
-        while let Some((opcode, message, behind)) = take_message(rest)? {
+        while let Some(found) = find_message(rest)? {
+            let (message, behind) = rest.split_at_mut(found.payload.end);
             rest = behind;
-            match opcode {
-                0x1 | 0x2 => self.take(number, message)?,
+            match found.opcode {
+                0x1 | 0x2 => self.take(number, &message[found.payload])?,
                 0x8 => return Err(broken()),
                 _ => {}
             }
@@ -374,10 +376,15 @@ impl Connection {
     }
 }
 
-/// Opcode and unmasked payload of the first message, and what is behind it; `None` while it is not there as a
-/// whole. Only what the generator sends is understood: final, masked frames.
-#[expect(clippy::type_complexity, reason = "taken apart where it is called")]
-fn take_message(bytes: &mut [u8]) -> io::Result<Option<(u8, &[u8], &mut [u8])>> {
+/// A whole message, at the beginning of some bytes.
+struct Found {
+    opcode: u8,
+    payload: Range<usize>,
+}
+
+/// The first message, unmasked where it stands; `None` while it is not there as a whole. Only what the
+/// generator sends is understood: final, masked frames.
+fn find_message(bytes: &mut [u8]) -> io::Result<Option<Found>> {
     let &[first, second, ..] = &*bytes else {
         return Ok(None);
     };
@@ -392,16 +399,17 @@ fn take_message(bytes: &mut [u8]) -> io::Result<Option<(u8, &[u8], &mut [u8])>> 
     if first & 0x80 == 0 || second & 0x80 == 0 {
         return Err(broken());
     }
-    if bytes.len() < head + 4 + length {
+    let payload = head + 4..head + 4 + length;
+    if bytes.len() < payload.end {
         return Ok(None);
     }
-    let (message, behind) = bytes.split_at_mut(head + 4 + length);
-    let (head, payload) = message.split_at_mut(head + 4);
+    let (head, behind) = bytes.split_at_mut(payload.start);
     let key = &head[head.len() - 4..];
-    for (byte, key) in payload.iter_mut().zip(key.iter().cycle()) {
+    for (byte, key) in behind[..length].iter_mut().zip(key.iter().cycle()) {
         *byte ^= key;
     }
-    Ok(Some((first & 0xf, payload, behind)))
+    let opcode = first & 0xf;
+    Ok(Some(Found { opcode, payload }))
 }
 
 fn broken() -> io::Error {

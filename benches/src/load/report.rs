@@ -1,0 +1,241 @@
+//! What was measured, for people and for machines.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::{Case, Measured, interval::Median};
+use crate::machine::Machine;
+
+/// All that was measured in one go.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Date and machine.
+    pub machine: Machine,
+    /// Whether server and generator had a core each.
+    pub cores_apart: bool,
+    /// Case by case.
+    pub cases: Vec<CaseReport>,
+}
+
+/// One case, of all servers.
+#[derive(Debug, Clone, Serialize)]
+pub struct CaseReport {
+    /// What was measured.
+    pub case: Case,
+    /// Server by server, in the order in which they ran.
+    pub servers: Vec<ServerReport>,
+}
+
+/// One case of one server.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ServerReport {
+    /// What it is called.
+    pub name: String,
+    /// Run by run; the n-th runs of all servers were made one after the other.
+    pub runs: Vec<Run>,
+    /// Runs that failed, and why. When there is one, ratios may be of runs that were not neighbours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<String>,
+    /// To the first server of the report, run by run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratios: Option<Ratios>,
+}
+
+/// One run. What is counted are deliveries; where nobody listens, acknowledged messages; where nobody
+/// speaks, connections.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Run {
+    /// How many.
+    pub count: u64,
+    /// Each second.
+    pub per_s: f64,
+    /// Processor time of the server in its program, in µs each (CPU-seconds per million).
+    pub user_us: f64,
+    /// The same in the kernel.
+    pub system_us: f64,
+    /// Half of the latencies were at or below, in ms.
+    pub p50_ms: f64,
+    /// 99 %.
+    pub p99_ms: f64,
+    /// 99.9 %.
+    pub p999_ms: f64,
+    /// All.
+    pub max_ms: f64,
+    /// Bytes read for each, with all that was read beside it.
+    pub bytes: f64,
+    /// How many came with one read.
+    pub per_read: f64,
+    /// Share of a core that the generator used: near 1 it was the generator that was measured.
+    pub generator: f64,
+    /// Memory that each of the connections took of the server, in bytes, where that is the question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resident_bytes: Option<f64>,
+}
+
+/// Medians of the pairwise ratios to the first server.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Ratios {
+    /// Of user and system time together.
+    pub cpu: Option<Median>,
+    /// Of user time.
+    pub user: Option<Median>,
+    /// Of how many each second.
+    pub per_s: Option<Median>,
+    /// Of latencies.
+    pub p50: Option<Median>,
+    /// Of latencies.
+    pub p99: Option<Median>,
+}
+
+impl Run {
+    /// Of what was measured. Nothing counted gives infinities, which no table hides.
+    #[must_use]
+    pub fn of(measured: &Measured) -> Self {
+        let count = measured.count;
+        let (each, wall_s) = (real(count), measured.wall.as_secs_f64());
+        Self {
+            count,
+            per_s: each / wall_s,
+            user_us: measured.server.user_s * 1e6 / each,
+            system_us: measured.server.system_s * 1e6 / each,
+            p50_ms: measured.latency.quantile_ms(500_000),
+            p99_ms: measured.latency.quantile_ms(990_000),
+            p999_ms: measured.latency.quantile_ms(999_000),
+            max_ms: measured.latency.max_ms(),
+            bytes: real(measured.bytes) / each,
+            per_read: each / real(measured.reads.max(1)),
+            generator: measured.generator.total_s() / wall_s,
+            resident_bytes: measured.resident_bytes.map(|bytes| bytes / each),
+        }
+    }
+
+    /// User and system time together, in µs each.
+    #[must_use]
+    pub fn cpu_us(&self) -> f64 {
+        self.user_us + self.system_us
+    }
+}
+
+impl CaseReport {
+    /// Fills in the ratios of all servers but the first to it.
+    pub fn compare(&mut self) {
+        let Some((first, others)) = self.servers.split_first_mut() else {
+            return;
+        };
+        for other in others {
+            let ratio = |of: fn(&Run) -> f64| {
+                let pairs = other.runs.iter().zip(&first.runs);
+                let ratios = pairs.map(|(run, base)| of(run) / of(base));
+                // A user time of 0 is a coarse clock, not a speed.
+                Median::of(&ratios.filter(|ratio| ratio.is_finite()).collect::<Vec<_>>())
+            };
+            let ratios = Ratios {
+                cpu: ratio(Run::cpu_us),
+                user: ratio(|run| run.user_us),
+                per_s: ratio(|run| run.per_s),
+                p50: ratio(|run| run.p50_ms),
+                p99: ratio(|run| run.p99_ms),
+            };
+            other.ratios = Some(ratios);
+        }
+    }
+}
+
+impl ServerReport {
+    /// The median of something over its runs.
+    #[must_use]
+    pub fn median(&self, of: impl Fn(&Run) -> f64) -> f64 {
+        let values: Vec<f64> = self.runs.iter().map(of).collect();
+        Median::of(&values).map_or(f64::NAN, |median| median.median)
+    }
+
+    /// The least and the most of something over its runs.
+    fn ends(&self, of: impl Fn(&Run) -> f64) -> (f64, f64) {
+        let ends = (f64::INFINITY, f64::NEG_INFINITY);
+        let values = self.runs.iter().map(of);
+        values.fold(ends, |(min, max), value| (min.min(value), max.max(value)))
+    }
+}
+
+impl Report {
+    /// A table in Markdown.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut out = format!("{}\n\n", self.machine);
+        if !self.cores_apart {
+            out.push_str("Server and generator shared one core.\n\n");
+        }
+        out.push_str(
+            "CPU-s/M: processor seconds of the server for a million deliveries (acknowledged messages where nobody listens, \
+             connections where nobody speaks), median (min–max). × : to the first server of the case, median of the pairs [95 %].\n\n\
+             | case | server | CPU-s/M | user | system | × CPU | × user | thousand/s | × | p50 ms | p99 | p99.9 | max | bytes | in a read | generator | memory |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        );
+        for case in &self.cases {
+            for server in &case.servers {
+                server.row(&case.case, &mut out);
+            }
+        }
+        out
+    }
+}
+
+impl ServerReport {
+    fn row(&self, case: &Case, out: &mut String) {
+        if let Some(failure) = self.failures.first() {
+            let runs = self.runs.len() + self.failures.len();
+            let count = self.failures.len();
+            // A text to which nothing can be added has no end here: writing to it cannot fail.
+            let _ = writeln!(
+                out,
+                "| {} | {} | failed {count} of {runs}: {} |",
+                case.name,
+                self.name,
+                failure.replace(['|', '\n', '\r'], " ")
+            );
+        }
+        if self.runs.is_empty() {
+            return;
+        }
+        let (low, high) = self.ends(Run::cpu_us);
+        let ratio = |of: fn(&Ratios) -> Option<Median>| {
+            let median = self.ratios.as_ref().and_then(of);
+            median.map_or_else(String::new, |ratio| match (ratio.low, ratio.high) {
+                (Some(low), Some(high)) => format!("{:.2} [{low:.2}–{high:.2}]", ratio.median),
+                _ => format!("{:.2}", ratio.median),
+            })
+        };
+        let memory = self.runs.iter().all(|run| run.resident_bytes.is_some());
+        let memory = memory.then(|| self.median(|run| run.resident_bytes.unwrap_or(f64::NAN)));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {:.2} ({low:.2}–{high:.2}) | {:.2} | {:.2} | {} | {} | {:.1} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {:.1} | {:.2} | {} |",
+            case.name,
+            self.name,
+            self.median(Run::cpu_us),
+            self.median(|run| run.user_us),
+            self.median(|run| run.system_us),
+            ratio(|ratios| ratios.cpu),
+            ratio(|ratios| ratios.user),
+            self.median(|run| run.per_s) / 1000.0,
+            ratio(|ratios| ratios.per_s),
+            self.median(|run| run.p50_ms),
+            self.median(|run| run.p99_ms),
+            self.median(|run| run.p999_ms),
+            self.median(|run| run.max_ms),
+            self.median(|run| run.bytes),
+            self.median(|run| run.per_read),
+            self.median(|run| run.generator),
+            memory.map_or_else(String::new, |bytes| format!("{bytes:.0}")),
+        );
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of a run stay far below 2^53"
+)]
+pub(super) fn real(count: u64) -> f64 {
+    count as f64
+}
