@@ -6,23 +6,21 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
 use clap::Parser;
 use homeroom_benches::{
     load::{
-        BE, Case, Contender, Cores, HomeroomServer, Pace, RawServer, Scenario, Window, measure,
-        raise_open_files,
+        BE, Case, Contender, Cores, HomeroomServer, Plan, Progress, RawServer, Scenario, Window,
+        measure, plot, raise_open_files,
     },
     machine::{Machine, write},
-    peers::{Comparison, Contest, Entrant, Outcome, Peer, Run, plot},
+    peers::{Comparison, Contest, Entrant, Peer},
     serve,
 };
-use indicatif::{ProgressBar, ProgressStyle};
 
 /// What servers are asked to do unless told otherwise.
-const SCENARIOS: [&str; 3] = ["fan-out", "rooms", "paced"];
+const SCENARIOS: [&str; 5] = ["fan-out", "rooms", "paced", "idle", "storm"];
 /// Messages of a case of `--tiny`, its listeners and its rooms.
 const TINY: (u64, u32, u32) = (40, 10, 4);
 
@@ -32,7 +30,7 @@ const TINY: (u64, u32, u32) = (40, 10, 4);
 /// turns, so that whatever else happens on the machine happens to all.
 #[derive(Parser)]
 struct Arguments {
-    /// Scenarios by name, or files: fan-out, rooms and paced if none is named.
+    /// Scenarios by name, or files: fan-out, rooms, paced, idle and storm if none is named.
     scenarios: Vec<String>,
     /// Only these, of raw, homeroom, homeroom-durable and the peers.
     #[arg(long, value_delimiter = ',')]
@@ -100,10 +98,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let cases = cases(arguments)?;
     let contestants = contestants(arguments)?;
     let machine = Machine::look(folder.path())?;
-    let contests = measure_all(arguments, &cases, &contestants, folder.path(), cores);
+    let contests = measure_all(arguments, cases, &contestants, folder.path(), cores);
     let comparison = Comparison {
         machine,
-        rounds: usize::try_from(arguments.pairs)?,
+        rounds: arguments.pairs,
         cores_apart: cores.are_apart(),
         servers: contestants
             .into_iter()
@@ -114,7 +112,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     println!("{comparison}");
     write(&arguments.out, &comparison)?;
     let picture = arguments.out.with_extension("svg");
-    std::fs::write(&picture, plot(&comparison))?;
+    std::fs::write(&picture, plot(&comparison.report()))?;
     println!("{} {}", arguments.out.display(), picture.display());
     Ok(())
 }
@@ -132,18 +130,18 @@ fn cases(arguments: &Arguments) -> Result<Vec<Case>, Failure> {
         if scenario.rooms == 1 {
             scenario.listeners.clone_from(&arguments.listeners);
         }
+        if let Some(seconds) = arguments.seconds {
+            scenario.window_ms = seconds * 1000;
+        }
         if arguments.tiny {
             scenario.rooms = scenario.rooms.min(TINY.2);
             scenario.listeners = vec![TINY.1];
         }
         for mut case in scenario.cases() {
-            if arguments.tiny {
-                case.window = Window::Messages(TINY.0);
-            } else if let (Some(seconds), Window::Time { warm_up, .. }) =
-                (arguments.seconds, case.window)
+            if let Plan::Publish { window, .. } = &mut case.plan
+                && arguments.tiny
             {
-                let measured = Duration::from_secs(seconds);
-                case.window = Window::Time { warm_up, measured };
+                *window = Window::Messages(TINY.0);
             }
             let wanted = arguments.case.as_ref();
             if wanted.is_none_or(|wanted| case.name.contains(wanted)) {
@@ -254,54 +252,47 @@ fn install(peer: Peer, cache: &Path) -> Contestant {
     }
 }
 
-/// Everybody in every case, in turn, round after round.
+/// Everybody in every case, in turn, round after round; every other round in the opposite order, so that going
+/// first is nobody's advantage.
 fn measure_all(
     arguments: &Arguments,
-    cases: &[Case],
+    cases: Vec<Case>,
     contestants: &[Contestant],
     folder: &Path,
     cores: Cores,
 ) -> Vec<Contest> {
-    let mut contests: Vec<Contest> = cases
-        .iter()
-        .map(|case| Contest {
-            case: case.clone(),
-            paced: matches!(case.pace, Pace::PerSecond(_)),
-            outcomes: contestants.iter().map(|_| Outcome::default()).collect(),
-        })
-        .collect();
-    let runs = u64::from(arguments.pairs) * (cases.len() * contestants.len()) as u64;
-    let progress = ProgressBar::new(runs);
-    progress.set_style(
-        ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg} {eta}")
-            .expect("a valid template"),
-    );
-    for contest in &mut contests {
-        for _ in 0..arguments.pairs {
-            for (contestant, outcome) in contestants.iter().zip(&mut contest.outcomes) {
-                let name = &contestant.entrant.name;
-                progress.set_message(format!("{name}, {}", contest.case.name));
-                if let Some(contender) = &contestant.contender
-                    && !outcome.is_hopeless()
-                {
+    let place = |name| {
+        let mut contestants = contestants.iter();
+        contestants.position(|contestant| contestant.entrant.name == name)
+    };
+    let progress = Progress::default();
+    progress.begin(u64::from(arguments.pairs) * (cases.len() * contestants.len()) as u64);
+    let mut contests = Vec::new();
+    for case in cases {
+        let mut contest = Contest::new(case, contestants.len());
+        for round in 0..arguments.pairs {
+            let mut order: Vec<usize> = (0..contestants.len()).collect();
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for number in order {
+                let (contestant, outcome) = (&contestants[number], &mut contest.outcomes[number]);
+                progress.step(&contest.case.name, &contestant.entrant.name);
+                let Some(contender) = &contestant.contender else {
+                    continue;
+                };
+                if !outcome.is_hopeless() {
                     let case = Case {
                         durable: contestant.durable,
                         ..contest.case.clone()
                     };
-                    let measured = measure(contender.as_ref(), &case, folder, cores);
-                    outcome.note(measured.and_then(|measured| Run::of(&measured)));
+                    outcome.note(measure(contender.as_ref(), &case, folder, cores));
                 }
-                progress.inc(1);
             }
         }
-        let place = |name| {
-            let mut names = contestants
-                .iter()
-                .map(|contestant| &contestant.entrant.name);
-            names.position(|other| other == name)
-        };
         contest.conclude(place("raw"), place("homeroom"));
+        contests.push(contest);
     }
-    progress.finish_and_clear();
+    progress.end();
     contests
 }

@@ -7,7 +7,6 @@
 mod comparison;
 mod install;
 mod nats;
-mod plot;
 mod socket_io;
 mod sockudo;
 mod table;
@@ -20,9 +19,8 @@ use std::{fmt, path::Path, str::FromStr};
 use crate::load::{Dialect, Entry, Seat};
 
 pub use self::{
-    comparison::{Comparison, Contest, Entrant, Outcome, Run, Summary},
+    comparison::{Comparison, Contest, Entrant, Outcome, Summary},
     install::{Installed, NotInstalled},
-    plot::plot,
 };
 
 /// A server that others made.

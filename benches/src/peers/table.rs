@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::comparison::{Comparison, Contest, Entrant, Outcome, Summary};
-use crate::machine::Spread;
+use super::comparison::{Comparison, Contest, Entrant, Summary};
+use crate::load::{Case, Median, Pace, Plan};
 
 impl Display for Comparison {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -28,31 +28,28 @@ impl Display for Comparison {
 
 impl Comparison {
     fn contest(&self, contest: &Contest, f: &mut Formatter<'_>) -> fmt::Result {
+        let Case {
+            name, text_bytes, ..
+        } = &contest.case;
+        let (shown, last) = Shown::of(contest);
+        let texts = match shown {
+            Shown::Memory => String::new(),
+            Shown::Throughput | Shown::Latency => format!(", {text_bytes} bytes of text"),
+        };
+        writeln!(f, "\n{name}{texts}\n")?;
         writeln!(
             f,
-            "\n{}, {} bytes of text",
-            contest.case.name, contest.case.text_bytes
+            "| {:<20} | {:>22} | {:>6} | {:>20} | {:>20} | {last} |\n|---|--:|--:|--:|--:|--:|",
+            "server", "CPU-s per million", "user", "× raw", "× homeroom"
         )?;
-        write!(
-            f,
-            "| {:<20} | {:>20} | {:>6} | {:>18} | {:>18} | {:>10} | {:>6} |",
-            "server", "CPU-s per million", "user", "× raw", "× homeroom", "a second", "bytes"
-        )?;
-        let latency = if contest.paced {
-            " p50 / p99 / p99.9 ms |"
-        } else {
-            ""
-        };
-        writeln!(f, "{latency}")?;
-        let columns = if contest.paced { 8 } else { 7 };
-        writeln!(f, "|---|{}", "--:|".repeat(columns - 1))?;
         for (place, (server, outcome)) in self.servers.iter().zip(&contest.outcomes).enumerate() {
-            let name = format!("{} [{}]", server.name, place + 1);
+            let note = place + 1;
+            let name = format!("{} [{note}]", server.name);
             write!(f, "| {name:<20} | ")?;
             match (&server.missing, &outcome.summary) {
-                (Some(_), _) => writeln!(f, "not run: see [{}] |", place + 1)?,
-                (None, None) => writeln!(f, "failed: see [{}] |", place + 1)?,
-                (None, Some(summary)) => row(summary, contest.paced, f)?,
+                (Some(_), _) => writeln!(f, "not run: see [{note}] |")?,
+                (None, None) => writeln!(f, "failed: see [{note}] |")?,
+                (None, Some(summary)) => row(summary, shown, f)?,
             }
         }
         Ok(())
@@ -61,8 +58,10 @@ impl Comparison {
     fn footnotes(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\nCPU-s per million deliveries: median (min–max) of the server's user and system time; user: its median.\n\
-             Ratios are of the same round. On loopback the kernel charges receivers' work to senders, to all alike.\n"
+            "\nCPU-s per million: of the server, user and system, for a million deliveries, or for a million who came; \
+             median (min–max).\nRatios: of CPU-s within a round; median [95 % interval, from 6 rounds on]. \
+             Bytes: of a delivery with all around it.\nOn loopback the kernel charges receivers' work to senders, to all alike.\n\n\
+             What is NOT equal:"
         )?;
         for (place, server) in self.servers.iter().enumerate() {
             let Entrant {
@@ -71,18 +70,17 @@ impl Comparison {
                 unequal,
                 missing,
             } = server;
-            write!(f, "[{}] {name}", place + 1)?;
-            if !version.is_empty() {
-                write!(f, " {version}")?;
-            }
-            writeln!(f, ": {}", unequal.join("; "))?;
+            let note = place + 1;
+            writeln!(f, "[{note}] {name} {version}: {}", unequal.join("; "))?;
             if let Some(missing) = missing {
                 writeln!(f, "    NOT RUN: {missing}")?;
             }
             for contest in &self.cases {
-                let failures = contest.outcomes.get(place).map(failures);
-                for failure in failures.into_iter().flatten() {
-                    writeln!(f, "    FAILED in {}: {failure}", contest.case.name)?;
+                let outcome = &contest.outcomes[place];
+                if let Some(failure) = outcome.failures.last() {
+                    let (failed, rounds) = (outcome.failures.len(), outcome.runs.len());
+                    let name = &contest.case.name;
+                    writeln!(f, "    FAILED {failed} of {rounds} in {name}: {failure}")?;
                 }
             }
         }
@@ -90,32 +88,53 @@ impl Comparison {
     }
 }
 
-fn failures(outcome: &Outcome) -> &[String] {
-    &outcome.failures
+/// What the last column of a table is about.
+#[derive(Clone, Copy)]
+enum Shown {
+    Throughput,
+    Latency,
+    Memory,
 }
 
-fn row(summary: &Summary, paced: bool, f: &mut Formatter<'_>) -> fmt::Result {
-    let ratio = |ratio: Option<Spread>| ratio.map_or("–".to_owned(), spread);
+impl Shown {
+    /// With what that column is called.
+    const fn of(contest: &Contest) -> (Self, &'static str) {
+        match contest.case.plan {
+            Plan::Publish { pace, .. } => match pace {
+                Pace::InFlight(_) => (Self::Throughput, "a second, bytes"),
+                Pace::PerSecond(_) => (Self::Latency, "p50 / p99 / p99.9 ms"),
+            },
+            Plan::Come(_) => (Self::Memory, "bytes of memory each"),
+        }
+    }
+}
+
+fn row(summary: &Summary, shown: Shown, f: &mut Formatter<'_>) -> fmt::Result {
+    let ratio = |ratio: Option<Median>| match ratio {
+        None => "–".to_owned(),
+        Some(Median { median, low, high }) => match (low, high) {
+            (Some(low), Some(high)) => format!("{median:.2} [{low:.2}–{high:.2}]"),
+            _ => format!("{median:.2}"),
+        },
+    };
+    let (least, most) = summary.cpu_ends;
+    let cpu = format!("{:.2} ({least:.2}–{most:.2})", summary.cpu.median);
     write!(
         f,
-        "{:>20} | {:>6.2} | {:>18} | {:>18} | {:>10.0} | {:>6.0} |",
-        spread(summary.cpu),
+        "{cpu:>22} | {:>6.2} | {:>20} | {:>20} | ",
         summary.user.median,
         ratio(summary.to_raw),
         ratio(summary.to_homeroom),
-        summary.rate.median,
-        summary.bytes_each,
     )?;
-    if paced {
-        let [p50, p99, p999] = summary.latency_ms;
-        write!(f, " {p50:.2} / {p99:.2} / {p999:.2} |")?;
+    let [p50, p99, p999] = summary.latency_ms;
+    match shown {
+        Shown::Throughput => writeln!(f, "{:.0}, {:.0} |", summary.per_s, summary.bytes),
+        Shown::Latency => writeln!(f, "{p50:.2} / {p99:.2} / {p999:.2} |"),
+        Shown::Memory => match summary.resident_bytes {
+            Some(bytes) => writeln!(f, "{bytes:.0} |"),
+            None => writeln!(f, "– |"),
+        },
     }
-    writeln!(f)
-}
-
-fn spread(spread: Spread) -> String {
-    let Spread { min, median, max } = spread;
-    format!("{median:.2} ({min:.2}–{max:.2})")
 }
 
 #[cfg(test)]
@@ -123,7 +142,7 @@ mod tests {
     use super::*;
     use crate::{
         machine::Machine,
-        peers::comparison::tests::{contest, outcome, run},
+        peers::comparison::tests::{contest, run},
     };
 
     #[test]
@@ -135,9 +154,9 @@ mod tests {
             missing: missing.map(str::to_owned),
         };
         let mut contest = contest(vec![
-            outcome(vec![Ok(run(1.0))]),
-            outcome(vec![Err("it hung up".to_owned())]),
-            Outcome::default(),
+            vec![Ok(run(1.0))],
+            vec![Err("it hung up".to_owned())],
+            vec![],
         ]);
         contest.conclude(Some(0), None);
         let folder = tempfile::tempdir().unwrap();
@@ -154,10 +173,10 @@ mod tests {
         };
         let shown = comparison.to_string();
         for said in [
-            "| raw [1]              |     2.00 (2.00–2.00) |   1.00 |   1.00 (1.00–1.00) |",
+            "| raw [1]              |       2.00 (2.00–2.00) |   1.00 |                 1.00 |                    – | 500000, 132 |",
             "| breaks [2]           | failed: see [2] |",
             "| absent [3]           | not run: see [3] |",
-            "FAILED in fan-out: 1000, 1 in flight: it hung up",
+            "FAILED 1 of 1 in fan-out: 1000, 1 in flight: it hung up",
             "NOT RUN: no registry",
             "[1] raw 1.2.3: keeps nothing",
         ] {
