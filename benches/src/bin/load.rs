@@ -14,7 +14,8 @@ use homeroom_benches::{
 
 /// Loads Homeroom and the raw baseline in turn, and says what each delivery cost them.
 ///
-/// Scenarios that come with it: fan-out, rooms, paced, durable, idle, storm.
+/// Scenarios that come with it: fan-out, rooms, paced, durable, durable-fan-out,
+/// idle, storm.
 #[derive(Parser)]
 struct Arguments {
     /// Scenarios, by name or as files.

@@ -50,7 +50,7 @@ pub fn measure_all(campaign: &Campaign<'_>, progress: &Progress) -> Result<Repor
 
 fn measure_case(campaign: &Campaign<'_>, case: &Case, progress: &Progress) -> CaseReport {
     let named = |contender: &&dyn Contender| ServerReport {
-        name: contender.dialect().name().to_owned(),
+        name: contender.name(),
         ..ServerReport::default()
     };
     let mut servers: Vec<ServerReport> = campaign.contenders.iter().map(named).collect();

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
@@ -27,12 +27,17 @@ const BUDGETS: [&str; 8] = [
     "rules.user_units_burst=4294967295",
     "rules.messages_per_s=4294967295",
     "rules.messages_burst=4294967295",
-    "rules.requests_in_flight_max=65536",
+    "rules.requests_in_flight_max=1024",
     "rules.connections_max=100000",
 ];
 
 /// A server that can be measured.
 pub trait Contender: std::fmt::Debug {
+    /// What it is called in tables.
+    fn name(&self) -> String {
+        self.dialect().name().to_owned()
+    }
+
     /// How to speak with it.
     fn dialect(&self) -> &dyn Dialect;
 
@@ -55,6 +60,13 @@ pub struct HomeroomServer {
 pub struct RawServer;
 
 impl Contender for HomeroomServer {
+    fn name(&self) -> String {
+        match &self.program {
+            Some(program) => format!("homeroom {}", program.display()),
+            None => "homeroom".to_owned(),
+        }
+    }
+
     fn dialect(&self) -> &dyn Dialect {
         &Homeroom
     }
@@ -69,7 +81,6 @@ impl Contender for HomeroomServer {
         for budget in BUDGETS {
             command.args(["--set", budget]);
         }
-        command.stderr(Stdio::null());
         Server::start(&mut command, Announced::OnStdout, cores)
     }
 }

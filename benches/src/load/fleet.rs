@@ -133,11 +133,11 @@ impl<'a> Fleet<'a> {
         wait: Option<Duration>,
         mut each: impl FnMut(usize, &Line, Received) -> Result<(), String>,
     ) -> Result<(), String> {
-        match self.poll.poll(&mut self.events, wait) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+        // Cut short by whoever attaches to look at it.
+        while let Err(error) = self.poll.poll(&mut self.events, wait) {
+            if error.kind() != io::ErrorKind::Interrupted {
                 return Err(error.to_string());
             }
-            _ => {}
         }
         for event in &self.events {
             let number = event.token().0;

@@ -24,6 +24,8 @@ mod progress;
 mod report;
 mod room;
 mod scenario;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use self::{

@@ -1,9 +1,10 @@
 //! The server that is measured: a process of its own on a core of its own, and what the system counts of it.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, BufRead, BufReader, Read},
     net::{SocketAddr, TcpStream},
+    os::unix::fs::FileExt,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -30,6 +31,8 @@ pub struct Cores {
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// Its standard error.
+    complaints: File,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -135,16 +138,24 @@ impl Server {
             Announced::OnStdout => Stdio::piped(),
             Announced::At(_) => Stdio::null(),
         });
+        let io_failed = |error: io::Error| format!("{program} cannot be prepared: {error}");
+        let complaints = tempfile::tempfile().map_err(io_failed)?;
+        command.stderr(complaints.try_clone().map_err(io_failed)?);
         let child = cores.spawn(command);
         let child = child.map_err(|error| format!("{program} does not start: {error}"))?;
         let mut server = Self {
             child,
+            complaints,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
-        server.address = match announced {
-            Announced::OnStdout => server.announcement()?,
-            Announced::At(address) => server.wait_for(address)?,
+        let address = match announced {
+            Announced::OnStdout => server.announcement(),
+            Announced::At(address) => server.wait_for(address),
         };
+        match address {
+            Ok(address) => server.address = address,
+            Err(failure) => return Err(format!("{failure} {}", server.complaints())),
+        }
         Ok(server)
     }
 
@@ -180,6 +191,14 @@ impl Server {
     /// The system's, as when it is gone.
     pub fn threads(&self) -> io::Result<usize> {
         Ok(fs::read_dir(format!("/proc/{}/task", self.pid()))?.count())
+    }
+
+    /// The first 4 KiB of what it wrote to its standard error.
+    #[must_use]
+    pub fn complaints(&self) -> String {
+        let mut bytes = vec![0; 4096];
+        let count = self.complaints.read_at(&mut bytes, 0).unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..count]).trim().to_owned()
     }
 
     fn announcement(&mut self) -> Result<SocketAddr, String> {

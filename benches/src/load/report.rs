@@ -239,3 +239,89 @@ impl ServerReport {
 pub(super) fn real(count: u64) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{Scenario, plot};
+
+    fn run(user_us: f64, system_us: f64) -> Run {
+        Run {
+            count: 10,
+            per_s: 1000.0,
+            user_us,
+            system_us,
+            p50_ms: 1.0,
+            p99_ms: 2.0,
+            p999_ms: 3.0,
+            max_ms: 4.0,
+            bytes: 166.0,
+            per_read: 1.0,
+            generator: 0.5,
+            resident_bytes: None,
+        }
+    }
+
+    fn server(name: &str, runs: Vec<Run>) -> ServerReport {
+        ServerReport {
+            name: name.to_owned(),
+            runs,
+            ..ServerReport::default()
+        }
+    }
+
+    fn report(servers: Vec<ServerReport>) -> Report {
+        let case = Scenario::find("rooms").unwrap().cases().remove(0);
+        let mut case = CaseReport { case, servers };
+        case.compare();
+        let folder = tempfile::tempdir().unwrap();
+        Report {
+            machine: Machine::look(folder.path()).unwrap(),
+            cores_apart: true,
+            cases: vec![case],
+        }
+    }
+
+    #[test]
+    fn ratios_are_of_neighbours_not_of_medians() {
+        // The machine slowed down tenfold on the way; each pair met the same.
+        let raw = server("raw", vec![run(1.0, 1.0), run(2.0, 2.0), run(10.0, 10.0)]);
+        let other = server("x", vec![run(2.0, 1.0), run(4.0, 2.0), run(20.0, 10.0)]);
+        let report = report(vec![raw, other]);
+        let ratios = report.cases[0].servers[1].ratios.unwrap();
+        assert_eq!(ratios.cpu.unwrap().median, 1.5);
+        assert_eq!(ratios.user.unwrap().median, 2.0);
+        assert!(report.cases[0].servers[0].ratios.is_none());
+    }
+
+    #[test]
+    fn a_user_time_too_short_for_the_clock_gives_no_ratio() {
+        let report = report(vec![
+            server("raw", vec![run(0.0, 1.0)]),
+            server("x", vec![run(1.0, 1.0)]),
+        ]);
+        let ratios = report.cases[0].servers[1].ratios.unwrap();
+        assert_eq!((ratios.user, ratios.cpu.unwrap().median), (None, 2.0));
+    }
+
+    #[test]
+    fn a_server_that_failed_is_in_the_table_and_in_the_picture() {
+        let mut failed = server("broken", Vec::new());
+        failed.failures = vec!["it | fell\nover".to_owned()];
+        let report = report(vec![server("a<b", vec![run(0.25, 0.5)]), failed]);
+        let table = report.table();
+        assert!(
+            table.contains("| broken | failed 1 of 1: it   fell over |"),
+            "{table}"
+        );
+        assert!(
+            table.contains("| a<b | 0.75 (0.75–0.75) | 0.25 | 0.50 |"),
+            "{table}"
+        );
+        let picture = plot(&report);
+        assert!(picture.contains(">broken</text>") && picture.contains(">failed</text>"));
+        assert!(picture.contains(">a&lt;b</text>") && picture.contains(">0.75</text>"));
+        let json = serde_json::to_string(&report).unwrap();
+        assert!(json.contains("it | fell\\nover"), "{json}");
+    }
+}

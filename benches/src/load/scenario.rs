@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Pace, Until, Window};
 
 /// The scenarios that come with the generator, by name.
-const KNOWN: [(&str, &str); 6] = [
+const KNOWN: [(&str, &str); 7] = [
     ("fan-out", include_str!("../../scenarios/fan-out.toml")),
     ("rooms", include_str!("../../scenarios/rooms.toml")),
     ("paced", include_str!("../../scenarios/paced.toml")),
     ("durable", include_str!("../../scenarios/durable.toml")),
+    (
+        "durable-fan-out",
+        include_str!("../../scenarios/durable-fan-out.toml"),
+    ),
     ("idle", include_str!("../../scenarios/idle.toml")),
     ("storm", include_str!("../../scenarios/storm.toml")),
 ];

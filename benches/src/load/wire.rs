@@ -191,3 +191,95 @@ fn frame(bytes: &[u8]) -> Result<Option<(u8, std::ops::Range<usize>)>, String> {
     }
     Ok((bytes.len() >= head + length).then_some((first & 0xf, head..head + length)))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A server's frame: unmasked.
+    fn frame_of(opcode: u8, payload: &[u8]) -> Vec<u8> {
+        let mut masked = Outgoing::default();
+        masked.frame(opcode, payload);
+        let mut bytes = masked.bytes;
+        let key = bytes.len() - payload.len() - KEY.len();
+        bytes.drain(key..key + KEY.len());
+        bytes[1] &= !MASKED;
+        bytes
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Owned {
+        Message(Vec<u8>),
+        Ping(Vec<u8>),
+        Pong,
+        Close(Option<u16>),
+    }
+
+    fn owned(heard: Heard<'_>) -> Owned {
+        match heard {
+            Heard::Message(payload) => Owned::Message(payload.to_vec()),
+            Heard::Ping(payload) => Owned::Ping(payload.to_vec()),
+            Heard::Pong => Owned::Pong,
+            Heard::Close(code) => Owned::Close(code),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn messages_come_out_whole_however_they_are_cut(
+            frames in prop::collection::vec((0_u8..4, prop_oneof![0_usize..200, 65_530_usize..65_540]), 0..6),
+            sizes in prop::collection::vec(1_usize..70_000, 1..20),
+        ) {
+            let mut stream = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n".to_vec();
+            let mut expected = Vec::new();
+            for (kind, length) in frames {
+                let payload = vec![kind; length];
+                let (opcode, heard) = match kind {
+                    0 => (BINARY, Owned::Message(payload.clone())),
+                    1 => (TEXT, Owned::Message(payload.clone())),
+                    2 => (PING, Owned::Ping(payload.clone())),
+                    _ => (PONG, Owned::Pong),
+                };
+                stream.extend(frame_of(opcode, &payload));
+                expected.push(heard);
+            }
+            stream.extend(frame_of(CLOSE, &4000_u16.to_be_bytes()));
+            expected.push(Owned::Close(Some(4000)));
+
+            let (mut incoming, mut is_upgraded, mut heard) = (Incoming::default(), false, Vec::new());
+            let mut rest = stream.as_slice();
+            for size in sizes.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (piece, behind) = rest.split_at((*size).min(rest.len()));
+                rest = behind;
+                incoming.feed(piece);
+                is_upgraded = is_upgraded || incoming.upgraded().unwrap();
+                while is_upgraded && let Some(next) = incoming.hear().unwrap() {
+                    heard.push(owned(next));
+                }
+            }
+            prop_assert_eq!(heard, expected);
+            prop_assert_eq!(incoming.finish(), Vec::<u8>::new());
+        }
+    }
+
+    #[test]
+    fn what_no_server_here_sends_is_refused() {
+        let mut refused = Incoming::default();
+        refused.feed(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        assert!(refused.upgraded().unwrap_err().contains("400"));
+        let refused = |bytes: &[u8]| {
+            let mut incoming = Incoming::default();
+            incoming.feed(bytes);
+            incoming.hear().map(|_| ()).unwrap_err()
+        };
+        assert!(refused(&[0x02, 0]).contains("fragment"));
+        assert!(refused(&[0x82, 0x80]).contains("masked"));
+        assert!(refused(&[0x82, 127, 0, 0, 0, 0, 0, 0x20, 0, 0]).contains("2097152"));
+        assert!(refused(&[0x83, 0]).contains("0x3"));
+    }
+}

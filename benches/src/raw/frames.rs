@@ -6,7 +6,7 @@ use homeroom_protocol::{
 };
 
 /// Somewhere in the middle of a run: as long as most seqs of one are.
-const SEQ: Seq = Seq(100_000);
+const SEQ: Seq = Seq(10_000);
 const NOW: Timestamp = Timestamp(1_750_000_000_000);
 const EPOCH: u64 = u64::MAX;
 
@@ -38,7 +38,7 @@ pub(super) fn acknowledgement() -> Vec<u8> {
         seq: SEQ,
     };
     let sent = ServerFrame::Sent {
-        id: RequestId(SEQ.0),
+        id: RequestId(1_000),
         position,
         time: NOW,
     };

@@ -1,0 +1,206 @@
+//! Whole runs, small and bounded by messages: against the baseline, and against a host in this process.
+
+use std::{net::SocketAddr, thread};
+
+use homeroom_engine::{Config, Engine};
+use homeroom_protocol::CloseCode;
+use homeroom_server::{Guests, Host, HostConfig, Terms};
+use tokio::runtime::Runtime;
+
+use super::{Dialect, Driver, Entry, Fleet, Homeroom, Measured, Pace, Until, Window};
+use crate::{
+    host::tenant,
+    raw::{self, Mode},
+};
+
+const LISTENERS: u32 = 20;
+const MESSAGES: u64 = 100;
+
+/// A host in this process, which leaves in order at the end.
+struct InProcess {
+    runtime: Runtime,
+    engine: Engine,
+    host: Option<Host>,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl InProcess {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let (engine, host) = runtime.block_on(async {
+            let mut config = Config::in_folder(folder.path());
+            config.settings = config.settings.without_budgets();
+            let engine = Engine::open(config).await.unwrap();
+            engine.tenant(&tenant("default")).await.unwrap();
+            let terms = Terms {
+                guests: Guests::Allowed,
+                ..Terms::default()
+            };
+            let config = HostConfig {
+                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                terms,
+                ..HostConfig::default()
+            };
+            let host = Host::start(engine.clone(), config).await.unwrap();
+            (engine, host)
+        });
+        Self {
+            runtime,
+            engine,
+            address: host.local_addr(),
+            host: Some(host),
+            _folder: folder,
+        }
+    }
+}
+
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        let host = self.host.take().expect("taken only here");
+        self.runtime.block_on(async {
+            host.shut_down().await;
+            self.engine.shut_down(CloseCode::ShuttingDown, None).await;
+        });
+    }
+}
+
+/// The baseline in a thread of this process, which ends with it.
+fn baseline(mode: Mode) -> SocketAddr {
+    let server = raw::Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), mode).unwrap();
+    let address = server.address().unwrap();
+    thread::spawn(move || server.serve());
+    address
+}
+
+/// A run of so many messages: rooms, listeners in each, and the rest.
+struct Tiny {
+    rooms: u32,
+    listeners: u32,
+    durable: bool,
+    until: Until,
+    pace: Pace,
+    text_bytes: usize,
+}
+
+const FAN_OUT: Tiny = Tiny {
+    rooms: 1,
+    listeners: LISTENERS,
+    durable: false,
+    until: Until::Delivered,
+    pace: Pace::InFlight(16),
+    text_bytes: 128,
+};
+
+fn run(dialect: &dyn Dialect, address: SocketAddr, tiny: &Tiny) -> Result<Measured, String> {
+    let mut fleet = Fleet::new(dialect, address).unwrap();
+    let (speakers, listeners) = Fleet::seats(tiny.rooms, tiny.listeners, Entry::Room, tiny.durable);
+    fleet.gather(speakers)?;
+    fleet.gather(listeners)?;
+    let driver = Driver::new(&mut fleet, None, tiny.until, tiny.text_bytes);
+    driver.run(tiny.pace, Window::Messages(MESSAGES))
+}
+
+fn each_server(mode: Mode, check: impl Fn(&dyn Dialect, SocketAddr)) {
+    check(&raw::Raw, baseline(mode));
+    let host = InProcess::start();
+    check(&Homeroom, host.address);
+}
+
+#[test]
+fn every_listener_is_delivered_every_message_once() {
+    each_server(Mode::Plain, |dialect, address| {
+        let measured = run(dialect, address, &FAN_OUT).unwrap();
+        assert_eq!(measured.count, MESSAGES * u64::from(LISTENERS));
+        assert_eq!(measured.latency.count(), measured.count);
+    });
+}
+
+#[test]
+fn rooms_take_turns_and_hear_only_their_own() {
+    let rooms = Tiny {
+        rooms: 5,
+        listeners: 4,
+        ..FAN_OUT
+    };
+    each_server(Mode::Plain, |dialect, address| {
+        let measured = run(dialect, address, &rooms).unwrap();
+        assert_eq!(measured.count, MESSAGES * 4);
+    });
+}
+
+#[test]
+fn a_schedule_is_kept_to_its_last_message() {
+    let paced = Tiny {
+        pace: Pace::PerSecond(2000.0),
+        ..FAN_OUT
+    };
+    each_server(Mode::Plain, |dialect, address| {
+        let measured = run(dialect, address, &paced).unwrap();
+        assert_eq!(measured.count, MESSAGES * u64::from(LISTENERS));
+    });
+}
+
+#[test]
+fn acknowledgements_are_counted_where_nobody_listens() {
+    let acknowledged = Tiny {
+        rooms: 2,
+        listeners: 0,
+        durable: true,
+        until: Until::Acknowledged,
+        ..FAN_OUT
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    each_server(Mode::Durable(journal.clone()), |dialect, address| {
+        let measured = run(dialect, address, &acknowledged).unwrap();
+        assert_eq!(measured.count, MESSAGES);
+    });
+    // It wrote down what it acknowledged: each text of 128 bytes, with its frame.
+    assert!(std::fs::metadata(journal).unwrap().len() > MESSAGES * 128);
+}
+
+#[test]
+fn messages_larger_than_a_read_are_counted_whole() {
+    let long = Tiny {
+        text_bytes: 16_000,
+        pace: Pace::InFlight(64),
+        ..FAN_OUT
+    };
+    each_server(Mode::Plain, |dialect, address| {
+        let measured = run(dialect, address, &long).unwrap();
+        assert_eq!(measured.count, MESSAGES * u64::from(LISTENERS));
+    });
+}
+
+#[test]
+fn listeners_of_three_rooms_come_in() {
+    each_server(Mode::Plain, |dialect, address| {
+        let mut fleet = Fleet::new(dialect, address).unwrap();
+        let entry = Entry::ThreeRooms { rooms: 4 };
+        let (speakers, listeners) = Fleet::seats(4, 3, entry, false);
+        fleet.gather(speakers).unwrap();
+        fleet.gather(listeners).unwrap();
+        assert!(fleet.lines.len() == 16 && fleet.lines.iter().all(|line| line.is_in()));
+    });
+}
+
+#[test]
+fn what_a_server_refuses_ends_the_run_with_its_reason() {
+    let too_long = Tiny {
+        text_bytes: 20_000,
+        ..FAN_OUT
+    };
+    let host = InProcess::start();
+    let refused = run(&Homeroom, host.address, &too_long).unwrap_err();
+    assert!(refused.contains("1002"), "{refused}");
+}
+
+#[test]
+fn a_server_that_is_not_there_ends_the_run() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    assert!(run(&raw::Raw, address, &FAN_OUT).is_err());
+}
