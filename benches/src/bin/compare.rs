@@ -21,6 +21,8 @@ use homeroom_benches::{
 
 /// What servers are asked to do unless told otherwise.
 const SCENARIOS: [&str; 5] = ["fan-out", "rooms", "paced", "idle", "storm"];
+/// Who takes part beside the peers.
+const OWN: [&str; 3] = ["raw", "homeroom", "homeroom-durable"];
 /// Messages of a case of `--tiny`, its listeners and its rooms.
 const TINY: (u64, u32, u32) = (40, 10, 4);
 
@@ -114,6 +116,12 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let picture = arguments.out.with_extension("svg");
     std::fs::write(&picture, plot(&comparison.report()))?;
     println!("{} {}", arguments.out.display(), picture.display());
+    // A peer may fail, and is shown so; what is ours must not.
+    for name in OWN {
+        if let Some(case) = comparison.failures_of(name).next() {
+            return Err(format!("{name} failed in {case}").into());
+        }
+    }
     Ok(())
 }
 
@@ -157,9 +165,8 @@ fn cases(arguments: &Arguments) -> Result<Vec<Case>, Failure> {
 
 /// Who takes part; peers are installed on the way.
 fn contestants(arguments: &Arguments) -> Result<Vec<Contestant>, Failure> {
-    let own = ["raw", "homeroom", "homeroom-durable"];
     for name in &arguments.only {
-        if !own.contains(&name.as_str()) {
+        if !OWN.contains(&name.as_str()) {
             name.parse::<Peer>()?;
         }
     }

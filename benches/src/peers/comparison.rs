@@ -139,6 +139,17 @@ impl Contest {
 }
 
 impl Comparison {
+    /// The cases in which this server took part and has nothing to show.
+    pub fn failures_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut servers = self.servers.iter();
+        let place = servers.position(|server| server.name == name && server.missing.is_none());
+        let contests = place.into_iter().flat_map(|place| {
+            let failed = move |contest: &&Contest| contest.outcomes[place].summary.is_none();
+            self.cases.iter().filter(failed)
+        });
+        contests.map(|contest| contest.case.name.as_str())
+    }
+
     /// The same as the generator reports it, to be drawn.
     #[must_use]
     pub fn report(&self) -> Report {
@@ -173,8 +184,8 @@ impl Summary {
             let pairs = rounds.iter().zip(other);
             let ratios = pairs
                 .filter_map(|(run, other)| Some(run.as_ref()?.cpu_us() / other.as_ref()?.cpu_us()));
-            // A baseline of 0 is a coarse clock, not a speed.
-            Median::of(&ratios.filter(|ratio| ratio.is_finite()).collect::<Vec<_>>())
+            // A time of 0 is a coarse clock, not a speed.
+            Median::of(&ratios.filter(|ratio| ratio.is_normal()).collect::<Vec<_>>())
         };
         let costs = over(Run::cpu_us);
         Some(Self {

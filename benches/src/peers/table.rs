@@ -63,6 +63,12 @@ impl Comparison {
              Bytes: of a delivery with all around it.\nOn loopback the kernel charges receivers' work to senders, to all alike.\n\n\
              What is NOT equal:"
         )?;
+        if self.cases.iter().any(Contest::is_of_comers) {
+            writeln!(
+                f,
+                "Who comes into three rooms is told by Homeroom alone who is there; the baseline lets everybody into one."
+            )?;
+        }
         for (place, server) in self.servers.iter().enumerate() {
             let Entrant {
                 name,
@@ -182,6 +188,10 @@ mod tests {
         ] {
             assert!(shown.contains(said), "{said} in\n{shown}");
         }
+        let failures = |name| comparison.failures_of(name).collect::<Vec<_>>();
+        assert!(failures("raw").is_empty());
+        assert_eq!(failures("breaks"), ["fan-out: 1000, 1 in flight"]);
+        assert!(failures("absent").is_empty(), "it has its own word");
         let json = serde_json::to_value(&comparison).unwrap();
         assert_eq!(
             json["cases"][0]["outcomes"][0]["summary"]["cpu"]["median"],
