@@ -8,6 +8,7 @@
 //! With a [journal](Mode::Durable) it appends what a turn read to a file, syncs that once, and only then answers and
 //! delivers: the least that a server can do which keeps what it acknowledges.
 
+mod connection;
 mod dialect;
 mod frames;
 mod serve;

@@ -4,17 +4,13 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     net::SocketAddr,
-    ops::Range,
     path::PathBuf,
 };
 
-use mio::{
-    Events, Interest, Poll, Token,
-    event::Event,
-    net::{TcpListener, TcpStream},
-};
+use mio::{Events, Interest, Poll, Token, event::Event, net::TcpListener};
 
 use super::{
+    connection::{Connection, broken, find_message},
     dialect::{LISTEN, PUBLISH, READY, SPEAK},
     frames::{Push, acknowledgement},
 };
@@ -22,8 +18,6 @@ use super::{
 const LISTENER: Token = Token(usize::MAX);
 const EVENTS: usize = 1024;
 const READ_BYTES: usize = 256 * 1024;
-/// Bytes that wait for one socket; above it the connection is closed.
-const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most rooms, and bytes of one message.
 const ROOMS_MAX: u32 = 65_536;
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -64,16 +58,6 @@ struct Room {
     listeners: Vec<usize>,
     /// What this turn read for it, as frames.
     batch: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Connection {
-    stream: TcpStream,
-    is_upgraded: bool,
-    room: Option<usize>,
-    /// Read, and not yet a whole message.
-    partial: Vec<u8>,
-    waiting: Vec<u8>,
 }
 
 impl Raw {
@@ -151,13 +135,7 @@ impl Raw {
             self.poll
                 .registry()
                 .register(&mut stream, Token(number), interest)?;
-            let connection = Connection {
-                stream,
-                is_upgraded: false,
-                room: None,
-                partial: Vec::new(),
-                waiting: Vec::new(),
-            };
+            let connection = Connection::new(stream);
             if number == self.connections.len() {
                 self.connections.push(Some(connection));
             } else {
@@ -334,84 +312,4 @@ impl Raw {
         }
         self.free.push(number);
     }
-}
-
-impl Connection {
-    /// Sends at once what the socket takes, and the rest when it is writable again.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut sent = 0;
-        if self.waiting.is_empty() {
-            sent = match self.stream.write(bytes) {
-                Ok(sent) => sent,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                Err(error) => return Err(error),
-            };
-        }
-        if sent < bytes.len() {
-            self.waiting.extend(&bytes[sent..]);
-            if self.waiting.len() > WAITING_BYTES_MAX {
-                return Err(broken());
-            }
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        let mut sent = 0;
-        while sent < self.waiting.len() {
-            match self.stream.write(&self.waiting[sent..]) {
-                Ok(count) => sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        self.waiting.drain(..sent);
-        if self.waiting.is_empty() {
-            self.waiting = Vec::new();
-        }
-        Ok(())
-    }
-}
-
-/// A whole message, at the beginning of some bytes.
-struct Found {
-    opcode: u8,
-    payload: Range<usize>,
-}
-
-/// The first message, unmasked where it stands; `None` while it is not there as a whole. Only what the
-/// generator sends is understood: final, masked frames.
-fn find_message(bytes: &mut [u8]) -> io::Result<Option<Found>> {
-    let &[first, second, ..] = &*bytes else {
-        return Ok(None);
-    };
-    let (head, length) = match second & 0x7f {
-        126 => match bytes.get(2..4) {
-            Some(length) => (4, usize::from(length[0]) << 8 | usize::from(length[1])),
-            None => return Ok(None),
-        },
-        127 => return Err(broken()),
-        length => (2, usize::from(length)),
-    };
-    if first & 0x80 == 0 || second & 0x80 == 0 {
-        return Err(broken());
-    }
-    let payload = head + 4..head + 4 + length;
-    if bytes.len() < payload.end {
-        return Ok(None);
-    }
-    let (head, behind) = bytes.split_at_mut(payload.start);
-    let key = &head[head.len() - 4..];
-    for (byte, key) in behind[..length].iter_mut().zip(key.iter().cycle()) {
-        *byte ^= key;
-    }
-    let opcode = first & 0xf;
-    Ok(Some(Found { opcode, payload }))
-}
-
-fn broken() -> io::Error {
-    io::ErrorKind::InvalidData.into()
 }
