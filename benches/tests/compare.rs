@@ -23,8 +23,8 @@ fn compare(folder: &Path, words: &[&str], path: Option<&str>) -> (bool, String, 
     if let Some(path) = path {
         command.env("PATH", path);
     }
-    let output = command.output().unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
+    let output = command.output().expect("it was built");
+    let printed = String::from_utf8(output.stdout).expect("it prints text");
     let written = std::fs::read(out).unwrap_or_default();
     let written = serde_json::from_slice(&written).unwrap_or_default();
     (output.status.success(), printed, written)
