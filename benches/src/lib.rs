@@ -8,6 +8,7 @@ pub mod host;
 pub mod line;
 pub mod load;
 pub mod machine;
+pub mod peers;
 pub mod raw;
 pub mod serve;
 

@@ -1,0 +1,74 @@
+//! The `compare` program, as people and CI run it.
+
+use std::{path::Path, process::Command};
+
+/// Runs it small; what it printed and what it wrote.
+fn compare(folder: &Path, words: &[&str], path: Option<&str>) -> (bool, String, serde_json::Value) {
+    let out = folder.join("out.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_compare"));
+    command
+        .args([
+            "--tiny",
+            "--pairs",
+            "1",
+            "fan-out",
+            "--case",
+            "16 in flight",
+        ])
+        .arg("--out")
+        .arg(&out)
+        .arg("--cache")
+        .arg(folder.join("cache"))
+        .args(words);
+    if let Some(path) = path {
+        command.env("PATH", path);
+    }
+    let output = command.output().expect("it was built");
+    let printed = String::from_utf8(output.stdout).expect("it prints text");
+    let written = std::fs::read(out).unwrap_or_default();
+    let written = serde_json::from_slice(&written).unwrap_or_default();
+    (output.status.success(), printed, written)
+}
+
+#[test]
+fn homeroom_and_the_baseline_are_set_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["--only", "raw,homeroom,homeroom-durable"];
+    let (is_well, printed, written) = compare(folder.path(), &words, None);
+    assert!(is_well, "{printed}");
+    let outcomes = written["cases"][0]["outcomes"].as_array().unwrap();
+    assert_eq!(outcomes.len(), 3);
+    for outcome in outcomes {
+        assert_eq!(
+            outcome["runs"][0]["count"], 400,
+            "40 messages to 10 listeners: {outcome}"
+        );
+    }
+    assert!(printed.contains("What is NOT equal:"), "{printed}");
+    let picture = std::fs::read_to_string(folder.path().join("out.svg")).unwrap();
+    assert!(picture.contains("homeroom-durable"), "{picture}");
+}
+
+#[test]
+fn a_peer_that_cannot_be_installed_stays_in_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["--only", "raw,uwebsockets,nats"];
+    let (is_well, printed, written) = compare(folder.path(), &words, Some("/nowhere"));
+    assert!(is_well, "what is ours ran: {printed}");
+    for told in [
+        "not run: see [2]",
+        "NOT RUN: npm is needed, and is not on this machine",
+        "NOT RUN: python3 is needed, and is not on this machine",
+    ] {
+        assert!(printed.contains(told), "{told} in {printed}");
+    }
+    assert_eq!(written["cases"][0]["outcomes"][0]["runs"][0]["count"], 400);
+}
+
+#[test]
+fn a_peer_that_nobody_knows_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (is_well, printed, _) = compare(folder.path(), &["--only", "raw,phoenix"], None);
+    assert!(!is_well);
+    assert!(printed.contains("no peer is called phoenix"), "{printed}");
+}
