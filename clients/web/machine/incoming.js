@@ -91,7 +91,10 @@ export class Incoming {
             case 'pong': return;
             case 'error': this.#requestRefused(now, frame); return;
             case 'presence': events.push({ type: 'presence', users: frame.users }); return;
-            case 'dropped': events.push({ type: 'dropped', signals: frame.signals }); return;
+            case 'dropped':
+                events.push({ type: 'dropped', signals: frame.signals });
+                this.#showAgain();
+                return;
             case 'event':
             case 'passed':
             case 'typing':
@@ -246,6 +249,15 @@ export class Incoming {
         if (room.asker !== null) machine.outcomes.push({ asker: room.asker, answer: joined });
         room.asker = null;
         room.lane.gate = 'open';
+    }
+
+    /** Who types and who is there may be other people than the app was told: so it is told of all of them. */
+    #showAgain() {
+        const { requests, rooms, shown } = this.#machine;
+        const room = shown?.room ?? null;
+        // One that is not joined yet is shown behind its join.
+        if (room === null || !rooms.has(room) || room.number === null) return;
+        requests.askFirst(room.lane, { kind: 'view', room: room.id, thread: shown.thread });
     }
 
     /** The membership ended, as the app asked. */

@@ -471,6 +471,18 @@ test('what is shown is said again behind the join', () => {
     assert.deepEqual([again.kind, again.room, again.thread], ['view', 12, 3]);
 });
 
+test('what is shown is said again when something was dropped', () => {
+    const scene = Scene.inLobby();
+    scene.says({ kind: 'dropped', signals: 2 });
+    assert.deepEqual(scene.sent(), []);
+    scene.ask({ kind: 'view', room: 'lobby', thread: 3 });
+    const [view] = scene.sent();
+    scene.says({ kind: 'done', id: view.id });
+    scene.says({ kind: 'dropped', signals: 2 });
+    const [again] = scene.sent();
+    assert.deepEqual([again.kind, again.room, again.thread], ['view', 7, 3]);
+});
+
 test('of signals the newest of a name goes out, a flood waits bounded, and a refused one costs nothing else', () => {
     const scene = Scene.inLobby();
     const signal = (name, body) => ({ kind: 'signal', room: 'lobby', name, body });

@@ -36,7 +36,7 @@ pub(crate) enum Refusal {
     /// Not a member of the room with this number, or there is no such room: which of the two is not
     /// told, or numbers could be tried out.
     NotMember,
-    /// No room has this id. Anyone may join any room, so ids are no secret.
+    /// No room has this id, or it is one that the asker is not to know of: which of the two is not told.
     RoomNotFound,
     /// Another write made a room with this id.
     RoomExists,

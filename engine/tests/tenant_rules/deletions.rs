@@ -1,10 +1,10 @@
 //! Deletions: a message goes, its place stays.
 
-use homeroom_protocol::{ErrorCode, EventBody};
+use homeroom_protocol::{Direction, ErrorCode, EventBody, Position, Request};
 
 use crate::{
     messages::{delete, draft, edit, in_thread, pin, react, say},
-    support::{refusal_of, seq, two_in_a_room, user},
+    support::{join, refusal_of, seq, seqs, two_in_a_room, user},
 };
 
 #[test]
@@ -40,6 +40,71 @@ fn a_deleted_message_leaves_its_place_and_nothing_of_what_was_said() {
     ] {
         let code = world.refusal(ada, request.clone());
         assert_eq!(code, ErrorCode::MessageNotFound, "{request:?}");
+    }
+}
+
+#[test]
+fn no_page_and_no_catch_up_shows_anything_of_a_deleted_message_or_its_edits() {
+    for restarts in [false, true] {
+        let (mut world, ada, bob, room) = two_in_a_room();
+        let root = world.write(ada, room, draft("hello"));
+        let said = world.write(bob, room, in_thread(root, "secret"));
+        let before = world.tenant.room(room).unwrap().head();
+        for number in 1..=3 {
+            let new = in_thread(root, &format!("secret {number} <@ada>"));
+            world.change(bob, edit(number, room, said, new));
+        }
+        // While it stands, an edit shows what those who listened saw.
+        let page = format!("{:?}", world.page(ada, room, None));
+        assert_eq!(page.matches("secret 1").count(), 1, "{page}");
+        world.change(bob, delete(9, room, said));
+        let (mut ada, mut bob) = (ada, bob);
+        if restarts {
+            // From the index alone.
+            world.crash();
+            ada = world.connect("ada", "web");
+            bob = world.connect("bob", "web");
+        }
+        for direction in [Direction::Before, Direction::After, Direction::Around] {
+            for thread in [None, Some(seq(root))] {
+                for anchor in [seq(0), seq(said), seq(said + 2), seq(1_000)] {
+                    let asked = Request::History {
+                        room,
+                        direction,
+                        anchor,
+                        limit: 100,
+                        thread,
+                    };
+                    for reader in [ada, bob] {
+                        let page = format!("{:?}", world.request(reader, asked.clone()));
+                        assert!(!page.contains("secret"), "{page}");
+                        assert!(
+                            !page.contains("mentions: Mentions { users: [UserId"),
+                            "{page}"
+                        );
+                    }
+                }
+            }
+        }
+        // From before it was said, and from between it and its end.
+        for seqs_back in [0, 1] {
+            let resume = Position {
+                seq: seq(before.seq.0 - seqs_back),
+                ..before
+            };
+            let phone = world.connect("ada", "phone");
+            world.request(phone, join("math", Some(resume)));
+            let told = world.inbox(phone);
+            assert!(!seqs(&told).is_empty());
+            let told = format!("{told:?}");
+            assert!(!told.contains("secret"), "{told}");
+        }
+        let versions = Request::Versions {
+            room,
+            target: seq(said),
+        };
+        let code = world.refusal(bob, versions);
+        assert_eq!(code, ErrorCode::MessageNotFound);
     }
 }
 
@@ -84,7 +149,7 @@ fn whoever_was_away_is_given_a_tombstone_in_place_of_what_was_deleted() {
     world.change(ada, delete(2, room, said));
     world.disconnect(bob, homeroom_engine::tenant::Disconnection::Clean);
     let bob = world.connect("bob", "web");
-    world.request(bob, crate::support::join("math", Some(before)));
+    world.request(bob, join("math", Some(before)));
     let bodies = world.pushed(bob);
     assert!(
         matches!(bodies[0], EventBody::Tombstone { .. }),

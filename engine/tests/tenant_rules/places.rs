@@ -3,7 +3,7 @@
 use homeroom_engine::{log::LogPosition, tenant::ServiceRequest};
 use homeroom_protocol::{
     ConnectionId, ErrorCode, EventBody, Measure, OverwriteTarget, PlaceChange, RemovedReason,
-    Request, RoleId, RoomId, RoomInfo, RoomKind, RoomNumber, ServerFrame, Standing, Stream,
+    Request, RoleId, RoomId, RoomInfo, RoomKind, RoomNumber, ServerFrame, Standing, Status, Stream,
     Timestamp, limit,
 };
 
@@ -411,6 +411,8 @@ fn a_stream_is_made_by_its_owner_alone_and_there_is_a_most_of_them() {
         on: true,
     };
     assert_eq!(world.refusal(bob, block), ErrorCode::TooMany);
+    let status = Request::Status(Status::default());
+    assert_eq!(world.refusal(bob, status), ErrorCode::TooMany);
     let stream = Request::Stream {
         stream: Stream::Personal,
         resume: None,

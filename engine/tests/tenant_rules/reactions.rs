@@ -12,6 +12,44 @@ use crate::{
 };
 
 #[test]
+fn what_changes_nothing_leaves_no_key_and_is_answered_alike_again() {
+    let (mut world, mut ada, mut bob, room) = two_in_a_room();
+    let said = world.write(bob, room, draft("hello"));
+    world.change(ada, react(1, room, said, ("👍", true)));
+    world.change(ada, pin(2, room, said, true));
+    let changes_nothing = [
+        react(3, room, said, ("👍", true)),
+        react(4, room, said, ("👎", false)),
+        pin(5, room, said, true),
+    ];
+    for request in changes_nothing {
+        let before = world.log_len();
+        let first = answer(&world.request(ada, request.clone()));
+        assert_eq!(first.0.seq, seq(said), "the place of the message");
+        world.write(bob, room, draft("meanwhile"));
+        world.crash();
+        (ada, bob) = (world.connect("ada", "web"), world.connect("bob", "web"));
+        assert_eq!(answer(&world.request(ada, request)), first, "a retry");
+        assert_eq!(world.log_len(), before + 1, "what bob wrote");
+    }
+}
+
+#[test]
+fn a_key_that_changed_nothing_is_free_for_something_else_and_decided_anew() {
+    let (mut world, ada, bob, room) = two_in_a_room();
+    let said = world.write(bob, room, draft("hello"));
+    let off = react(3, room, said, ("👍", false));
+    world.change(ada, off.clone());
+    // The same key for other content is no conflict, as nothing was done with it.
+    world.change(ada, react(3, room, said, ("👍", true)));
+    assert_eq!(
+        world.refusal(ada, off),
+        ErrorCode::KeyConflict,
+        "now there was"
+    );
+}
+
+#[test]
 fn reactions_are_counted_and_name_the_first() {
     let (mut world, ada, bob, room) = two_in_a_room();
     let eve = world.connect("eve", "web");

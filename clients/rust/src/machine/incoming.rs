@@ -142,7 +142,10 @@ impl<T> Machine<T> {
                 None => self.counters.strays += 1,
             },
             ServerFrame::Presence { users } => self.events.push_back(Event::Presence { users }),
-            ServerFrame::Dropped { signals } => self.events.push_back(Event::Dropped { signals }),
+            ServerFrame::Dropped { signals } => {
+                self.events.push_back(Event::Dropped { signals });
+                self.show_again();
+            }
             ServerFrame::Pong { .. } => {}
             ServerFrame::Error {
                 id: Some(id),
@@ -419,6 +422,28 @@ impl<T> Machine<T> {
         }
         self.requests.set_gate(lane_of(slot), Gate::Open);
         Ok(())
+    }
+
+    /// Who types and who is there may be other people than the app was told: says once more what it shows, and
+    /// is told of all of them.
+    fn show_again(&mut self) {
+        let Some(Shown {
+            place: Some(place),
+            thread,
+        }) = &self.shown
+        else {
+            return;
+        };
+        let slot = self.rooms.slot_of(place);
+        let number = slot.and_then(|slot| self.rooms.get(slot)?.number);
+        // One that is not joined yet is shown behind its join.
+        if let (Some(slot), Some(_)) = (slot, number) {
+            let view = Request::View {
+                room: number,
+                thread: *thread,
+            };
+            self.requests.ask_first(lane_of(slot), view);
+        }
     }
 
     /// The membership ended, as the app asked.

@@ -81,7 +81,7 @@ impl Tenant {
             let end = usize::try_from(end.0).unwrap_or(usize::MAX);
             decide::check_field("expires", end, latest)?;
         }
-        ground.can_store()?;
+        ground.can_set()?;
         let user = asked.user();
         let before = self.presence_of(user);
         self.commit_personal(asked.moment, user, EventBody::StatusSet { status }, out);

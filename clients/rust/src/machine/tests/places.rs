@@ -122,6 +122,29 @@ fn what_is_shown_is_said_again_behind_the_join() {
 }
 
 #[test]
+fn what_is_shown_is_said_again_when_something_was_dropped() {
+    let mut script = Script::in_lobby();
+    script.server(&[ServerFrame::Dropped { signals: 2 }]);
+    assert!(script.frames().is_empty(), "nothing is shown");
+    let shown = |thread| Request::View {
+        room: Some(RoomNumber(7)),
+        thread,
+    };
+    let ask = Command::Ask {
+        place: Some(room("lobby").into()),
+        request: shown(Some(Seq(3))),
+    };
+    script.machine.submit(ask, 1);
+    let (id, _) = script.request();
+    script.server(&[ServerFrame::Done { id }]);
+    script.server(&[ServerFrame::Dropped { signals: 2 }]);
+    let (id, request) = script.request();
+    assert_eq!(request, shown(Some(Seq(3))));
+    script.server(&[ServerFrame::Done { id }]);
+    assert_eq!(script.outcomes().len(), 1, "the app asked once");
+}
+
+#[test]
 fn of_signals_the_newest_of_a_name_goes_out_and_none_waits_for_a_connection() {
     let mut script = Script::in_lobby();
     for (number, (name, body)) in (1..).zip([("cursor", 1), ("zoom", 2), ("cursor", 3)]) {
