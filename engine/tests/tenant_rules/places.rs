@@ -519,7 +519,7 @@ fn rooms_are_counted_by_who_made_them_however_many_they_left() {
         let request = ServiceRequest::CreateRoom {
             key: key(id.parse().unwrap()),
             room: RoomId::new(id).unwrap(),
-            info: homeroom_protocol::RoomInfo::default(),
+            info: RoomInfo::default(),
             members: Vec::new(),
         };
         world.serve(itself(), request).unwrap();
