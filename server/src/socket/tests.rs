@@ -290,7 +290,7 @@ async fn arrives_in_order(kind: Kind, steps: Vec<Step>) {
                 let mut some = vec![0; count];
                 let read = std::pin::pin!(far.read(&mut some));
                 // Only what is there: a client that waits is the end of the test.
-                if let std::task::Poll::Ready(read) = futures_poll(read) {
+                if let Poll::Ready(read) = futures_poll(read) {
                     got.extend_from_slice(&some[..read.unwrap()]);
                 }
             }
@@ -317,8 +317,8 @@ async fn arrives_in_order(kind: Kind, steps: Vec<Step>) {
 }
 
 /// One poll.
-fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
-    future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 proptest! {
