@@ -73,8 +73,8 @@ async fn what_was_sent_and_heard_is_counted_exactly() {
         let page = session.history(&room, Direction::After, Seq(0), 1).await;
         assert!(page.unwrap().more);
     }
-    // Whoever makes the room is a member by that; each one's own stream begins, and tells of it.
-    let settled = 3 * LISTENERS + 1;
+    // Whoever makes the room is a member by that.
+    let settled = LISTENERS + 1;
     let before = until(&scene, |it| {
         it.log.events_appended == settled && it.hub.fan_out_time.count > 0
     })

@@ -95,7 +95,8 @@ described! {
         pub seen_tick_ms: u64,
         /// How often it is written down who is there, in ms: by so much, at most, the time at which somebody was
         /// last seen is too early after a crash. 10 min: a record for every 256 of those who are there, a few
-        /// bytes for each. 0: not at all, only when people go and when the tenant ends in order.
+        /// bytes for each. 0: not at all, nor when the tenant ends in order;
+        /// only when people go.
         pub seen_round_ms: u64,
         /// What a request costs that is answered from memory, as typing, a signal or a presence; in units of
         /// the rates below. 1: the measure of all others.

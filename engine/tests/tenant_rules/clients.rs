@@ -217,7 +217,10 @@ pub(crate) fn watched_bob() -> (World, ConnectionId) {
 }
 
 pub(crate) fn two_in_a_room() -> (World, ConnectionId, ConnectionId, RoomNumber) {
-    let mut world = World::new();
+    two_in(World::new())
+}
+
+pub(crate) fn two_in(mut world: World) -> (World, ConnectionId, ConnectionId, RoomNumber) {
     let ada = world.connect("ada", "web");
     let bob = world.connect("bob", "web");
     let room = world.open_room(ada, "math");

@@ -10,7 +10,7 @@ use homeroom_protocol::{
 };
 use proptest::prelude::*;
 
-use crate::support::{DAWN, World, identity, status, user, watch, watched_bob};
+use crate::support::{DAWN, World, identity, status, two_in, user, watch, watched_bob};
 
 impl World {
     /// What a connection was told of how others are, since last time.
@@ -195,6 +195,11 @@ fn last_seen_is_written_once_a_minute_and_many_share_a_record() {
     assert_eq!(world.tenant.next_deadline(), None);
 }
 
+/// A world in which those who are there are written down at its end, and not before.
+fn rounds_at_its_end() -> World {
+    World::with(|settings| settings.seen_round_ms = u64::MAX)
+}
+
 #[test]
 fn an_end_in_order_writes_down_who_is_there_and_not_who_is_invisible() {
     for (availability, seen) in [
@@ -202,7 +207,9 @@ fn an_end_in_order_writes_down_who_is_there_and_not_who_is_invisible() {
         (Availability::Busy, 90),
         (Availability::Invisible, 0),
     ] {
-        let (mut world, _) = watched_bob();
+        let mut world = two_in(rounds_at_its_end()).0;
+        let bob = ConnectionId(2);
+        world.disconnect(bob, Disconnection::Clean);
         world.now = minute(DAWN).plus_ms(60_000);
         let start = world.now;
         let phone = world.connect("bob", "phone");
@@ -263,7 +270,7 @@ fn rounds_end_with_whoever_was_there_last() {
 
 #[test]
 fn an_end_on_a_full_disk_writes_nothing() {
-    let (mut world, _) = watched_bob();
+    let mut world = two_in(rounds_at_its_end()).0;
     world.connect("bob", "phone");
     world.pass(3_600_000);
     world.storage = Storage::Full;

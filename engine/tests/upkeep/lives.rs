@@ -42,7 +42,7 @@ async fn a_suspended_tenant_lets_nobody_in_until_it_is_resumed() {
         let listed = scene.engine.tenants().await.unwrap();
         assert!(listed[0].suspended && !listed[0].awake);
         scene.engine.check_tenant(&school).await.unwrap();
-        assert_eq!(export(&scene.engine, "school").await.0.unwrap().events, 43);
+        assert_eq!(export(&scene.engine, "school").await.0.unwrap().events, 41);
         scene.restart().await;
     }
     // A backup keeps the state.
@@ -172,7 +172,7 @@ async fn people_who_come_while_a_tenant_is_worked_on_find_it_whole_or_not_at_all
     for _ in 0..5 {
         engine.suspend_tenant(&school).await.unwrap();
         engine.resume_tenant(&school).await.unwrap();
-        let repaired = engine.repair_tenant(&school, Some(LogPosition(43)), unwatched());
+        let repaired = engine.repair_tenant(&school, Some(LogPosition(41)), unwatched());
         repaired.await.unwrap();
         engine.delete_tenant(&school).await.unwrap();
         engine.restore(&to, None, None, unwatched()).await.unwrap();

@@ -34,9 +34,8 @@ impl Tenant {
 
     /// The last that is written in a life that ends in order: everybody who is there was there until now.
     pub(crate) fn write_all_seen(&mut self, moment: Moment, out: &mut Outcome<Self>) {
-        match moment.storage {
-            Storage::Open => {}
-            Storage::Full | Storage::Spent => return,
+        if self.settings.seen_round_ms == 0 || moment.storage != Storage::Open {
+            return;
         }
         for user in self.people.page(None, usize::MAX) {
             self.see(&user);
