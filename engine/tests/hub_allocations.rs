@@ -61,11 +61,18 @@ impl Places {
     }
 
     fn note(&self, at: *const u8, length: usize) {
-        self.0.lock().unwrap().push((at.addr(), length));
+        self.0
+            .lock()
+            .expect("nobody panicked with it")
+            .push((at.addr(), length));
     }
 
     fn take(&self) -> Vec<(usize, usize)> {
-        self.0.lock().unwrap().drain(..).collect()
+        self.0
+            .lock()
+            .expect("nobody panicked with it")
+            .drain(..)
+            .collect()
     }
 }
 
@@ -238,7 +245,7 @@ struct Class {
 impl Class {
     fn new(listeners: u64) -> Self {
         let seed = Seed {
-            tenant: TenantName::new("school").unwrap(),
+            tenant: TenantName::new("school").expect("a valid name"),
             hash_key: [7; 16],
             settings: Settings::default(),
         };
@@ -248,12 +255,12 @@ impl Class {
         };
         for listener in 0..listeners {
             let connection = ConnectionId(listener);
-            let identity = Identity::user(&format!("user-{listener}")).unwrap();
+            let identity = Identity::user(&format!("user-{listener}")).expect("a valid name");
             class.input(Input::Connect {
                 connection,
                 identity,
             });
-            let room = RoomId::new("class-7b").unwrap();
+            let room = RoomId::new("class-7b").expect("a valid id");
             if listener == 0 {
                 let create = Request::Create {
                     key: IdempotencyKey([0xff; 16]),
