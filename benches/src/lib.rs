@@ -4,9 +4,11 @@
 //! Every figure is about the same traffic, so that they can be added up: a message of
 //! [`TEXT_BYTES`] bytes of text, as one client's send, one record of the log, one push to a room.
 
+pub mod hall;
 pub mod host;
 pub mod line;
 pub mod machine;
+pub mod school;
 
 use homeroom_protocol::{
     Epoch, EventBody, IdempotencyKey, Request, RoomNumber, Seq, ServerFrame, TimelineEvent,
