@@ -8,6 +8,7 @@ pub mod hall;
 pub mod host;
 pub mod line;
 pub mod machine;
+pub mod scale;
 pub mod school;
 
 use homeroom_protocol::{
