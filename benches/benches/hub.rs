@@ -1,65 +1,15 @@
-//! One message to a thousand listeners of one shard, whose sockets take everything: what the hub
-//! itself costs. The kernel's share of a real write comes on top.
+//! One shard and a thousand listeners: what the hub itself costs, for sockets that take everything, for
+//! full ones whose messages are queued, and for those that drain. The kernel's share of a real write comes
+//! on top.
 
-use std::{io, sync::Arc};
+use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use homeroom_benches::{NOW, ROOM, event_push};
-use homeroom_engine::hub::{
-    Delivery, Gauge, Generation, OUTBOX_BYTES_MAX, Push, Shard, Sink, SocketSink, TenantLife,
-};
-use homeroom_protocol::{CloseCode, ConnectionId, Epoch, Seq};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use homeroom_benches::hall::{Fast, Hall, Narrow};
 
-const TENANT: TenantLife = TenantLife(1);
 const LISTENERS: u64 = 1000;
-
-/// Takes every byte and forgets it.
-#[derive(Debug)]
-struct Fast;
-
-impl SocketSink for Fast {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(std::hint::black_box(bytes).len())
-    }
-
-    fn close(&mut self, _: CloseCode) {}
-}
-
-fn shard() -> Shard {
-    let mut shard = Shard::new(OUTBOX_BYTES_MAX);
-    for id in 0..LISTENERS {
-        let connection = ConnectionId(id);
-        let sink = Sink::Socket(Box::new(Fast));
-        shard.attach(TENANT, connection, sink, Arc::new(Gauge::default()));
-        let listen = Delivery::Listen {
-            connection,
-            room: ROOM,
-            epoch: Epoch::from_random(u64::MAX),
-            next: Seq(1),
-            head: Seq(0),
-            generation: Generation(1),
-        };
-        shard.deliver(TENANT, listen);
-    }
-    shard
-}
-
-/// One turn that carries this many messages to everyone.
-fn turn(shard: &mut Shard, last: &mut Seq, messages: u64) {
-    for _ in 0..messages {
-        *last = last.next();
-        let push = Arc::new(Push::new(event_push(*last)));
-        let event = Delivery::Event {
-            room: ROOM,
-            seq: *last,
-            push,
-        };
-        shard.deliver(TENANT, event);
-    }
-    let mut needs = Vec::new();
-    while shard.end_turn(NOW, &mut needs).more {}
-    assert!(needs.is_empty(), "nobody falls behind");
-}
+/// Messages queued for a full socket: well below what an outbox may hold.
+const QUEUED: u64 = 64;
 
 fn fan_out(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hub/1,000 listeners");
@@ -67,13 +17,69 @@ fn fan_out(criterion: &mut Criterion) {
         // One element is one message at one listener.
         group.throughput(Throughput::Elements(LISTENERS * messages));
         group.bench_function(format!("{messages} a turn"), |bencher| {
-            let mut shard = shard();
-            let mut last = Seq(0);
-            bencher.iter(|| turn(&mut shard, &mut last, messages));
+            let mut hall = Hall::new(LISTENERS, || Fast);
+            bencher.iter(|| {
+                let pushes = hall.pushes(messages);
+                hall.turn(pushes);
+            });
         });
     }
     group.finish();
 }
 
-criterion_group!(hub, fan_out);
+/// Halls whose sockets are full, with nothing queued yet.
+fn full() -> (Hall, Vec<Narrow>) {
+    let sockets: Vec<_> = (0..LISTENERS).map(|_| Narrow::default()).collect();
+    let mut given = sockets.iter().cloned();
+    let hall = Hall::new(LISTENERS, || given.next().expect("one for each listener"));
+    (hall, sockets)
+}
+
+fn outbox(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("outbox/1,000 full sockets");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(LISTENERS * QUEUED));
+    group.bench_function("64 messages queued, one a turn", |bencher| {
+        bencher.iter_batched(
+            || full().0,
+            |mut hall| {
+                for _ in 0..QUEUED {
+                    let push = hall.pushes(1);
+                    hall.turn(push);
+                }
+                hall
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    // A sip ends within a frame, so each begins with the rest of one.
+    for (name, sip) in [
+        ("drained at once", usize::MAX),
+        ("drained by sips of 1,000 bytes", 1000),
+    ] {
+        group.bench_function(format!("64 messages {name}"), |bencher| {
+            bencher.iter_custom(|rounds| (0..rounds).map(|_| drained_by(sip)).sum());
+        });
+    }
+    group.finish();
+}
+
+/// How long it takes until nothing is queued any more, when each socket takes so many bytes at a time.
+fn drained_by(sip: usize) -> Duration {
+    let (mut hall, sockets) = full();
+    for _ in 0..QUEUED {
+        let push = hall.pushes(1);
+        hall.turn(push);
+    }
+    let mut took = Duration::ZERO;
+    while hall.queued_bytes() > 0 {
+        sockets.iter().for_each(|socket| socket.make_room(sip));
+        let begun = Instant::now();
+        hall.drain();
+        took += begun.elapsed();
+    }
+    took
+}
+
+criterion_group!(hub, fan_out, outbox);
 criterion_main!(hub);

@@ -4,12 +4,15 @@
 //! Every figure is about the same traffic, so that they can be added up: a message of
 //! [`TEXT_BYTES`] bytes of text, as one client's send, one record of the log, one push to a room.
 
+pub mod hall;
 pub mod host;
 pub mod line;
 pub mod load;
 pub mod machine;
 pub mod peers;
 pub mod raw;
+pub mod scale;
+pub mod school;
 pub mod serve;
 
 use homeroom_protocol::{
