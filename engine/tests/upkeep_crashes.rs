@@ -271,7 +271,7 @@ async fn a_repair_that_is_cut_short_leaves_the_tenant_as_it_was_or_repaired() {
     let root = tempfile::tempdir().unwrap();
     let old = template(root.path()).await;
     let repair = async |engine: Engine, _: &Path| {
-        let drop_after = Some(LogPosition(6));
+        let drop_after = Some(LogPosition(4));
         let school = name("school");
         let repaired = engine.repair_tenant(&school, drop_after, unwatched());
         repaired.await.map(drop)

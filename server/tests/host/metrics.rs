@@ -82,8 +82,8 @@ fn two_scrapes_differ_by_exactly_what_happened_between_them() {
         // The pong comes in a later turn of its shard: what it did before is counted.
         client.is_served();
     }
-    // Each entered, the maker by making the room; each has a stream that begins and tells of it; a message.
-    let events = 3 * LISTENERS + 1;
+    // Each entered, the maker by making the room; a message.
+    let events = LISTENERS + 1;
     let settled = |it: &Scrape| {
         it.get("homeroom_events_appended_total") == events as f64
             && it.get("homeroom_fan_out_duration_seconds_count") > 0.0

@@ -68,7 +68,7 @@ fn a_backup_beside_a_running_host_is_checked_and_restored_into_another_folder() 
     assert!(output.status.success(), "{}", complaint(&output));
     let printed = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(
-        printed.starts_with("default\tbacked up to position 6 "),
+        printed.starts_with("default\tbacked up to position 4 "),
         "{printed}"
     );
     assert_eq!(complaint(&output), "", "no bar where nobody looks");
@@ -76,7 +76,7 @@ fn a_backup_beside_a_running_host_is_checked_and_restored_into_another_folder() 
     let again = run(&old, &["backup", to.to_str().unwrap()]);
     assert!(complaint(&again).contains("is there already and not empty"));
     assert_eq!(again.status.code(), Some(1));
-    assert!(done(&to, &["check"]).contains("default\twhole up to position 6"));
+    assert!(done(&to, &["check"]).contains("default\twhole up to position 4"));
     let served = run(&to, &["serve", "--listen", "127.0.0.1:0"]);
     assert!(
         complaint(&served).contains("is a backup"),
@@ -99,7 +99,7 @@ fn a_backup_beside_a_running_host_is_checked_and_restored_into_another_folder() 
     assert!(complaint(&taken).contains("tenant default exists already"));
     let beside = done(&old, &["restore", to, "default", "--as", "copy"]);
     assert!(
-        beside.starts_with("copy\trestored up to position 6"),
+        beside.starts_with("copy\trestored up to position 4"),
         "{beside}"
     );
     assert_eq!(
@@ -170,7 +170,7 @@ fn a_repair_asks_for_a_position_that_check_has_named_and_says_what_is_lost() {
         let host = running.then(|| Running::start(&data));
         let checked = run(&data, &["check"]);
         let found = String::from_utf8(checked.stdout).unwrap();
-        let way_out = "homeroom repair default --drop-after 4";
+        let way_out = "homeroom repair default --drop-after 2";
         assert!(found.contains(way_out), "{found}");
         let unsaid = run(&data, &["repair", "default"]);
         assert_eq!(unsaid.status.code(), Some(1));
@@ -179,9 +179,9 @@ fn a_repair_asks_for_a_position_that_check_has_named_and_says_what_is_lost() {
             "{}",
             complaint(&unsaid)
         );
-        let repaired = done(&data, &["repair", "default", "--drop-after", "4"]);
+        let repaired = done(&data, &["repair", "default", "--drop-after", "2"]);
         assert!(
-            repaired.contains("default\tkept up to position 4"),
+            repaired.contains("default\tkept up to position 2"),
             "{repaired}"
         );
         assert!(
@@ -191,7 +191,7 @@ fn a_repair_asks_for_a_position_that_check_has_named_and_says_what_is_lost() {
         assert!(repaired.contains("no whole commit is there"), "{repaired}");
         let aside = data.join("tenants/default.BROKEN-1");
         assert!(repaired.contains(&aside.display().to_string()) && aside.exists());
-        assert!(done(&data, &["check"]).contains("default\twhole up to position 5"));
+        assert!(done(&data, &["check"]).contains("default\twhole up to position 3"));
         let host = host.unwrap_or_else(|| Running::start(&data));
         assert_eq!(
             comes_back(&host, "default", last),
@@ -208,15 +208,15 @@ fn an_export_goes_to_the_output_or_into_a_private_file_that_is_whole() {
     let (host, _) = school(&data);
     let beside = done(&data, &["export", "default"]);
     let lines: Vec<_> = beside.lines().collect();
-    // The room, the stream of who made it, what it tells of that; three messages.
-    assert_eq!(lines.len(), 8);
-    assert!(lines[0].contains("\"homeroom_export\":1") && lines[0].contains("\"position\":6"));
+    // The room, and three messages.
+    assert_eq!(lines.len(), 6);
+    assert!(lines[0].contains("\"homeroom_export\":1") && lines[0].contains("\"position\":4"));
     assert!(
-        lines[6].contains(r#""text":"three \"quoted\"\n""#),
+        lines[4].contains(r#""text":"three \"quoted\"\n""#),
         "{}",
-        lines[6]
+        lines[4]
     );
-    assert_eq!(lines[7], r#"{"end":true,"events":6}"#);
+    assert_eq!(lines[5], r#"{"end":true,"events":4}"#);
     let file = folder.path().join("school.jsonl");
     let name = file.to_str().unwrap();
     done(&data, &["export", "default", "--to", name]);
@@ -239,7 +239,16 @@ fn an_export_goes_to_the_output_or_into_a_private_file_that_is_whole() {
         "nothing is left aside"
     );
     stop(host);
-    assert_eq!(done(&data, &["export", "default"]), beside);
+    let asleep = done(&data, &["export", "default"]);
+    let kept: Vec<_> = asleep.lines().collect();
+    assert_eq!(kept[1..5], lines[1..5]);
+    // Whoever was there when it stopped was seen.
+    assert!(
+        kept[5].contains(r#""kind":"seen","users":[["ada","#),
+        "{}",
+        kept[5]
+    );
+    assert_eq!(kept.len(), 7);
 }
 
 #[test]
