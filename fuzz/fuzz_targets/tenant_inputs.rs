@@ -12,6 +12,9 @@ mod stage;
 #[path = "../../engine/tests/tenant_rules/support.rs"]
 #[allow(dead_code, reason = "the tests of the tenant use the rest")]
 mod support;
+#[path = "../../engine/tests/tenant_rules/table.rs"]
+#[allow(dead_code, reason = "the tests of the tenant use the rest")]
+mod table;
 
 use std::collections::BTreeMap;
 
@@ -22,17 +25,20 @@ use homeroom_engine::{
     log::LogPosition,
     tenant::{Disconnection, Input, Whom},
 };
-use homeroom_fuzz::Choices;
+use homeroom_fuzz::{
+    Choices,
+    requests::{self, KINDS, There},
+    services,
+};
 use homeroom_protocol::{
-    ClientFrame, ConnectionId, DeviceId, DeviceState, Direction, Position, Request, RoomId,
-    RoomInfo, RoomNumber, Seq, Timestamp, decode_client_message, limit,
+    ClientFrame, ConnectionId, DeviceId, Position, Request, RoomNumber, Seq, SignalName, Timestamp,
+    decode_client_message, limit,
 };
 use libfuzzer_sys::fuzz_target;
 
-use support::{Waiting, World, durable_state, key, user};
+use support::{Waiting, World, durable_state, user};
 
 const USERS: [&str; 3] = ["ada", "bob", "eve"];
-const ROOMS: [&str; 3] = ["math", "physics", "art"];
 const DEVICES: [&str; 2] = ["phone", "desk"];
 /// Longest wait in ms: past the life of a key.
 const PASS_MS_MAX: u64 = 25 * 3_600_000;
@@ -76,7 +82,7 @@ impl Run {
     }
 
     fn step(&mut self, choices: &mut Choices<'_>) {
-        match choices.below(16) {
+        match choices.below(20) {
             0 | 1 => self.connect(choices),
             2 => self.end(choices),
             3..=8 => {
@@ -113,6 +119,8 @@ impl Run {
                 let most = choices.below(8);
                 self.world.sync_to(self.world.durable() + most);
             }
+            15..=17 => self.serve(choices),
+            18 => self.signal(choices),
             _ => self.trouble(choices),
         }
     }
@@ -174,65 +182,35 @@ impl Run {
         }
     }
 
+    /// Any kind of request.
     fn request(&mut self, choices: &mut Choices<'_>) -> Request {
-        let room = self.room(choices);
-        let id = RoomId::new(ROOMS[choices.below(3)]).expect("a valid room id");
-        match choices.below(12) {
-            0 => Request::Create {
-                key: key(choices.number()),
-                room: id,
-                info: RoomInfo {
-                    title: choices.flag().then(|| long(choices)),
-                    ..RoomInfo::default()
-                },
-                members: vec![],
-            },
-            1 | 2 => {
-                let resume = choices.flag().then(|| self.position(choices));
-                Request::Join { room: id, resume }
-            }
-            3 => Request::Leave { room },
-            4..=6 => Request::Send {
-                key: key(choices.number()),
-                room,
-                draft: long(choices).into(),
-            },
-            7 => Request::History {
-                room,
-                direction: if choices.flag() {
-                    Direction::After
-                } else {
-                    Direction::Before
-                },
-                anchor: Seq(choices.number()),
-                limit: u32::from(choices.byte()),
-                thread: choices.flag().then(|| Seq(choices.number())),
-            },
-            8 => Request::Typing {
-                room,
-                active: choices.flag(),
-                thread: None,
-            },
-            9 => Request::Presence {
-                state: if choices.flag() {
-                    DeviceState::Active
-                } else {
-                    DeviceState::Idle
-                },
-            },
-            10 => {
-                let few = choices.below(4);
-                let users = USERS.iter().cycle().take(few).map(|name| user(name));
-                Request::Watch {
-                    users: users.collect(),
-                }
-            }
-            _ => Request::Members {
-                room,
-                after: choices.flag().then(|| user(USERS[choices.below(3)])),
-                limit: u32::from(choices.byte()),
-            },
+        let kind = choices.below(KINDS);
+        let there = self.there(choices);
+        requests::request(choices, kind, there)
+    }
+
+    fn there(&self, choices: &mut Choices<'_>) -> There {
+        There {
+            position: self.position(choices),
+            now: self.world.now,
         }
+    }
+
+    /// What a back end asks, whose answer comes once it may leave.
+    fn serve(&mut self, choices: &mut Choices<'_>) {
+        let there = self.there(choices);
+        let (actor, request) = (services::actor(choices), services::request(choices, there));
+        self.world.serve_later(actor, request);
+    }
+
+    fn signal(&mut self, choices: &mut Choices<'_>) {
+        let input = Input::Signal {
+            connection: self.connection(choices),
+            room: self.room(choices),
+            name: SignalName::new("cursor").expect("a valid name"),
+            body: choices.bytes().to_vec(),
+        };
+        self.world.input(input);
     }
 
     /// Whatever requests a client's bytes say.
@@ -251,7 +229,9 @@ impl Run {
 
     fn post(&mut self, choices: &mut Choices<'_>, request: Request) {
         let connection = self.connection(choices);
-        self.world.post(connection, request);
+        let id = self.world.post(connection, request);
+        // A refusal is one that SPEC.md tells of.
+        self.world.reply(connection, id);
         self.world.inbox(connection);
     }
 
@@ -279,7 +259,7 @@ impl Run {
     }
 
     fn room(&self, choices: &mut Choices<'_>) -> RoomNumber {
-        RoomNumber(u32::from(choices.byte()) % 5)
+        RoomNumber(u32::from(choices.byte()) % 8)
     }
 
     /// A place in a room as it is, or another.
@@ -319,13 +299,4 @@ impl Run {
             "replay is not what was lived"
         );
     }
-}
-
-/// A text of a few bytes, or past the limit.
-fn long(choices: &mut Choices<'_>) -> String {
-    "é".repeat(match choices.byte() {
-        255 => 16 * 1024,
-        254 => 1024,
-        few => usize::from(few % 4),
-    })
 }

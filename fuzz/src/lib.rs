@@ -1,4 +1,7 @@
-//! What the targets share: choices read from the bytes libFuzzer gives.
+//! What the targets share: choices read from the bytes libFuzzer gives, and what is asked by them.
+
+pub mod requests;
+pub mod services;
 
 /// Takes choices off the front of an input. When the bytes run out every choice is 0, so that each
 /// input has an end.
