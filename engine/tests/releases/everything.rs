@@ -169,12 +169,21 @@ pub(crate) async fn make(engine: &Engine) {
     office.set_role(role(PUPIL, 10, pin)).await.unwrap();
     office.set_role(role(GONE, 5, pin)).await.unwrap();
     office.remove_role(GONE).await.unwrap();
+    // What concerns somebody is written to their stream from when they first open it.
+    let ana = connect(engine, "ana").await;
+    let ben = connect(engine, "ben").await;
+    for person in [&ana, &ben] {
+        let stream = Stream::Personal;
+        let resume = None;
+        person
+            .request(Request::Stream { stream, resume })
+            .await
+            .unwrap();
+    }
     office.give_roles(&user("ana"), vec![HEAD]).await.unwrap();
     office.give_roles(&user("eve"), vec![PUPIL]).await.unwrap();
     office.set_policy(vec![(PUPIL, PUPIL)]).await.unwrap();
 
-    let ana = connect(engine, "ana").await;
-    let ben = connect(engine, "ben").await;
     let first = vec![user("ana")];
     office
         .make_room(key(1), &id("lab"), lab(), first)

@@ -612,12 +612,12 @@ fn every_kind_needs_the_scope_that_its_row_says() {
     }
 }
 
-/// Nobody manages the overwrites of a direct room, so nobody is told there of others.
+/// Found by the fuzzer. Nobody manages the overwrites of a stream, so nobody is told there of others.
 #[test]
 fn others_are_not_explained_where_there_are_no_overwrites() {
     let mut world = World::new();
     let ada = world.connect("ada", "web");
-    let room = world.make(ada, "two", of_kind(RoomKind::Direct), &["bob"]);
+    let (room, _) = world.open_stream(ada, Stream::Personal, None);
     let explain = Request::Explain {
         room: Some(room),
         user: Some(user("bob")),
