@@ -3,20 +3,16 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use super::{
-    Announced, Case, Cores, Dialect, Driver, Entry, Fleet, Histogram, Homeroom, Measured, Plan,
-    Seat, Server, drive::Moment, report::real,
+    Announced, Case, Cores, Dialect, Driver, Entry, Fleet, Homeroom, Measured, Plan, Role, Server,
+    comers::Comers,
 };
 use crate::raw;
 
 /// The option under which the generator is a server itself.
 pub const BE: &str = "--be";
-
-/// From when the last has come until memory is looked at.
-const SETTLE: Duration = Duration::from_secs(3);
 
 /// Rate budgets, out of the way: they are counted as ever, but never refuse. The other bound is how much one
 /// connection may have under way.
@@ -113,38 +109,24 @@ pub fn measure(
     let server = contender.start(case, place.path(), cores)?;
     let fleet = Fleet::new(contender.dialect(), server.address);
     let mut fleet = fleet.map_err(|error| error.to_string())?;
-    let entry = match case.plan {
-        Plan::Publish { .. } => Entry::Room,
-        Plan::Come(entry) => entry,
-    };
-    let (speakers, listeners) = Fleet::seats(case.rooms, case.listeners, entry, case.durable);
-    fleet.gather(speakers)?;
+    let seating = case.seating();
+    fleet.gather(seating.speakers())?;
     match case.plan {
         Plan::Publish {
             until,
             pace,
             window,
         } => {
-            fleet.gather(listeners)?;
+            fleet.gather(seating.listeners(Role::Listener, Entry::Room))?;
             let driver = Driver::new(&mut fleet, Some(&server), until, case.text_bytes);
             driver.run(pace, window)
         }
-        Plan::Come(_) => come(&mut fleet, listeners, &server),
+        Plan::Come(entry) => Comers::new(&mut fleet, &server, seating, entry).come(),
+        Plan::ComeBack => Comers::new(&mut fleet, &server, seating, Entry::Room).come_back(),
+        Plan::Waves { entry, waves } => {
+            Comers::new(&mut fleet, &server, seating, entry).come_and_go(waves)
+        }
     }
-}
-
-/// Measures what it costs a server that these come.
-fn come(fleet: &mut Fleet<'_>, seats: Vec<Seat>, server: &Server) -> Result<Measured, String> {
-    let resident = || server.resident_bytes().map_err(|error| error.to_string());
-    let count = seats.len() as u64;
-    let (before, start) = (resident()?, Moment::now(fleet, Some(server))?);
-    fleet.gather(seats)?;
-    let end = Moment::now(fleet, Some(server))?;
-    // What a server does when all are in (telling who is there, once a second) is over by then.
-    fleet.listen_for(SETTLE)?;
-    let mut measured = end.since(&start, count, Histogram::default());
-    measured.resident_bytes = Some(real(resident()?) - real(before));
-    Ok(measured)
 }
 
 /// This very program, as a server.

@@ -2,14 +2,15 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::Range,
     time::{Duration, Instant},
 };
 
 use mio::{Events, Poll};
 
 use super::{
-    Dialect, Entry, Role, Seat,
+    Dialect, Errand, Histogram, Seat,
     line::{Line, READ_BYTES, Received},
     marks::Marks,
 };
@@ -18,6 +19,10 @@ use super::{
 const ENTERING_MAX: usize = 128;
 /// Events of one turn.
 const EVENTS: usize = 1024;
+/// Connections from one source before the next one's turn: an address has some 28,000 ports.
+pub(super) const FROM_ONE_SOURCE: u64 = 20_000;
+/// Sources beside the usual one, which a long run uses again from the first: all of 127.0.0.2 to 127.0.0.250.
+const SOURCES: u64 = 249;
 /// Without anything for so long, a run has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -32,6 +37,10 @@ pub struct Fleet<'a> {
     marks: Marks,
     pub(super) lines: Vec<Line>,
     entered: usize,
+    /// Connections so far.
+    pub(super) opened: u64,
+    /// From when a connection began until it was in.
+    pub(super) arrivals: Histogram,
     alive_at: Instant,
     /// All that was read.
     pub(super) received: Received,
@@ -58,6 +67,8 @@ impl<'a> Fleet<'a> {
             marks: Marks::default(),
             lines: Vec::new(),
             entered: 0,
+            opened: 0,
+            arrivals: Histogram::default(),
             alive_at: Instant::now(),
             received: Received::default(),
         })
@@ -68,13 +79,59 @@ impl<'a> Fleet<'a> {
     /// # Errors
     /// What the server refused, or that it went silent; for people.
     pub fn gather(&mut self, seats: impl IntoIterator<Item = Seat>) -> Result<(), String> {
-        let mut seats = seats.into_iter().peekable();
-        while seats.peek().is_some() || self.entered < self.lines.len() {
-            while self.lines.len() - self.entered < ENTERING_MAX {
-                let Some(seat) = seats.next() else { break };
-                let (registry, token) = (self.poll.registry(), self.lines.len());
-                let line = Line::open(registry, token, self.address, seat, self.dialect);
-                self.lines.push(line.map_err(|error| error.to_string())?);
+        let mut seats = seats.into_iter();
+        self.until_all_are_in(|fleet| {
+            let Some(seat) = seats.next() else {
+                return Ok(false);
+            };
+            let (registry, token) = (fleet.poll.registry(), fleet.lines.len());
+            let from = source(fleet.opened);
+            let line = Line::open(registry, token, from, fleet.address, seat, fleet.dialect);
+            fleet.lines.push(line.map_err(|error| error.to_string())?);
+            fleet.opened += 1;
+            Ok(true)
+        })
+    }
+
+    /// Sends these connections on an errand, if the dialect knows it, and waits until all are back.
+    ///
+    /// # Errors
+    /// What the server refused, or that it went silent; for people.
+    pub fn send_on(&mut self, errand: Errand, lines: Range<usize>) -> Result<(), String> {
+        if !self.dialect.knows(errand) {
+            return Ok(());
+        }
+        let mut lines = lines;
+        self.until_all_are_in(|fleet| {
+            let Some(number) = lines.next() else {
+                return Ok(false);
+            };
+            fleet.entered -= 1;
+            fleet.lines[number].begin(errand, fleet.dialect)?;
+            Ok(true)
+        })
+    }
+
+    /// Hangs up all connections from this one on. Returns their seats.
+    pub fn part(&mut self, from: usize, politely: bool) -> Vec<Seat> {
+        let leaving = self.lines.drain(from..);
+        let seats = leaving.map(|line| line.part(politely)).collect();
+        self.entered = self.lines.len();
+        seats
+    }
+
+    /// Lets `next` put one more on its way as long as it has one and not too many are, until all are in.
+    fn until_all_are_in(
+        &mut self,
+        mut next: impl FnMut(&mut Self) -> Result<bool, String>,
+    ) -> Result<(), String> {
+        let mut has_more = true;
+        while has_more || self.entered < self.lines.len() {
+            while has_more && self.lines.len() - self.entered < ENTERING_MAX {
+                has_more = next(self)?;
+            }
+            if self.entered == self.lines.len() {
+                continue;
             }
             self.turn(Some(PATIENCE), |_, _, _| Ok(()))?;
             if self.events.is_empty() {
@@ -85,28 +142,6 @@ impl<'a> Fleet<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Seats for so many rooms: their speakers, then their listeners, who take the rooms in turn and go so far in.
-    pub fn seats(
-        rooms: u32,
-        listeners: u32,
-        entry: Entry,
-        durable: bool,
-    ) -> (Vec<Seat>, Vec<Seat>) {
-        let seat = |number, room, role, entry| Seat {
-            number,
-            room,
-            role,
-            entry,
-            durable,
-            step: 0,
-            address: 0,
-        };
-        let speakers = (0..rooms).map(|room| seat(room, room, Role::Speaker, Entry::Room));
-        let listening = (0..listeners * rooms)
-            .map(|number| seat(rooms + number, number % rooms, Role::Listener, entry));
-        (speakers.collect(), listening.collect())
     }
 
     /// Reads whatever comes for so long.
@@ -150,7 +185,10 @@ impl<'a> Fleet<'a> {
             }
             let received = line.read(&mut self.buffer, &self.marks, self.dialect)?;
             self.received.add(received);
-            self.entered += usize::from(received.entered);
+            if received.entered {
+                self.entered += 1;
+                self.arrivals.record(line.begun.elapsed());
+            }
             each(number, line, received)?;
         }
         self.keep_alive()
@@ -176,6 +214,13 @@ impl<'a> Fleet<'a> {
     pub(super) const fn dialect(&self) -> &'a dyn Dialect {
         self.dialect
     }
+}
+
+/// From where a connection comes, as the system chooses at first.
+fn source(opened: u64) -> Option<IpAddr> {
+    let round = (opened / FROM_ONE_SOURCE).checked_sub(1)?;
+    let last = u8::try_from(2 + round % SOURCES).expect("at most 250");
+    Some(Ipv4Addr::new(127, 0, 0, last).into())
 }
 
 impl Received {

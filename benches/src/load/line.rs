@@ -2,13 +2,16 @@
 
 use std::{
     io::{self, Read, Write},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
+    time::Instant,
 };
 
 use mio::{Interest, Registry, Token, net::TcpStream};
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
 
 use super::{
-    Dialect, Entered, Entry, Outgoing, Role, Seat,
+    Dialect, Entered, Entry, Errand, Outgoing, Role, Seat,
     marks::{Marks, Tail},
     wire::{Heard, Incoming},
 };
@@ -24,6 +27,10 @@ pub(super) struct Line {
     stream: TcpStream,
     pub(super) seat: Seat,
     stage: Stage,
+    /// What it does, once it came in.
+    errand: Option<Errand>,
+    /// When it began to connect.
+    pub(super) begun: Instant,
     incoming: Incoming,
     tail: Tail,
     waiting: Outgoing,
@@ -53,18 +60,20 @@ pub(super) struct Received {
 }
 
 impl Line {
-    /// Begins to connect.
+    /// Begins to connect, from an address of its own where one is given.
     ///
     /// # Errors
     /// The system's.
     pub(super) fn open(
         registry: &Registry,
         token: usize,
+        from: Option<IpAddr>,
         address: SocketAddr,
         seat: Seat,
         dialect: &dyn Dialect,
     ) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
+        let begun = Instant::now();
+        let mut stream = connect(from, address)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         registry.register(&mut stream, Token(token), interest)?;
         let mut waiting = Outgoing::default();
@@ -73,12 +82,44 @@ impl Line {
             stream,
             seat,
             stage: Stage::Upgrading,
+            errand: None,
+            begun,
             incoming: Incoming::default(),
             tail: Tail::default(),
             waiting,
             written: 0,
             delivered: 0,
         })
+    }
+
+    /// Begins an errand; it is in again when that is done.
+    ///
+    /// # Errors
+    /// For people.
+    pub(super) fn begin(&mut self, errand: Errand, dialect: &dyn Dialect) -> Result<(), String> {
+        self.stage = Stage::Entering;
+        self.errand = Some(errand);
+        self.step(None, &mut Received::default(), dialect)?;
+        Ok(())
+    }
+
+    /// Hangs up, saying so if it is to be polite. What it sat on is free again.
+    pub(super) fn part(mut self, politely: bool) -> Seat {
+        if politely {
+            self.waiting.close();
+            // A server that hung up first has what it wants.
+            let _ = self.flush();
+        }
+        Seat {
+            step: 0,
+            ..self.seat
+        }
+    }
+
+    /// The address that it comes from.
+    #[cfg(test)]
+    pub(super) fn source(&self) -> IpAddr {
+        self.stream.local_addr().unwrap().ip()
     }
 
     /// What to add to; [`flush`](Self::flush) sends it.
@@ -209,7 +250,11 @@ impl Line {
         received: &mut Received,
         dialect: &dyn Dialect,
     ) -> Result<Entered, String> {
-        let entered = dialect.enter(&mut self.seat, heard, &mut self.waiting)?;
+        let (seat, say) = (&mut self.seat, &mut self.waiting);
+        let entered = match self.errand {
+            None => dialect.enter(seat, heard, say)?,
+            Some(errand) => dialect.run_errand(errand, seat, heard, say)?,
+        };
         if entered == Entered::Ready {
             self.stage = Stage::In;
             received.entered = true;
@@ -228,6 +273,22 @@ impl Line {
 
     fn broken(&self, error: &io::Error) -> String {
         format!("the connection of {:?} broke: {error}", self.seat)
+    }
+}
+
+/// Connects. A source gives a port of its own for each connection, of which an address has some 28,000.
+fn connect(from: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    let Some(from) = from else {
+        return TcpStream::connect(address);
+    };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    // Ports that earlier connections just left are free for this.
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::new(from, 0).into())?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
     }
 }
 

@@ -4,10 +4,10 @@ use std::{fs, path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Pace, Until, Window};
+use super::{Entry, Pace, Seating, Until, WAVES_MAX, Window};
 
 /// The scenarios that come with the generator, by name.
-const KNOWN: [(&str, &str); 7] = [
+const KNOWN: [(&str, &str); 9] = [
     ("fan-out", include_str!("../../scenarios/fan-out.toml")),
     ("rooms", include_str!("../../scenarios/rooms.toml")),
     ("paced", include_str!("../../scenarios/paced.toml")),
@@ -18,6 +18,11 @@ const KNOWN: [(&str, &str); 7] = [
     ),
     ("idle", include_str!("../../scenarios/idle.toml")),
     ("storm", include_str!("../../scenarios/storm.toml")),
+    ("waves", include_str!("../../scenarios/waves.toml")),
+    (
+        "fan-out-50000",
+        include_str!("../../scenarios/fan-out-50000.toml"),
+    ),
 ];
 
 /// Bounds of what a file may ask for.
@@ -67,6 +72,9 @@ pub enum Load {
     /// Nothing is published: the listeners come, and stay silent. What counts is what each of them costs; a case
     /// for each way of coming in.
     Come(Vec<Coming>),
+    /// The listeners come and leave, again and again: a case for each way of coming in. What counts is the memory that
+    /// stays.
+    Waves(Vec<Coming>),
 }
 
 /// How far listeners come in who then stay silent.
@@ -77,8 +85,10 @@ pub enum Coming {
     Bare,
     /// Into their rooms.
     Joined,
-    /// Into three rooms, told who is there.
+    /// Into three rooms (of three times as many, so that each has as many listeners), told who is in one of them.
     ThreeRooms,
+    /// Into their rooms, as members who were there a moment ago.
+    Back,
 }
 
 /// What is done in a case.
@@ -93,8 +103,17 @@ pub enum Plan {
         /// How long.
         window: Window,
     },
-    /// It is measured what it costs that the listeners come, so far.
+    /// It is measured what it costs that the listeners come, so far, and then what memory something large leaves.
     Come(Entry),
+    /// It is measured what it costs that they come back.
+    ComeBack,
+    /// They come so far and leave, so often.
+    Waves {
+        /// How far.
+        entry: Entry,
+        /// How often.
+        waves: usize,
+    },
 }
 
 /// One thing to measure.
@@ -113,6 +132,39 @@ pub struct Case {
     /// What is done.
     #[serde(skip)]
     pub plan: Plan,
+}
+
+impl Coming {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Joined => "joined",
+            Self::ThreeRooms => "three rooms",
+            Self::Back => "back",
+        }
+    }
+
+    /// How far in that is; `None` for those who were there.
+    const fn entry(self, rooms: u32) -> Option<Entry> {
+        match self {
+            Self::Bare => Some(Entry::Bare),
+            Self::Joined => Some(Entry::Room),
+            Self::ThreeRooms => Some(Entry::ThreeRooms { rooms: 3 * rooms }),
+            Self::Back => None,
+        }
+    }
+}
+
+impl Case {
+    /// Who takes part.
+    #[must_use]
+    pub fn seating(&self) -> Seating {
+        let entry = match self.plan {
+            Plan::Come(entry) | Plan::Waves { entry, .. } => entry,
+            Plan::Publish { .. } | Plan::ComeBack => Entry::Room,
+        };
+        Seating::new(self.rooms, self.listeners, entry, self.durable)
+    }
 }
 
 impl Scenario {
@@ -144,7 +196,14 @@ impl Scenario {
         let of = |&listeners: &u32| {
             plans.iter().map(move |(plan, load)| Case {
                 name: self.case_name(listeners, load),
-                rooms: self.rooms,
+                rooms: match plan {
+                    Plan::Come(Entry::ThreeRooms { rooms })
+                    | Plan::Waves {
+                        entry: Entry::ThreeRooms { rooms },
+                        ..
+                    } => *rooms,
+                    _ => self.rooms,
+                },
                 listeners,
                 text_bytes: self.text_bytes,
                 durable: self.durable,
@@ -186,14 +245,16 @@ impl Scenario {
             }
             Load::Come(ways) => {
                 let plan = |way: &Coming| {
-                    let (entry, name) = match way {
-                        Coming::Bare => (Entry::Bare, "bare"),
-                        Coming::Joined => (Entry::Room, "joined"),
-                        Coming::ThreeRooms => {
-                            (Entry::ThreeRooms { rooms: self.rooms }, "three rooms")
-                        }
-                    };
-                    (Plan::Come(entry), name.to_owned())
+                    let plan = way.entry(self.rooms).map_or(Plan::ComeBack, Plan::Come);
+                    (plan, way.name().to_owned())
+                };
+                ways.iter().map(plan).collect()
+            }
+            Load::Waves(ways) => {
+                let plan = |way: &Coming| {
+                    let entry = way.entry(self.rooms).unwrap_or(Entry::Room);
+                    let waves = WAVES_MAX;
+                    (Plan::Waves { entry, waves }, way.name().to_owned())
                 };
                 ways.iter().map(plan).collect()
             }
@@ -214,7 +275,8 @@ impl Scenario {
             .iter()
             .max()
             .ok_or("no number of listeners")?;
-        let connections = u64::from(self.rooms) * (u64::from(*most) + 1);
+        // A speaker in each; where each listener is in three rooms, there are three times as many.
+        let connections = u64::from(self.rooms) * (u64::from(*most) + 3);
         if self.rooms == 0 || connections > CONNECTIONS_MAX {
             return Err(format!("{connections} connections: 1 to {CONNECTIONS_MAX}"));
         }
@@ -226,6 +288,7 @@ impl Scenario {
                 (rates.len(), rates.iter().all(is_rate), false)
             }
             Load::Come(ways) => (ways.len(), true, false),
+            Load::Waves(ways) => (ways.len(), !ways.contains(&Coming::Back), false),
         };
         if loads == 0 || !is_in_bounds {
             return Err(format!("the load {:?} is out of bounds", self.load));

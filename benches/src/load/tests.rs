@@ -1,13 +1,19 @@
 //! Whole runs, small and bounded by messages: against the baseline, and against a host in this process.
 
-use std::{net::SocketAddr, thread};
+use std::{
+    net::{IpAddr, SocketAddr},
+    thread,
+};
 
 use homeroom_engine::{Config, Engine};
 use homeroom_protocol::CloseCode;
 use homeroom_server::{Guests, Host, HostConfig, Terms};
 use tokio::runtime::Runtime;
 
-use super::{Dialect, Driver, Entry, Fleet, Homeroom, Measured, Pace, Until, Window};
+use super::{
+    Dialect, Driver, Entry, Errand, Fleet, Homeroom, LARGE_BYTES, Measured, Pace, Role, Seating,
+    Until, Window, comers::say_something_large, fleet::FROM_ONE_SOURCE, line::Line,
+};
 use crate::{
     host::tenant,
     raw::{self, Mode},
@@ -95,9 +101,9 @@ const FAN_OUT: Tiny = Tiny {
 
 fn run(dialect: &dyn Dialect, address: SocketAddr, tiny: &Tiny) -> Result<Measured, String> {
     let mut fleet = Fleet::new(dialect, address).unwrap();
-    let (speakers, listeners) = Fleet::seats(tiny.rooms, tiny.listeners, Entry::Room, tiny.durable);
-    fleet.gather(speakers)?;
-    fleet.gather(listeners)?;
+    let seating = Seating::new(tiny.rooms, tiny.listeners, Entry::Room, tiny.durable);
+    fleet.gather(seating.speakers())?;
+    fleet.gather(seating.listeners(Role::Listener, Entry::Room))?;
     let driver = Driver::new(&mut fleet, None, tiny.until, tiny.text_bytes);
     driver.run(tiny.pace, Window::Messages(MESSAGES))
 }
@@ -175,15 +181,71 @@ fn messages_larger_than_a_read_are_counted_whole() {
 }
 
 #[test]
-fn listeners_of_three_rooms_come_in() {
+fn listeners_of_three_rooms_come_in_and_are_told_who_is_there() {
     each_server(Mode::Plain, |dialect, address| {
         let mut fleet = Fleet::new(dialect, address).unwrap();
         let entry = Entry::ThreeRooms { rooms: 4 };
-        let (speakers, listeners) = Fleet::seats(4, 3, entry, false);
-        fleet.gather(speakers).unwrap();
-        fleet.gather(listeners).unwrap();
-        assert!(fleet.lines.len() == 16 && fleet.lines.iter().all(|line| line.is_in()));
+        let seating = Seating::new(4, 6, entry, false);
+        fleet.gather(seating.speakers()).unwrap();
+        fleet
+            .gather(seating.listeners(Role::Listener, entry))
+            .unwrap();
+        let before = fleet.received.bytes;
+        fleet.send_on(Errand::Watch(seating), 4..12).unwrap();
+        assert!(fleet.lines.len() == 12 && fleet.lines.iter().all(|line| line.is_in()));
+        // Each is told of six people, by name.
+        let knows = dialect.knows(Errand::Watch(seating));
+        assert_eq!(fleet.received.bytes - before >= 8 * 6 * 4, knows);
     });
+}
+
+#[test]
+fn who_left_comes_back_and_hears_again() {
+    each_server(Mode::Plain, |dialect, address| {
+        let mut fleet = Fleet::new(dialect, address).unwrap();
+        let seating = Seating::new(2, 3, Entry::Room, false);
+        fleet.gather(seating.speakers()).unwrap();
+        fleet
+            .gather(seating.listeners(Role::Listener, Entry::Room))
+            .unwrap();
+        for politely in [false, true] {
+            let seats = fleet.part(2, politely);
+            assert_eq!((seats.len(), fleet.lines.len()), (6, 2));
+            fleet.gather(seats).unwrap();
+        }
+        assert_eq!(fleet.arrivals.count(), 2 + 3 * 6);
+        let driver = Driver::new(&mut fleet, None, Until::Delivered, 128);
+        let measured = driver.run(Pace::InFlight(4), Window::Messages(MESSAGES));
+        assert_eq!(measured.unwrap().count, MESSAGES * 3);
+    });
+}
+
+#[test]
+fn large_messages_go_each_way() {
+    each_server(Mode::Plain, |dialect, address| {
+        let mut fleet = Fleet::new(dialect, address).unwrap();
+        let seating = Seating::new(2, 3, Entry::Room, false);
+        fleet.gather(seating.speakers()).unwrap();
+        fleet
+            .gather(seating.listeners(Role::Listener, Entry::Room))
+            .unwrap();
+        assert!(dialect.knows(Errand::Large));
+        fleet.send_on(Errand::Large, 2..8).unwrap();
+        say_something_large(&mut fleet, &seating).unwrap();
+        assert!(fleet.lines[2..].iter().all(|line| line.delivered == 4));
+        assert!(fleet.received.bytes > 6 * LARGE_BYTES as u64);
+    });
+}
+
+#[test]
+fn connections_come_from_another_address_before_ports_run_out() {
+    let mut fleet = Fleet::new(&raw::Raw, baseline(Mode::Plain)).unwrap();
+    fleet.opened = 2 * FROM_ONE_SOURCE - 1;
+    let seating = Seating::new(2, 1, Entry::Room, false);
+    fleet.gather(seating.speakers()).unwrap();
+    let sources: Vec<_> = fleet.lines.iter().map(Line::source).collect();
+    let expected = [2, 3].map(|last| IpAddr::from([127, 0, 0, last]));
+    assert_eq!(sources, expected);
 }
 
 #[test]

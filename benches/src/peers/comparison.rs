@@ -134,7 +134,7 @@ impl Contest {
     /// Whether nothing is published, and what counts is who comes.
     #[must_use]
     pub const fn is_of_comers(&self) -> bool {
-        matches!(self.case.plan, Plan::Come(_))
+        !matches!(self.case.plan, Plan::Publish { .. })
     }
 }
 
@@ -160,6 +160,7 @@ impl Comparison {
             ratios: None,
         };
         let case = |contest: &Contest| CaseReport {
+            skipped: None,
             case: contest.case.clone(),
             servers: self
                 .servers
@@ -230,6 +231,7 @@ pub(super) mod tests {
             per_read: 1.0,
             generator: 0.5,
             resident_bytes: None,
+            resident: None,
         }
     }
 

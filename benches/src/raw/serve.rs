@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token, event::Event, net::TcpListener};
 
 use super::{
     connection::{Connection, broken, find_message},
-    dialect::{LISTEN, PUBLISH, READY, SPEAK},
+    dialect::{LISTEN, PAD, PUBLISH, READY, SPEAK},
     frames::{Push, acknowledgement},
 };
 
@@ -248,6 +248,7 @@ impl Raw {
                     self.unanswered.push(number);
                 }
             }
+            [PAD, ..] => connection.write(&[0x82, 1, READY])?,
             _ => return Err(broken()),
         }
         Ok(())
