@@ -10,6 +10,7 @@ pub mod load;
 pub mod machine;
 pub mod peers;
 pub mod raw;
+pub mod secure;
 pub mod serve;
 
 use homeroom_protocol::{

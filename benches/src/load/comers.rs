@@ -11,7 +11,7 @@ use super::{
 
 /// From when the last has come or left until memory is looked at. What a server does then (telling who is there,
 /// forgetting who is not) is over by that time.
-const SETTLE: Duration = Duration::from_secs(3);
+pub(super) const SETTLE: Duration = Duration::from_secs(3);
 /// A large message to listeners comes in so many pieces, as a message's text may have 16 KiB.
 const PIECES: usize = 4;
 /// Most waves: as many moments as are kept.

@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use super::{Outgoing, Seating};
+use super::{Act, Note, Outgoing, Seating};
 
 /// How to speak with one kind of server.
 pub trait Dialect {
@@ -69,6 +69,31 @@ pub trait Dialect {
     ) -> Result<Entered, String> {
         let _ = (seat, heard, say);
         Err(format!("{} knows no {errand:?}", self.name()))
+    }
+
+    /// Does this in the room of a seat. The answer carries `id`, another one for each call.
+    ///
+    /// # Errors
+    /// That there is no such thing here, for people.
+    fn act(
+        &self,
+        seat: &Seat,
+        act: Act,
+        id: u64,
+        text: &str,
+        say: &mut Outgoing,
+    ) -> Result<(), String> {
+        let _ = (seat, id, text, say);
+        Err(format!("{} knows no {act:?}", self.name()))
+    }
+
+    /// Notes what a message (its payload) means to one who does such things, of whom the seat is.
+    ///
+    /// # Errors
+    /// A refusal, for people: the run ends with it.
+    fn note(&self, message: &[u8], seat: &mut Seat, notes: &mut Vec<Note>) -> Result<(), String> {
+        let _ = (message, seat, notes);
+        Ok(())
     }
 
     /// What every connection says from time to time so that the server does not take it for dead. `None` where the

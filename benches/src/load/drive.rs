@@ -73,6 +73,10 @@ pub struct Measured {
     pub reads: u64,
     /// From when a message was due until a listener had it, or its speaker the acknowledgement.
     pub latency: Histogram,
+    /// Messages that were looked at, where they were.
+    pub messages: u64,
+    /// Seconds of life of all users together, where they live.
+    pub lived_s: Option<f64>,
     /// Memory of the server, where that is the question.
     pub resident: Option<Resident>,
 }
@@ -307,6 +311,8 @@ impl Moment {
             bytes: self.received.bytes - start.received.bytes,
             reads: self.received.reads - start.received.reads,
             latency,
+            messages: self.received.messages - start.received.messages,
+            lived_s: None,
             resident: None,
         }
     }

@@ -11,9 +11,10 @@ use mio::{Events, Poll};
 
 use super::{
     Dialect, Errand, Histogram, Seat,
-    line::{Line, READ_BYTES, Received},
+    line::{Line, Manner, READ_BYTES, Received},
     marks::Marks,
 };
+use crate::secure::Trust;
 
 /// Connections that are on their way in at once.
 const ENTERING_MAX: usize = 128;
@@ -30,7 +31,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Fleet<'a> {
     dialect: &'a dyn Dialect,
-    address: SocketAddr,
+    manner: Manner,
     poll: Poll,
     events: Events,
     buffer: Vec<u8>,
@@ -60,7 +61,11 @@ impl<'a> Fleet<'a> {
     pub fn new(dialect: &'a dyn Dialect, address: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             dialect,
-            address,
+            manner: Manner {
+                address,
+                trust: None,
+                closely: false,
+            },
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
             buffer: vec![0; READ_BYTES],
@@ -72,6 +77,20 @@ impl<'a> Fleet<'a> {
             alive_at: Instant::now(),
             received: Received::default(),
         })
+    }
+
+    /// The same, under TLS if somebody is trusted.
+    #[must_use]
+    pub fn trusting(mut self, trust: Option<Trust>) -> Self {
+        self.manner.trust = trust;
+        self
+    }
+
+    /// The same, whose listeners look at all that comes and note what it means.
+    #[must_use]
+    pub const fn closely(mut self) -> Self {
+        self.manner.closely = true;
+        self
     }
 
     /// Lets these in, in their order, and waits until all are.
@@ -86,7 +105,7 @@ impl<'a> Fleet<'a> {
             };
             let (registry, token) = (fleet.poll.registry(), fleet.lines.len());
             let from = source(fleet.opened);
-            let line = Line::open(registry, token, from, fleet.address, seat, fleet.dialect);
+            let line = Line::open(registry, token, from, &fleet.manner, seat, fleet.dialect);
             fleet.lines.push(line.map_err(|error| error.to_string())?);
             fleet.opened += 1;
             Ok(true)
@@ -166,7 +185,7 @@ impl<'a> Fleet<'a> {
     pub(super) fn turn(
         &mut self,
         wait: Option<Duration>,
-        mut each: impl FnMut(usize, &Line, Received) -> Result<(), String>,
+        mut each: impl FnMut(usize, &mut Line, Received) -> Result<(), String>,
     ) -> Result<(), String> {
         // Cut short by whoever attaches to look at it.
         while let Err(error) = self.poll.poll(&mut self.events, wait) {
@@ -229,5 +248,6 @@ impl Received {
         self.reads += other.reads;
         self.deliveries += other.deliveries;
         self.acknowledged += other.acknowledged;
+        self.messages += other.messages;
     }
 }

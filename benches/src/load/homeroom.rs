@@ -3,19 +3,24 @@
 use std::time::Duration;
 
 use homeroom_protocol::{
-    Auth, ClientFrame, DeviceId, Durability, Hello, IdempotencyKey, Request, RequestId, RoomId,
-    RoomInfo, RoomNumber, ServerFrame, TenantName, UserId, decode_server_message,
-    encode_client_frame, limit::SERVER_MESSAGE_BYTES_MAX,
+    Auth, ClientFrame, DeviceId, DeviceState, Direction, Durability, Emoji, EventBody, Hello,
+    IdempotencyKey, Mark, PlacedMark, Request, RequestId, RoomId, RoomInfo, RoomNumber, Seq,
+    ServerFrame, TenantName, UserId, decode_server_message, encode_client_frame,
+    limit::SERVER_MESSAGE_BYTES_MAX,
 };
 
 use super::{
-    Dialect, Door, Entered, Entry, Errand, KeepAlive, LARGE_BYTES, Outgoing, Role, Seat, Seating,
+    Act, Dialect, Door, Entered, Entry, Errand, KeepAlive, LARGE_BYTES, Note, Outgoing, Role, Seat,
+    Seating,
 };
 
 /// The tenant a host has from its start.
 const TENANT: &str = "default";
 /// Below the 25 s after which a client must have said something.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Events of a page of history.
+const PAGE_EVENTS: u32 = 50;
 
 /// Homeroom's dialect.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,7 +58,10 @@ impl Dialect for Homeroom {
                     seat.address = u64::from(room.0);
                     return Ok(Entered::Ready);
                 }
-                ServerFrame::Joined { .. } => {
+                ServerFrame::Joined { room, .. } => {
+                    if seat.step == 0 {
+                        seat.address = u64::from(room.0);
+                    }
                     let Entry::ThreeRooms { rooms } = seat.entry else {
                         return Ok(Entered::Ready);
                     };
@@ -100,6 +108,90 @@ impl Dialect for Homeroom {
         Ok(Entered::More)
     }
 
+    fn act(
+        &self,
+        seat: &Seat,
+        act: Act,
+        id: u64,
+        text: &str,
+        say: &mut Outgoing,
+    ) -> Result<(), String> {
+        let room = RoomNumber(u32::try_from(seat.address).unwrap_or(u32::MAX));
+        let newest = Seq(u64::from(seat.step));
+        let key = key(seat, id);
+        let asked = match act {
+            Act::Type => Request::Typing {
+                room,
+                active: true,
+                thread: None,
+            },
+            Act::Turn { active } => Request::Presence {
+                state: if active {
+                    DeviceState::Active
+                } else {
+                    DeviceState::Idle
+                },
+            },
+            Act::LookBack => Request::History {
+                room,
+                direction: Direction::Before,
+                anchor: Seq(newest.0 + 1),
+                limit: PAGE_EVENTS,
+                thread: None,
+            },
+            Act::React if newest.0 > 0 => Request::React {
+                key,
+                room,
+                target: newest,
+                emoji: Emoji::new("👍").expect("a valid emoji"),
+                on: true,
+            },
+            Act::Read => Request::Mark(PlacedMark {
+                room,
+                thread: None,
+                mark: Mark {
+                    generation: 0,
+                    seq: newest,
+                },
+                public: false,
+            }),
+            // While there is no message to react to, somebody writes one.
+            Act::Say | Act::React => Request::Send {
+                key,
+                room,
+                draft: text.into(),
+            },
+        };
+        request(id, asked, say);
+        Ok(())
+    }
+
+    fn note(&self, message: &[u8], seat: &mut Seat, notes: &mut Vec<Note>) -> Result<(), String> {
+        for heard in frames(message)? {
+            match heard {
+                ServerFrame::Event { event, .. } => {
+                    if let (EventBody::Message(_), Ok(seq)) =
+                        (&event.body, u32::try_from(event.seq.0))
+                    {
+                        seat.step = seq;
+                    }
+                    notes.push(Note::Told);
+                }
+                ServerFrame::Typing { .. } => notes.push(Note::Told),
+                ServerFrame::Presence { users } => {
+                    let numbers = users.iter().filter_map(|user| number(&user.user));
+                    notes.extend(numbers.map(Note::Presence));
+                }
+                ServerFrame::Done { id }
+                | ServerFrame::Sent { id, .. }
+                | ServerFrame::Marked { id, .. }
+                | ServerFrame::Page { id, .. } => notes.push(Note::Answered(id.0)),
+                other => refusal(other)?,
+            }
+        }
+        Ok(())
+    }
+
     fn publish(&self, seat: &Seat, number: u64, text: &str, say: &mut Outgoing) {
         let send = Request::Send {
             key: key(seat, number + 1),
@@ -142,6 +234,11 @@ fn hello(number: u32) -> ClientFrame {
 
 fn user(number: u32) -> UserId {
     UserId::new(format!("u{number}")).expect("a valid user id")
+}
+
+/// Whose name that is.
+fn number(user: &UserId) -> Option<u32> {
+    user.as_str().strip_prefix('u')?.parse().ok()
 }
 
 fn room(number: u32) -> RoomId {

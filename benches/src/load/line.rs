@@ -1,20 +1,21 @@
 //! One connection of the generator.
 
 use std::{
-    io::{self, Read, Write},
+    io,
     net::{IpAddr, SocketAddr},
     time::Instant,
 };
 
-use mio::{Interest, Registry, Token, net::TcpStream};
+use mio::{Registry, Token, net::TcpStream};
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
 use super::{
-    Dialect, Entered, Entry, Errand, Outgoing, Role, Seat,
+    Dialect, Entered, Entry, Errand, Note, Outgoing, Role, Seat,
     marks::{Marks, Tail},
     wire::{Heard, Incoming},
 };
+use crate::secure::{Channel, Trust, is_later};
 
 /// Bytes read from a socket at once, into one buffer for all of them.
 pub(super) const READ_BYTES: usize = 256 * 1024;
@@ -24,11 +25,15 @@ const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Line {
-    stream: TcpStream,
+    channel: Channel,
     pub(super) seat: Seat,
     stage: Stage,
     /// What it does, once it came in.
     errand: Option<Errand>,
+    /// Whether a listener's messages are looked at, each of them, instead of only being counted.
+    closely: bool,
+    /// What was noted of them, for whoever takes it out.
+    pub(super) notes: Vec<Note>,
     /// When it began to connect.
     pub(super) begun: Instant,
     incoming: Incoming,
@@ -46,6 +51,16 @@ enum Stage {
     In,
 }
 
+/// How connections are made.
+#[derive(Debug, Clone)]
+pub(super) struct Manner {
+    pub(super) address: SocketAddr,
+    /// Under TLS, if so.
+    pub(super) trust: Option<Trust>,
+    /// Whether listeners' messages are looked at, each of them.
+    pub(super) closely: bool,
+}
+
 /// What came of reading a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Received {
@@ -55,6 +70,8 @@ pub(super) struct Received {
     pub(super) deliveries: u64,
     /// Acknowledged publishes, of a speaker.
     pub(super) acknowledged: u64,
+    /// Messages of a listener that were looked at.
+    pub(super) messages: u64,
     /// Whether it came in just now.
     pub(super) entered: bool,
 }
@@ -68,18 +85,20 @@ impl Line {
         registry: &Registry,
         token: usize,
         from: Option<IpAddr>,
-        address: SocketAddr,
+        manner: &Manner,
         seat: Seat,
         dialect: &dyn Dialect,
     ) -> io::Result<Self> {
         let begun = Instant::now();
-        let mut stream = connect(from, address)?;
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        registry.register(&mut stream, Token(token), interest)?;
+        let stream = connect(from, manner.address)?;
+        let mut channel = Channel::client(stream, manner.trust.as_ref())?;
+        channel.register(registry, Token(token))?;
         let mut waiting = Outgoing::default();
-        waiting.upgrade(&address.to_string(), &dialect.door());
+        waiting.upgrade(&manner.address.to_string(), &dialect.door());
         Ok(Self {
-            stream,
+            channel,
+            closely: manner.closely && seat.role == Role::Listener,
+            notes: Vec::new(),
             seat,
             stage: Stage::Upgrading,
             errand: None,
@@ -119,12 +138,17 @@ impl Line {
     /// The address that it comes from.
     #[cfg(test)]
     pub(super) fn source(&self) -> IpAddr {
-        self.stream.local_addr().unwrap().ip()
+        self.channel.stream().local_addr().unwrap().ip()
     }
 
     /// What to add to; [`flush`](Self::flush) sends it.
     pub(super) const fn say(&mut self) -> &mut Outgoing {
         &mut self.waiting
+    }
+
+    /// Whether what comes once it is in is counted and not looked at.
+    fn is_only_counted(&self) -> bool {
+        self.seat.role == Role::Listener && !self.closely
     }
 
     /// Whether it is as far in as it goes.
@@ -137,8 +161,11 @@ impl Line {
     /// # Errors
     /// For people.
     pub(super) fn flush(&mut self) -> Result<(), String> {
+        if let Err(error) = self.channel.flush() {
+            return Err(self.broken(&error));
+        }
         while self.written < self.waiting.bytes().len() {
-            match self.stream.write(&self.waiting.bytes()[self.written..]) {
+            match self.channel.write(&self.waiting.bytes()[self.written..]) {
                 Ok(written) => self.written += written,
                 Err(error) if is_later(&error) => break,
                 Err(error) => return Err(self.broken(&error)),
@@ -178,7 +205,7 @@ impl Line {
         received: &mut Received,
     ) -> Result<(), String> {
         loop {
-            let count = match self.stream.read(buffer) {
+            let count = match self.channel.read(buffer) {
                 Ok(0) => return Err(format!("the server hung up on {:?}", self.seat)),
                 Ok(count) => count,
                 Err(error) if is_later(&error) => return Ok(()),
@@ -187,14 +214,13 @@ impl Line {
             received.reads += 1;
             received.bytes += count as u64;
             let bytes = &buffer[..count];
-            if self.is_in() && self.seat.role == Role::Listener {
+            if self.is_in() && self.is_only_counted() {
                 received.deliveries += marks.count(&mut self.tail, bytes);
             } else {
                 self.incoming.feed(bytes);
                 self.hear(received, marks, dialect)?;
             }
-            // A short read took all there was: the next bytes come with an event of their own, epoll(7).
-            if count < buffer.len() {
+            if self.channel.is_empty_after(count, buffer.len()) {
                 return Ok(());
             }
         }
@@ -222,12 +248,16 @@ impl Line {
         let mut incoming = std::mem::take(&mut self.incoming);
         while let Some(heard) = incoming.hear()? {
             match heard {
+                Heard::Message(message) if self.is_in() && self.closely => {
+                    received.messages += 1;
+                    dialect.note(message, &mut self.seat, &mut self.notes)?;
+                }
                 Heard::Message(message) if self.is_in() => {
                     received.acknowledged += dialect.acknowledged(message, &mut self.waiting)?;
                 }
                 Heard::Message(message) => {
                     if self.step(Some(message), received, dialect)? == Entered::Ready
-                        && self.seat.role == Role::Listener
+                        && self.is_only_counted()
                     {
                         break;
                     }
@@ -238,7 +268,7 @@ impl Line {
             }
         }
         self.incoming = incoming;
-        if received.entered && self.seat.role == Role::Listener {
+        if received.entered && self.is_only_counted() {
             self.come_in(received, marks);
         }
         self.flush()
@@ -290,11 +320,4 @@ fn connect(from: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
         Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
         _ => Ok(TcpStream::from_std(socket.into())),
     }
-}
-
-fn is_later(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::NotConnected
-    )
 }

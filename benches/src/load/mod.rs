@@ -11,6 +11,7 @@
 mod campaign;
 mod comers;
 mod contender;
+mod crowd;
 mod dialect;
 mod drive;
 mod fleet;
@@ -34,6 +35,7 @@ pub use self::{
     campaign::{Campaign, measure_all},
     comers::{Resident, WAVES_MAX},
     contender::{BE, Contender, HomeroomServer, RawServer, measure},
+    crowd::{Act, Habits, Note},
     dialect::{Dialect, Door, Entered, Entry, Errand, KeepAlive, LARGE_BYTES, Role, Seat},
     drive::{Driver, Measured, Pace, Until, Window},
     fleet::Fleet,

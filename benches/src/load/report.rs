@@ -74,6 +74,12 @@ pub struct Run {
     /// Memory that each of the connections took of the server, in bytes, where that is the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident_bytes: Option<f64>,
+    /// WebSocket messages for each, where they were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames: Option<f64>,
+    /// Processor time of the server for each second of life of each user, in µs, where they live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_second_us: Option<f64>,
     /// All that the server had in memory, and when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident: Option<Resident>,
@@ -115,6 +121,10 @@ impl Run {
             resident_bytes: measured
                 .resident
                 .and_then(|resident| Some(resident.grown().next()? / each)),
+            frames: (measured.messages > 0).then(|| real(measured.messages) / each),
+            user_second_us: measured
+                .lived_s
+                .map(|lived_s| measured.server.total_s() * 1e6 / lived_s),
             resident: measured.resident,
         }
     }
@@ -179,7 +189,7 @@ impl Report {
             "CPU-s/M: processor seconds of the server for a million deliveries (acknowledged messages where nobody listens, \
              connections where nobody speaks), median (min–max). × : to the first server of the case, median of the pairs [95 %]. \
              Memory: bytes for each connection, when all are in → after 60 KB each way; all of the server before waves → after each.\n\n\
-             | case | server | CPU-s/M | user | system | × CPU | × user | thousand/s | × | p50 ms | p99 | p99.9 | max | bytes | in a read | generator | memory |\n\
+             | case | server | CPU-s/M | user | system | × CPU | × user | thousand/s | × | p50 ms | p99 | p99.9 | max | bytes | in a read | generator | besides |\n\
              |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for case in &self.cases {
@@ -239,8 +249,29 @@ impl ServerReport {
             self.median(|run| run.bytes),
             self.median(|run| run.per_read),
             self.median(|run| run.generator),
-            self.memory(case),
+            self.besides(case),
         );
+    }
+
+    /// What only some cases tell.
+    fn besides(&self, case: &Case) -> String {
+        let has = |of: fn(&Run) -> Option<f64>| {
+            let is_told = self.runs.iter().all(|run| of(run).is_some());
+            is_told.then(|| self.median(|run| of(run).unwrap_or(f64::NAN)))
+        };
+        let memory = self.memory(case);
+        let frames = has(|run| run.frames).map(|frames| format!("{frames:.3} frames"));
+        let users = has(|run| run.user_second_us);
+        let users = users.map(|us| format!("{us:.2} µs a second of a user"));
+        let told: Vec<String> = [
+            Some(memory).filter(|memory| !memory.is_empty()),
+            frames,
+            users,
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        told.join(", ")
     }
 
     /// Medians of memory: of each connection when all are in and after something large; or all of the server before
@@ -300,6 +331,8 @@ mod tests {
             per_read: 1.0,
             generator: 0.5,
             resident_bytes: None,
+            frames: None,
+            user_second_us: None,
             resident: None,
         }
     }

@@ -4,10 +4,10 @@ use std::{fs, path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Pace, Seating, Until, WAVES_MAX, Window};
+use super::{Entry, Habits, Pace, Seating, Until, WAVES_MAX, Window};
 
 /// The scenarios that come with the generator, by name.
-const KNOWN: [(&str, &str); 9] = [
+const KNOWN: [(&str, &str); 14] = [
     ("fan-out", include_str!("../../scenarios/fan-out.toml")),
     ("rooms", include_str!("../../scenarios/rooms.toml")),
     ("paced", include_str!("../../scenarios/paced.toml")),
@@ -18,6 +18,20 @@ const KNOWN: [(&str, &str); 9] = [
     ),
     ("idle", include_str!("../../scenarios/idle.toml")),
     ("storm", include_str!("../../scenarios/storm.toml")),
+    (
+        "presence-storm",
+        include_str!("../../scenarios/presence-storm.toml"),
+    ),
+    (
+        "classroom-day",
+        include_str!("../../scenarios/classroom-day.toml"),
+    ),
+    (
+        "tls-fan-out",
+        include_str!("../../scenarios/tls-fan-out.toml"),
+    ),
+    ("tls-idle", include_str!("../../scenarios/tls-idle.toml")),
+    ("tls-storm", include_str!("../../scenarios/tls-storm.toml")),
     ("waves", include_str!("../../scenarios/waves.toml")),
     (
         "fan-out-50000",
@@ -49,6 +63,9 @@ pub struct Scenario {
     /// Whether messages must be on disk before they are delivered.
     #[serde(default)]
     pub durable: bool,
+    /// Whether all connections are under TLS.
+    #[serde(default)]
+    pub tls: bool,
     /// How messages are published.
     pub load: Load,
     /// Before anything is measured.
@@ -75,6 +92,21 @@ pub enum Load {
     /// The listeners come and leave, again and again: a case for each way of coming in. What counts is the memory that
     /// stays.
     Waves(Vec<Coming>),
+    /// All listeners, each of whom watches everybody in its room, turn from their screens or back, so often: a case for
+    /// each number. What counts is how often somebody was told of somebody.
+    Turns(Vec<u32>),
+    /// The listeners live. What counts is what they are told.
+    Life(Life),
+}
+
+/// How listeners live.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Life {
+    /// How many times as fast as in life: a case for each number.
+    pub speeds: Vec<f64>,
+    /// How often each does what in an hour.
+    pub in_an_hour: Habits,
 }
 
 /// How far listeners come in who then stay silent.
@@ -114,6 +146,17 @@ pub enum Plan {
         /// How often.
         waves: usize,
     },
+    /// All turn from their screens or back, so often.
+    Turns(u32),
+    /// They live.
+    Live {
+        /// How often they do what.
+        habits: Habits,
+        /// How many times as fast as in life.
+        speed: f64,
+        /// How long.
+        window: Window,
+    },
 }
 
 /// One thing to measure.
@@ -129,6 +172,8 @@ pub struct Case {
     pub text_bytes: usize,
     /// Whether messages must be on disk before they are delivered.
     pub durable: bool,
+    /// Whether all connections are under TLS.
+    pub tls: bool,
     /// What is done.
     #[serde(skip)]
     pub plan: Plan,
@@ -161,7 +206,9 @@ impl Case {
     pub fn seating(&self) -> Seating {
         let entry = match self.plan {
             Plan::Come(entry) | Plan::Waves { entry, .. } => entry,
-            Plan::Publish { .. } | Plan::ComeBack => Entry::Room,
+            Plan::Publish { .. } | Plan::ComeBack | Plan::Turns(_) | Plan::Live { .. } => {
+                Entry::Room
+            }
         };
         Seating::new(self.rooms, self.listeners, entry, self.durable)
     }
@@ -207,6 +254,7 @@ impl Scenario {
                 listeners,
                 text_bytes: self.text_bytes,
                 durable: self.durable,
+                tls: self.tls,
                 plan: *plan,
             })
         };
@@ -250,6 +298,22 @@ impl Scenario {
                 };
                 ways.iter().map(plan).collect()
             }
+            Load::Turns(rounds) => {
+                let plan = |&rounds: &u32| (Plan::Turns(rounds), format!("{rounds} times"));
+                rounds.iter().map(plan).collect()
+            }
+            Load::Life(life) => {
+                let plan = |&speed: &f64| {
+                    let habits = life.in_an_hour;
+                    let plan = Plan::Live {
+                        habits,
+                        speed,
+                        window,
+                    };
+                    (plan, format!("{speed} × life"))
+                };
+                life.speeds.iter().map(plan).collect()
+            }
             Load::Waves(ways) => {
                 let plan = |way: &Coming| {
                     let entry = way.entry(self.rooms).unwrap_or(Entry::Room);
@@ -288,6 +352,15 @@ impl Scenario {
                 (rates.len(), rates.iter().all(is_rate), false)
             }
             Load::Come(ways) => (ways.len(), true, false),
+            Load::Turns(rounds) => {
+                let are_few = rounds.iter().all(|rounds| (1..=1000).contains(rounds));
+                (rounds.len(), are_few, false)
+            }
+            Load::Life(Life { speeds, in_an_hour }) => {
+                let are_speeds = speeds.iter().all(|speed| (0.1..=1000.0).contains(speed));
+                let is_life = are_speeds && in_an_hour.are_plausible();
+                (speeds.len(), is_life, false)
+            }
             Load::Waves(ways) => (ways.len(), !ways.contains(&Coming::Back), false),
         };
         if loads == 0 || !is_in_bounds {
