@@ -13,6 +13,7 @@ pub mod peers;
 pub mod raw;
 pub mod scale;
 pub mod school;
+pub mod secure;
 pub mod serve;
 
 use homeroom_protocol::{

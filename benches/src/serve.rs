@@ -14,6 +14,7 @@ use homeroom_server::{cli::Cli, telemetry::logs};
 use crate::{
     load::raise_open_files,
     raw::{Mode, Server},
+    secure::Papers,
 };
 
 /// The least that a server can do for the same bytes on the same sockets.
@@ -25,6 +26,12 @@ pub struct RawArguments {
     /// Append everything to this file, synced, before answering.
     #[arg(long)]
     journal: Option<PathBuf>,
+    /// Be under TLS with the certificate in this PEM file.
+    #[arg(long, requires = "key")]
+    certificate: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, requires = "certificate")]
+    key: Option<PathBuf>,
 }
 
 /// Is the server that the first word names, with the options behind it.
@@ -55,7 +62,11 @@ impl RawArguments {
     pub fn serve(self) -> io::Result<()> {
         raise_open_files()?;
         let mode = self.journal.map_or(Mode::Plain, Mode::Durable);
-        let server = Server::bind(self.listen, mode)?;
+        let mut server = Server::bind(self.listen, mode)?;
+        if let (Some(certificate), Some(key)) = (self.certificate, self.key) {
+            let papers = Papers { certificate, key };
+            server = server.showing(papers.proof().map_err(io::Error::other)?);
+        }
         writeln!(io::stdout(), "ws://{}/", server.address()?)?;
         io::stdout().flush()?;
         server.serve()

@@ -14,8 +14,8 @@ use homeroom_benches::{
 
 /// Loads Homeroom and the raw baseline in turn, and says what each delivery cost them.
 ///
-/// Scenarios that come with it: fan-out, rooms, paced, durable, durable-fan-out,
-/// idle, storm.
+/// Scenarios that come with it: fan-out, fan-out-50000, rooms, paced, durable, durable-fan-out, idle, storm, waves,
+/// presence-storm, classroom-day, tls-fan-out, tls-idle, tls-storm.
 #[derive(Parser)]
 struct Arguments {
     /// Scenarios, by name or as files.
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    raise_open_files()?;
+    let open_files = raise_open_files()?;
     let folder = match &arguments.folder {
         Some(folder) => tempfile::tempdir_in(folder)?,
         None => tempfile::tempdir()?,
@@ -92,6 +92,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         rounds: arguments.pairs,
         folder: folder.path(),
         cores: Cores::choose()?,
+        open_files,
     };
     let report = measure_all(&campaign, &Progress::default())?;
     println!("{}", report.table());

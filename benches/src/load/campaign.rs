@@ -26,7 +26,12 @@ pub struct Campaign<'a> {
     pub folder: &'a Path,
     /// Where they run.
     pub cores: Cores,
+    /// Open files that each process may have: a case that needs more is skipped.
+    pub open_files: u64,
 }
+
+/// Open files beside a connection each: logs, indexes, the system's.
+const OTHER_FILES: u64 = 200;
 
 /// Measures it all.
 ///
@@ -54,7 +59,10 @@ fn measure_case(campaign: &Campaign<'_>, case: &Case, progress: &Progress) -> Ca
         ..ServerReport::default()
     };
     let mut servers: Vec<ServerReport> = campaign.contenders.iter().map(named).collect();
-    for round in 0..campaign.rounds {
+    let skipped = too_many(case, campaign.open_files);
+    // What cannot be is not tried.
+    let rounds = skipped.as_ref().map_or(campaign.rounds, |_| 0);
+    for round in 0..rounds {
         let mut order: Vec<usize> = (0..servers.len()).collect();
         if round % 2 == 1 {
             order.reverse();
@@ -72,7 +80,30 @@ fn measure_case(campaign: &Campaign<'_>, case: &Case, progress: &Progress) -> Ca
     let mut report = CaseReport {
         case: case.clone(),
         servers,
+        skipped,
     };
     report.compare();
     report
+}
+
+/// Why a case cannot be measured where a process may have so many open files.
+fn too_many(case: &Case, open_files: u64) -> Option<String> {
+    let needed = u64::from(case.seating().connections()) + OTHER_FILES;
+    (needed > open_files)
+        .then(|| format!("needs {needed} open files in each process (ulimit -n), has {open_files}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Scenario;
+
+    #[test]
+    fn what_needs_more_open_files_than_there_may_be_is_skipped_and_says_so() {
+        let cases = Scenario::find("fan-out-50000").unwrap().cases();
+        let far = cases.last().unwrap();
+        assert!(too_many(far, 20_000).unwrap().contains("50201"));
+        assert_eq!(too_many(far, 60_000), None);
+        assert_eq!(too_many(&cases[0], 20_000), None);
+    }
 }

@@ -3,20 +3,16 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use super::{
-    Announced, Case, Cores, Dialect, Driver, Entry, Fleet, Histogram, Homeroom, Measured, Plan,
-    Seat, Server, drive::Moment, report::real,
+    Announced, Case, Cores, Dialect, Driver, Entry, Fleet, Homeroom, Measured, Plan, Role, Server,
+    comers::Comers, crowd::Crowd,
 };
-use crate::raw;
+use crate::{raw, secure::Papers};
 
 /// The option under which the generator is a server itself.
 pub const BE: &str = "--be";
-
-/// From when the last has come until memory is looked at.
-const SETTLE: Duration = Duration::from_secs(3);
 
 /// Rate budgets, out of the way: they are counted as ever, but never refuse. The other bound is how much one
 /// connection may have under way.
@@ -41,7 +37,8 @@ pub trait Contender: std::fmt::Debug {
     /// How to speak with it.
     fn dialect(&self) -> &dyn Dialect;
 
-    /// Starts a fresh one for this case, which may keep what it must in `folder`.
+    /// Starts a fresh one for this case, which may keep what it must in `folder`. There are the
+    /// [`Papers`] as well, if connections are to be under TLS.
     ///
     /// # Errors
     /// For people.
@@ -71,7 +68,7 @@ impl Contender for HomeroomServer {
         &Homeroom
     }
 
-    fn start(&self, _case: &Case, folder: &Path, cores: Cores) -> Result<Server, String> {
+    fn start(&self, case: &Case, folder: &Path, cores: Cores) -> Result<Server, String> {
         let mut command = match &self.program {
             Some(program) => Command::new(program),
             None => itself("homeroom")?,
@@ -80,6 +77,14 @@ impl Contender for HomeroomServer {
         command.arg("--data").arg(folder.join("data"));
         for budget in BUDGETS {
             command.args(["--set", budget]);
+        }
+        if case.tls {
+            let Papers { certificate, key } = Papers::within(folder);
+            command.args([
+                "--set",
+                &format!("tls.certificate={}", certificate.display()),
+            ]);
+            command.args(["--set", &format!("tls.key={}", key.display())]);
         }
         Server::start(&mut command, Announced::OnStdout, cores)
     }
@@ -94,6 +99,11 @@ impl Contender for RawServer {
         let mut command = itself("raw")?;
         if case.durable {
             command.arg("--journal").arg(folder.join("journal"));
+        }
+        if case.tls {
+            let Papers { certificate, key } = Papers::within(folder);
+            command.arg("--certificate").arg(certificate);
+            command.arg("--key").arg(key);
         }
         Server::start(&mut command, Announced::OnStdout, cores)
     }
@@ -110,41 +120,49 @@ pub fn measure(
     cores: Cores,
 ) -> Result<Measured, String> {
     let place = tempfile::tempdir_in(folder).map_err(|error| error.to_string())?;
+    let papers = Papers::within(place.path());
+    let mut trust = None;
+    if case.tls {
+        papers.issue()?;
+        trust = Some(papers.trust()?);
+    }
     let server = contender.start(case, place.path(), cores)?;
     let fleet = Fleet::new(contender.dialect(), server.address);
-    let mut fleet = fleet.map_err(|error| error.to_string())?;
-    let entry = match case.plan {
-        Plan::Publish { .. } => Entry::Room,
-        Plan::Come(entry) => entry,
-    };
-    let (speakers, listeners) = Fleet::seats(case.rooms, case.listeners, entry, case.durable);
-    fleet.gather(speakers)?;
+    let fleet = fleet.map_err(|error| error.to_string())?;
+    let mut fleet = fleet.trusting(trust);
+    if let Plan::Turns(_) | Plan::Live { .. } = case.plan {
+        fleet = fleet.closely();
+    }
+    let seating = case.seating();
+    fleet.gather(seating.speakers())?;
     match case.plan {
         Plan::Publish {
             until,
             pace,
             window,
         } => {
-            fleet.gather(listeners)?;
+            fleet.gather(seating.listeners(Role::Listener, Entry::Room))?;
             let driver = Driver::new(&mut fleet, Some(&server), until, case.text_bytes);
             driver.run(pace, window)
         }
-        Plan::Come(_) => come(&mut fleet, listeners, &server),
+        Plan::Turns(rounds) => {
+            let crowd = Crowd::gather(&mut fleet, Some(&server), seating, case.text_bytes);
+            crowd?.storm(rounds)
+        }
+        Plan::Live {
+            habits,
+            speed,
+            window,
+        } => {
+            let crowd = Crowd::gather(&mut fleet, Some(&server), seating, case.text_bytes);
+            crowd?.live(habits, speed, window)
+        }
+        Plan::Come(entry) => Comers::new(&mut fleet, &server, seating, entry).come(),
+        Plan::ComeBack => Comers::new(&mut fleet, &server, seating, Entry::Room).come_back(),
+        Plan::Waves { entry, waves } => {
+            Comers::new(&mut fleet, &server, seating, entry).come_and_go(waves)
+        }
     }
-}
-
-/// Measures what it costs a server that these come.
-fn come(fleet: &mut Fleet<'_>, seats: Vec<Seat>, server: &Server) -> Result<Measured, String> {
-    let resident = || server.resident_bytes().map_err(|error| error.to_string());
-    let count = seats.len() as u64;
-    let (before, start) = (resident()?, Moment::now(fleet, Some(server))?);
-    fleet.gather(seats)?;
-    let end = Moment::now(fleet, Some(server))?;
-    // What a server does when all are in (telling who is there, once a second) is over by then.
-    fleet.listen_for(SETTLE)?;
-    let mut measured = end.since(&start, count, Histogram::default());
-    measured.resident_bytes = Some(real(resident()?) - real(before));
-    Ok(measured)
 }
 
 /// This very program, as a server.

@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use super::Outgoing;
+use super::{Act, Note, Outgoing, Seating};
 
 /// How to speak with one kind of server.
 pub trait Dialect {
@@ -47,6 +47,53 @@ pub trait Dialect {
     fn acknowledged(&self, message: &[u8], say: &mut Outgoing) -> Result<u64, String> {
         let _ = (message, say);
         Ok(0)
+    }
+
+    /// Whether a connection can run this errand. Those that cannot are spared it.
+    fn knows(&self, errand: Errand) -> bool {
+        let _ = errand;
+        false
+    }
+
+    /// One step of an errand of somebody who is in, like [`enter`](Self::enter): `heard` is `None` at its
+    /// beginning. Only called with what the dialect [knows](Self::knows).
+    ///
+    /// # Errors
+    /// What the server refused, for people: the run ends with it.
+    fn run_errand(
+        &self,
+        errand: Errand,
+        seat: &mut Seat,
+        heard: Option<&[u8]>,
+        say: &mut Outgoing,
+    ) -> Result<Entered, String> {
+        let _ = (seat, heard, say);
+        Err(format!("{} knows no {errand:?}", self.name()))
+    }
+
+    /// Does this in the room of a seat. The answer carries `id`, another one for each call.
+    ///
+    /// # Errors
+    /// That there is no such thing here, for people.
+    fn act(
+        &self,
+        seat: &Seat,
+        act: Act,
+        id: u64,
+        text: &str,
+        say: &mut Outgoing,
+    ) -> Result<(), String> {
+        let _ = (seat, id, text, say);
+        Err(format!("{} knows no {act:?}", self.name()))
+    }
+
+    /// Notes what a message (its payload) means to one who does such things, of whom the seat is.
+    ///
+    /// # Errors
+    /// A refusal, for people: the run ends with it.
+    fn note(&self, message: &[u8], seat: &mut Seat, notes: &mut Vec<Note>) -> Result<(), String> {
+        let _ = (message, seat, notes);
+        Ok(())
     }
 
     /// What every connection says from time to time so that the server does not take it for dead. `None` where the
@@ -106,6 +153,18 @@ pub enum Entry {
         rooms: u32,
     },
 }
+
+/// What a connection does once it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// Asks to be told the presence of all in its own room.
+    Watch(Seating),
+    /// Sends one message of [`LARGE_BYTES`], which means nothing, and is answered.
+    Large,
+}
+
+/// Bytes of a large message, nearly: the most that servers here take is 64 KiB.
+pub const LARGE_BYTES: usize = 60_000;
 
 /// Whether a connection is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

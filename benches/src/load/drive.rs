@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Role,
+    Resident, Role,
     fleet::{Fleet, PATIENCE},
     histogram::Histogram,
     line::Received,
@@ -73,8 +73,12 @@ pub struct Measured {
     pub reads: u64,
     /// From when a message was due until a listener had it, or its speaker the acknowledgement.
     pub latency: Histogram,
-    /// Memory that the server took for all that was counted, in bytes, where that is the question.
-    pub resident_bytes: Option<f64>,
+    /// Messages that were looked at, where they were.
+    pub messages: u64,
+    /// Seconds of life of all users together, where they live.
+    pub lived_s: Option<f64>,
+    /// Memory of the server, where that is the question.
+    pub resident: Option<Resident>,
 }
 
 /// Everything at one moment; two make a window.
@@ -307,7 +311,9 @@ impl Moment {
             bytes: self.received.bytes - start.received.bytes,
             reads: self.received.reads - start.received.reads,
             latency,
-            resident_bytes: None,
+            messages: self.received.messages - start.received.messages,
+            lived_s: None,
+            resident: None,
         }
     }
 }

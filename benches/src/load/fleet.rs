@@ -2,22 +2,28 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::Range,
     time::{Duration, Instant},
 };
 
 use mio::{Events, Poll};
 
 use super::{
-    Dialect, Entry, Role, Seat,
-    line::{Line, READ_BYTES, Received},
+    Dialect, Errand, Histogram, Seat,
+    line::{Line, Manner, READ_BYTES, Received},
     marks::Marks,
 };
+use crate::secure::Trust;
 
 /// Connections that are on their way in at once.
 const ENTERING_MAX: usize = 128;
 /// Events of one turn.
 const EVENTS: usize = 1024;
+/// Connections from one source before the next one's turn: an address has some 28,000 ports.
+pub(super) const FROM_ONE_SOURCE: u64 = 20_000;
+/// Sources beside the usual one, which a long run uses again from the first: all of 127.0.0.2 to 127.0.0.250.
+const SOURCES: u64 = 249;
 /// Without anything for so long, a run has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -25,13 +31,17 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Fleet<'a> {
     dialect: &'a dyn Dialect,
-    address: SocketAddr,
+    manner: Manner,
     poll: Poll,
     events: Events,
     buffer: Vec<u8>,
     marks: Marks,
     pub(super) lines: Vec<Line>,
     entered: usize,
+    /// Connections so far.
+    pub(super) opened: u64,
+    /// From when a connection began until it was in.
+    pub(super) arrivals: Histogram,
     alive_at: Instant,
     /// All that was read.
     pub(super) received: Received,
@@ -51,16 +61,36 @@ impl<'a> Fleet<'a> {
     pub fn new(dialect: &'a dyn Dialect, address: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             dialect,
-            address,
+            manner: Manner {
+                address,
+                trust: None,
+                closely: false,
+            },
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
             buffer: vec![0; READ_BYTES],
             marks: Marks::default(),
             lines: Vec::new(),
             entered: 0,
+            opened: 0,
+            arrivals: Histogram::default(),
             alive_at: Instant::now(),
             received: Received::default(),
         })
+    }
+
+    /// The same, under TLS if somebody is trusted.
+    #[must_use]
+    pub fn trusting(mut self, trust: Option<Trust>) -> Self {
+        self.manner.trust = trust;
+        self
+    }
+
+    /// The same, whose listeners look at all that comes and note what it means.
+    #[must_use]
+    pub const fn closely(mut self) -> Self {
+        self.manner.closely = true;
+        self
     }
 
     /// Lets these in, in their order, and waits until all are.
@@ -68,13 +98,59 @@ impl<'a> Fleet<'a> {
     /// # Errors
     /// What the server refused, or that it went silent; for people.
     pub fn gather(&mut self, seats: impl IntoIterator<Item = Seat>) -> Result<(), String> {
-        let mut seats = seats.into_iter().peekable();
-        while seats.peek().is_some() || self.entered < self.lines.len() {
-            while self.lines.len() - self.entered < ENTERING_MAX {
-                let Some(seat) = seats.next() else { break };
-                let (registry, token) = (self.poll.registry(), self.lines.len());
-                let line = Line::open(registry, token, self.address, seat, self.dialect);
-                self.lines.push(line.map_err(|error| error.to_string())?);
+        let mut seats = seats.into_iter();
+        self.until_all_are_in(|fleet| {
+            let Some(seat) = seats.next() else {
+                return Ok(false);
+            };
+            let (registry, token) = (fleet.poll.registry(), fleet.lines.len());
+            let from = source(fleet.opened);
+            let line = Line::open(registry, token, from, &fleet.manner, seat, fleet.dialect);
+            fleet.lines.push(line.map_err(|error| error.to_string())?);
+            fleet.opened += 1;
+            Ok(true)
+        })
+    }
+
+    /// Sends these connections on an errand, if the dialect knows it, and waits until all are back.
+    ///
+    /// # Errors
+    /// What the server refused, or that it went silent; for people.
+    pub fn send_on(&mut self, errand: Errand, lines: Range<usize>) -> Result<(), String> {
+        if !self.dialect.knows(errand) {
+            return Ok(());
+        }
+        let mut lines = lines;
+        self.until_all_are_in(|fleet| {
+            let Some(number) = lines.next() else {
+                return Ok(false);
+            };
+            fleet.entered -= 1;
+            fleet.lines[number].begin(errand, fleet.dialect)?;
+            Ok(true)
+        })
+    }
+
+    /// Hangs up all connections from this one on. Returns their seats.
+    pub fn part(&mut self, from: usize, politely: bool) -> Vec<Seat> {
+        let leaving = self.lines.drain(from..);
+        let seats = leaving.map(|line| line.part(politely)).collect();
+        self.entered = self.lines.len();
+        seats
+    }
+
+    /// Lets `next` put one more on its way as long as it has one and not too many are, until all are in.
+    fn until_all_are_in(
+        &mut self,
+        mut next: impl FnMut(&mut Self) -> Result<bool, String>,
+    ) -> Result<(), String> {
+        let mut has_more = true;
+        while has_more || self.entered < self.lines.len() {
+            while has_more && self.lines.len() - self.entered < ENTERING_MAX {
+                has_more = next(self)?;
+            }
+            if self.entered == self.lines.len() {
+                continue;
             }
             self.turn(Some(PATIENCE), |_, _, _| Ok(()))?;
             if self.events.is_empty() {
@@ -85,28 +161,6 @@ impl<'a> Fleet<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Seats for so many rooms: their speakers, then their listeners, who take the rooms in turn and go so far in.
-    pub fn seats(
-        rooms: u32,
-        listeners: u32,
-        entry: Entry,
-        durable: bool,
-    ) -> (Vec<Seat>, Vec<Seat>) {
-        let seat = |number, room, role, entry| Seat {
-            number,
-            room,
-            role,
-            entry,
-            durable,
-            step: 0,
-            address: 0,
-        };
-        let speakers = (0..rooms).map(|room| seat(room, room, Role::Speaker, Entry::Room));
-        let listening = (0..listeners * rooms)
-            .map(|number| seat(rooms + number, number % rooms, Role::Listener, entry));
-        (speakers.collect(), listening.collect())
     }
 
     /// Reads whatever comes for so long.
@@ -131,7 +185,7 @@ impl<'a> Fleet<'a> {
     pub(super) fn turn(
         &mut self,
         wait: Option<Duration>,
-        mut each: impl FnMut(usize, &Line, Received) -> Result<(), String>,
+        mut each: impl FnMut(usize, &mut Line, Received) -> Result<(), String>,
     ) -> Result<(), String> {
         // Cut short by whoever attaches to look at it.
         while let Err(error) = self.poll.poll(&mut self.events, wait) {
@@ -150,7 +204,10 @@ impl<'a> Fleet<'a> {
             }
             let received = line.read(&mut self.buffer, &self.marks, self.dialect)?;
             self.received.add(received);
-            self.entered += usize::from(received.entered);
+            if received.entered {
+                self.entered += 1;
+                self.arrivals.record(line.begun.elapsed());
+            }
             each(number, line, received)?;
         }
         self.keep_alive()
@@ -178,11 +235,19 @@ impl<'a> Fleet<'a> {
     }
 }
 
+/// From where a connection comes, as the system chooses at first.
+fn source(opened: u64) -> Option<IpAddr> {
+    let round = (opened / FROM_ONE_SOURCE).checked_sub(1)?;
+    let last = u8::try_from(2 + round % SOURCES).expect("at most 250");
+    Some(Ipv4Addr::new(127, 0, 0, last).into())
+}
+
 impl Received {
     const fn add(&mut self, other: Self) {
         self.bytes += other.bytes;
         self.reads += other.reads;
         self.deliveries += other.deliveries;
         self.acknowledged += other.acknowledged;
+        self.messages += other.messages;
     }
 }

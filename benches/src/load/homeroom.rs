@@ -3,19 +3,24 @@
 use std::time::Duration;
 
 use homeroom_protocol::{
-    Auth, ClientFrame, DeviceId, Durability, Hello, IdempotencyKey, Request, RequestId, RoomId,
-    RoomInfo, RoomNumber, ServerFrame, TenantName, UserId, decode_server_message,
-    encode_client_frame, limit::SERVER_MESSAGE_BYTES_MAX,
+    Auth, ClientFrame, DeviceId, DeviceState, Direction, Durability, Emoji, EventBody, Hello,
+    IdempotencyKey, Mark, PlacedMark, Request, RequestId, RoomId, RoomInfo, RoomNumber, Seq,
+    ServerFrame, TenantName, UserId, decode_server_message, encode_client_frame,
+    limit::SERVER_MESSAGE_BYTES_MAX,
 };
 
-use super::{Dialect, Door, Entered, Entry, KeepAlive, Outgoing, Role, Seat};
+use super::{
+    Act, Dialect, Door, Entered, Entry, Errand, KeepAlive, LARGE_BYTES, Note, Outgoing, Role, Seat,
+    Seating,
+};
 
 /// The tenant a host has from its start.
 const TENANT: &str = "default";
 /// Below the 25 s after which a client must have said something.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// Users whose presence somebody watches who is told who is there.
-const WATCHED: u32 = 10;
+
+/// Events of a page of history.
+const PAGE_EVENTS: u32 = 50;
 
 /// Homeroom's dialect.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,22 +58,138 @@ impl Dialect for Homeroom {
                     seat.address = u64::from(room.0);
                     return Ok(Entered::Ready);
                 }
-                ServerFrame::Joined { .. } => {
+                ServerFrame::Joined { room, .. } => {
+                    if seat.step == 0 {
+                        seat.address = u64::from(room.0);
+                    }
                     let Entry::ThreeRooms { rooms } = seat.entry else {
                         return Ok(Entered::Ready);
                     };
                     seat.step += 1;
-                    if seat.step < rooms.min(3) {
-                        request(0, join((seat.room + seat.step) % rooms), say);
-                    } else {
-                        request(0, watch(seat.number), say);
+                    if seat.step >= rooms.min(3) {
+                        return Ok(Entered::Ready);
                     }
+                    request(0, join((seat.room + seat.step) % rooms), say);
                 }
-                ServerFrame::Watching { .. } => return Ok(Entered::Ready),
                 other => refusal(other)?,
             }
         }
         Ok(Entered::More)
+    }
+
+    fn knows(&self, errand: Errand) -> bool {
+        match errand {
+            Errand::Watch(_) | Errand::Large => true,
+        }
+    }
+
+    fn run_errand(
+        &self,
+        errand: Errand,
+        seat: &mut Seat,
+        heard: Option<&[u8]>,
+        say: &mut Outgoing,
+    ) -> Result<Entered, String> {
+        let Some(message) = heard else {
+            match errand {
+                Errand::Watch(seating) => request(0, watch(seating, seat.room), say),
+                Errand::Large => say.binary(&large_ping()),
+            }
+            return Ok(Entered::More);
+        };
+        for heard in frames(message)? {
+            match heard {
+                ServerFrame::Watching { .. } | ServerFrame::Pong { .. } => {
+                    return Ok(Entered::Ready);
+                }
+                other => refusal(other)?,
+            }
+        }
+        Ok(Entered::More)
+    }
+
+    fn act(
+        &self,
+        seat: &Seat,
+        act: Act,
+        id: u64,
+        text: &str,
+        say: &mut Outgoing,
+    ) -> Result<(), String> {
+        let room = RoomNumber(u32::try_from(seat.address).unwrap_or(u32::MAX));
+        let newest = Seq(u64::from(seat.step));
+        let key = key(seat, id);
+        let asked = match act {
+            Act::Type => Request::Typing {
+                room,
+                active: true,
+                thread: None,
+            },
+            Act::Turn { active } => Request::Presence {
+                state: if active {
+                    DeviceState::Active
+                } else {
+                    DeviceState::Idle
+                },
+            },
+            Act::LookBack => Request::History {
+                room,
+                direction: Direction::Before,
+                anchor: Seq(newest.0 + 1),
+                limit: PAGE_EVENTS,
+                thread: None,
+            },
+            Act::React if newest.0 > 0 => Request::React {
+                key,
+                room,
+                target: newest,
+                emoji: Emoji::new("👍").expect("a valid emoji"),
+                on: true,
+            },
+            Act::Read => Request::Mark(PlacedMark {
+                room,
+                thread: None,
+                mark: Mark {
+                    generation: 0,
+                    seq: newest,
+                },
+                public: false,
+            }),
+            // While there is no message to react to, somebody writes one.
+            Act::Say | Act::React => Request::Send {
+                key,
+                room,
+                draft: text.into(),
+            },
+        };
+        request(id, asked, say);
+        Ok(())
+    }
+
+    fn note(&self, message: &[u8], seat: &mut Seat, notes: &mut Vec<Note>) -> Result<(), String> {
+        for heard in frames(message)? {
+            match heard {
+                ServerFrame::Event { event, .. } => {
+                    if let (EventBody::Message(_), Ok(seq)) =
+                        (&event.body, u32::try_from(event.seq.0))
+                    {
+                        seat.step = seq;
+                    }
+                    notes.push(Note::Told);
+                }
+                ServerFrame::Typing { .. } => notes.push(Note::Told),
+                ServerFrame::Presence { users } => {
+                    let numbers = users.iter().filter_map(|user| number(&user.user));
+                    notes.extend(numbers.map(Note::Presence));
+                }
+                ServerFrame::Done { id }
+                | ServerFrame::Sent { id, .. }
+                | ServerFrame::Marked { id, .. }
+                | ServerFrame::Page { id, .. } => notes.push(Note::Answered(id.0)),
+                other => refusal(other)?,
+            }
+        }
+        Ok(())
     }
 
     fn publish(&self, seat: &Seat, number: u64, text: &str, say: &mut Outgoing) {
@@ -115,6 +236,11 @@ fn user(number: u32) -> UserId {
     UserId::new(format!("u{number}")).expect("a valid user id")
 }
 
+/// Whose name that is.
+fn number(user: &UserId) -> Option<u32> {
+    user.as_str().strip_prefix('u')?.parse().ok()
+}
+
 fn room(number: u32) -> RoomId {
     RoomId::new(format!("room-{number}")).expect("a valid room id")
 }
@@ -142,12 +268,26 @@ fn join(number: u32) -> Request {
     }
 }
 
-/// Those who came just before.
-fn watch(number: u32) -> Request {
-    let first = number.saturating_sub(WATCHED);
+fn watch(seating: Seating, room: u32) -> Request {
     Request::Watch {
-        users: (first..number).map(user).collect(),
+        users: seating.company(room).map(user).collect(),
     }
+}
+
+/// A ping of a later version, whose last field nobody here knows.
+fn large_ping() -> Vec<u8> {
+    let mut message = Vec::with_capacity(LARGE_BYTES + 8);
+    encode_client_frame(&ClientFrame::Ping { nonce: 0 }, &mut message);
+    // One element more (msgpack: a short array is 0x90 and its length), a `bin 16`.
+    message[0] += 1;
+    message.push(0xc5);
+    message.extend(
+        u16::try_from(LARGE_BYTES)
+            .expect("below 64 KiB")
+            .to_be_bytes(),
+    );
+    message.resize(message.len() + LARGE_BYTES, 0);
+    message
 }
 
 /// Another one for each write of a run.

@@ -1,17 +1,21 @@
 //! One connection of the generator.
 
 use std::{
-    io::{self, Read, Write},
-    net::SocketAddr,
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Instant,
 };
 
-use mio::{Interest, Registry, Token, net::TcpStream};
+use mio::{Registry, Token, net::TcpStream};
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
 
 use super::{
-    Dialect, Entered, Entry, Outgoing, Role, Seat,
+    Dialect, Entered, Entry, Errand, Note, Outgoing, Role, Seat,
     marks::{Marks, Tail},
     wire::{Heard, Incoming},
 };
+use crate::secure::{Channel, Trust, is_later};
 
 /// Bytes read from a socket at once, into one buffer for all of them.
 pub(super) const READ_BYTES: usize = 256 * 1024;
@@ -21,9 +25,17 @@ const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Line {
-    stream: TcpStream,
+    channel: Channel,
     pub(super) seat: Seat,
     stage: Stage,
+    /// What it does, once it came in.
+    errand: Option<Errand>,
+    /// Whether a listener's messages are looked at, each of them, instead of only being counted.
+    closely: bool,
+    /// What was noted of them, for whoever takes it out.
+    pub(super) notes: Vec<Note>,
+    /// When it began to connect.
+    pub(super) begun: Instant,
     incoming: Incoming,
     tail: Tail,
     waiting: Outgoing,
@@ -39,6 +51,16 @@ enum Stage {
     In,
 }
 
+/// How connections are made.
+#[derive(Debug, Clone)]
+pub(super) struct Manner {
+    pub(super) address: SocketAddr,
+    /// Under TLS, if so.
+    pub(super) trust: Option<Trust>,
+    /// Whether listeners' messages are looked at, each of them.
+    pub(super) closely: bool,
+}
+
 /// What came of reading a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Received {
@@ -48,31 +70,39 @@ pub(super) struct Received {
     pub(super) deliveries: u64,
     /// Acknowledged publishes, of a speaker.
     pub(super) acknowledged: u64,
+    /// Messages of a listener that were looked at.
+    pub(super) messages: u64,
     /// Whether it came in just now.
     pub(super) entered: bool,
 }
 
 impl Line {
-    /// Begins to connect.
+    /// Begins to connect, from an address of its own where one is given.
     ///
     /// # Errors
     /// The system's.
     pub(super) fn open(
         registry: &Registry,
         token: usize,
-        address: SocketAddr,
+        from: Option<IpAddr>,
+        manner: &Manner,
         seat: Seat,
         dialect: &dyn Dialect,
     ) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        registry.register(&mut stream, Token(token), interest)?;
+        let begun = Instant::now();
+        let stream = connect(from, manner.address)?;
+        let mut channel = Channel::client(stream, manner.trust.as_ref())?;
+        channel.register(registry, Token(token))?;
         let mut waiting = Outgoing::default();
-        waiting.upgrade(&address.to_string(), &dialect.door());
+        waiting.upgrade(&manner.address.to_string(), &dialect.door());
         Ok(Self {
-            stream,
+            channel,
+            closely: manner.closely && seat.role == Role::Listener,
+            notes: Vec::new(),
             seat,
             stage: Stage::Upgrading,
+            errand: None,
+            begun,
             incoming: Incoming::default(),
             tail: Tail::default(),
             waiting,
@@ -81,9 +111,44 @@ impl Line {
         })
     }
 
+    /// Begins an errand; it is in again when that is done.
+    ///
+    /// # Errors
+    /// For people.
+    pub(super) fn begin(&mut self, errand: Errand, dialect: &dyn Dialect) -> Result<(), String> {
+        self.stage = Stage::Entering;
+        self.errand = Some(errand);
+        self.step(None, &mut Received::default(), dialect)?;
+        Ok(())
+    }
+
+    /// Hangs up, saying so if it is to be polite. What it sat on is free again.
+    pub(super) fn part(mut self, politely: bool) -> Seat {
+        if politely {
+            self.waiting.close();
+            // A server that hung up first has what it wants.
+            let _ = self.flush();
+        }
+        Seat {
+            step: 0,
+            ..self.seat
+        }
+    }
+
+    /// The address that it comes from.
+    #[cfg(test)]
+    pub(super) fn source(&self) -> IpAddr {
+        self.channel.stream().local_addr().unwrap().ip()
+    }
+
     /// What to add to; [`flush`](Self::flush) sends it.
     pub(super) const fn say(&mut self) -> &mut Outgoing {
         &mut self.waiting
+    }
+
+    /// Whether what comes once it is in is counted and not looked at.
+    fn is_only_counted(&self) -> bool {
+        self.seat.role == Role::Listener && !self.closely
     }
 
     /// Whether it is as far in as it goes.
@@ -96,8 +161,11 @@ impl Line {
     /// # Errors
     /// For people.
     pub(super) fn flush(&mut self) -> Result<(), String> {
+        if let Err(error) = self.channel.flush() {
+            return Err(self.broken(&error));
+        }
         while self.written < self.waiting.bytes().len() {
-            match self.stream.write(&self.waiting.bytes()[self.written..]) {
+            match self.channel.write(&self.waiting.bytes()[self.written..]) {
                 Ok(written) => self.written += written,
                 Err(error) if is_later(&error) => break,
                 Err(error) => return Err(self.broken(&error)),
@@ -137,7 +205,7 @@ impl Line {
         received: &mut Received,
     ) -> Result<(), String> {
         loop {
-            let count = match self.stream.read(buffer) {
+            let count = match self.channel.read(buffer) {
                 Ok(0) => return Err(format!("the server hung up on {:?}", self.seat)),
                 Ok(count) => count,
                 Err(error) if is_later(&error) => return Ok(()),
@@ -146,14 +214,13 @@ impl Line {
             received.reads += 1;
             received.bytes += count as u64;
             let bytes = &buffer[..count];
-            if self.is_in() && self.seat.role == Role::Listener {
+            if self.is_in() && self.is_only_counted() {
                 received.deliveries += marks.count(&mut self.tail, bytes);
             } else {
                 self.incoming.feed(bytes);
                 self.hear(received, marks, dialect)?;
             }
-            // A short read took all there was: the next bytes come with an event of their own, epoll(7).
-            if count < buffer.len() {
+            if self.channel.is_empty_after(count, buffer.len()) {
                 return Ok(());
             }
         }
@@ -181,12 +248,16 @@ impl Line {
         let mut incoming = std::mem::take(&mut self.incoming);
         while let Some(heard) = incoming.hear()? {
             match heard {
+                Heard::Message(message) if self.is_in() && self.closely => {
+                    received.messages += 1;
+                    dialect.note(message, &mut self.seat, &mut self.notes)?;
+                }
                 Heard::Message(message) if self.is_in() => {
                     received.acknowledged += dialect.acknowledged(message, &mut self.waiting)?;
                 }
                 Heard::Message(message) => {
                     if self.step(Some(message), received, dialect)? == Entered::Ready
-                        && self.seat.role == Role::Listener
+                        && self.is_only_counted()
                     {
                         break;
                     }
@@ -197,7 +268,7 @@ impl Line {
             }
         }
         self.incoming = incoming;
-        if received.entered && self.seat.role == Role::Listener {
+        if received.entered && self.is_only_counted() {
             self.come_in(received, marks);
         }
         self.flush()
@@ -209,7 +280,11 @@ impl Line {
         received: &mut Received,
         dialect: &dyn Dialect,
     ) -> Result<Entered, String> {
-        let entered = dialect.enter(&mut self.seat, heard, &mut self.waiting)?;
+        let (seat, say) = (&mut self.seat, &mut self.waiting);
+        let entered = match self.errand {
+            None => dialect.enter(seat, heard, say)?,
+            Some(errand) => dialect.run_errand(errand, seat, heard, say)?,
+        };
         if entered == Entered::Ready {
             self.stage = Stage::In;
             received.entered = true;
@@ -231,9 +306,18 @@ impl Line {
     }
 }
 
-fn is_later(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::NotConnected
-    )
+/// Connects. A source gives a port of its own for each connection, of which an address has some 28,000.
+fn connect(from: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    let Some(from) = from else {
+        return TcpStream::connect(address);
+    };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    // Ports that earlier connections just left are free for this.
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::new(from, 0).into())?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
 }

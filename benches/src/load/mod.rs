@@ -9,7 +9,9 @@
 //! publishes and measures.
 
 mod campaign;
+mod comers;
 mod contender;
+mod crowd;
 mod dialect;
 mod drive;
 mod fleet;
@@ -24,14 +26,17 @@ mod progress;
 mod report;
 mod room;
 mod scenario;
+mod seating;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use self::{
     campaign::{Campaign, measure_all},
+    comers::{Resident, WAVES_MAX},
     contender::{BE, Contender, HomeroomServer, RawServer, measure},
-    dialect::{Dialect, Door, Entered, Entry, KeepAlive, Role, Seat},
+    crowd::{Act, Habits, Note},
+    dialect::{Dialect, Door, Entered, Entry, Errand, KeepAlive, LARGE_BYTES, Role, Seat},
     drive::{Driver, Measured, Pace, Until, Window},
     fleet::Fleet,
     histogram::Histogram,
@@ -43,5 +48,6 @@ pub use self::{
     progress::Progress,
     report::{CaseReport, Ratios, Report, Run, ServerReport},
     scenario::{Case, Coming, Load, Plan, Scenario},
+    seating::Seating,
     wire::{Heard, Incoming, Outgoing},
 };

@@ -22,7 +22,7 @@ const SYSTEM: &str = "#a9c9d4";
 pub fn plot(report: &Report) -> String {
     let mut y = 44.0;
     let mut body = String::new();
-    for case in &report.cases {
+    for case in report.cases.iter().filter(|case| case.skipped.is_none()) {
         y += TITLE;
         text(&mut body, 10.0, y - 8.0, "bold", &case.case.name);
         let longest = case.servers.iter().map(|server| server.median(Run::cpu_us));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Case, Measured, interval::Median};
+use super::{Case, Measured, Plan, Resident, interval::Median};
 use crate::machine::Machine;
 
 /// All that was measured in one go.
@@ -25,6 +25,9 @@ pub struct CaseReport {
     pub case: Case,
     /// Server by server, in the order in which they ran.
     pub servers: Vec<ServerReport>,
+    /// Why it was not measured, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
 }
 
 /// One case of one server.
@@ -71,6 +74,15 @@ pub struct Run {
     /// Memory that each of the connections took of the server, in bytes, where that is the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident_bytes: Option<f64>,
+    /// WebSocket messages for each, where they were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames: Option<f64>,
+    /// Processor time of the server for each second of life of each user, in µs, where they live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_second_us: Option<f64>,
+    /// All that the server had in memory, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resident: Option<Resident>,
 }
 
 /// Medians of the pairwise ratios to the first server.
@@ -106,7 +118,14 @@ impl Run {
             bytes: real(measured.bytes) / each,
             per_read: each / real(measured.reads.max(1)),
             generator: measured.generator.total_s() / wall_s,
-            resident_bytes: measured.resident_bytes.map(|bytes| bytes / each),
+            resident_bytes: measured
+                .resident
+                .and_then(|resident| Some(resident.grown().next()? / each)),
+            frames: (measured.messages > 0).then(|| real(measured.messages) / each),
+            user_second_us: measured
+                .lived_s
+                .map(|lived_s| measured.server.total_s() * 1e6 / lived_s),
+            resident: measured.resident,
         }
     }
 
@@ -168,11 +187,16 @@ impl Report {
         }
         out.push_str(
             "CPU-s/M: processor seconds of the server for a million deliveries (acknowledged messages where nobody listens, \
-             connections where nobody speaks), median (min–max). × : to the first server of the case, median of the pairs [95 %].\n\n\
-             | case | server | CPU-s/M | user | system | × CPU | × user | thousand/s | × | p50 ms | p99 | p99.9 | max | bytes | in a read | generator | memory |\n\
+             connections where nobody speaks), median (min–max). × : to the first server of the case, median of the pairs [95 %]. \
+             Memory: bytes for each connection, when all are in → after 60 KB each way; all of the server before waves → after each.\n\n\
+             | case | server | CPU-s/M | user | system | × CPU | × user | thousand/s | × | p50 ms | p99 | p99.9 | max | bytes | in a read | generator | besides |\n\
              |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for case in &self.cases {
+            if let Some(why) = &case.skipped {
+                // A text to which nothing can be added has no end here: writing to it cannot fail.
+                let _ = writeln!(out, "| {} | skipped: {why} |", case.case.name);
+            }
             for server in &case.servers {
                 server.row(&case.case, &mut out);
             }
@@ -206,8 +230,6 @@ impl ServerReport {
                 _ => format!("{:.2}", ratio.median),
             })
         };
-        let memory = self.runs.iter().all(|run| run.resident_bytes.is_some());
-        let memory = memory.then(|| self.median(|run| run.resident_bytes.unwrap_or(f64::NAN)));
         let _ = writeln!(
             out,
             "| {} | {} | {:.2} ({low:.2}–{high:.2}) | {:.2} | {:.2} | {} | {} | {:.1} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {:.1} | {:.2} | {} |",
@@ -227,8 +249,58 @@ impl ServerReport {
             self.median(|run| run.bytes),
             self.median(|run| run.per_read),
             self.median(|run| run.generator),
-            memory.map_or_else(String::new, |bytes| format!("{bytes:.0}")),
+            self.besides(case),
         );
+    }
+
+    /// What only some cases tell.
+    fn besides(&self, case: &Case) -> String {
+        let has = |of: fn(&Run) -> Option<f64>| {
+            let is_told = self.runs.iter().all(|run| of(run).is_some());
+            is_told.then(|| self.median(|run| of(run).unwrap_or(f64::NAN)))
+        };
+        let memory = self.memory(case);
+        let frames = has(|run| run.frames).map(|frames| format!("{frames:.3} frames"));
+        let users = has(|run| run.user_second_us);
+        let users = users.map(|us| format!("{us:.2} µs a second of a user"));
+        let told: Vec<String> = [
+            Some(memory).filter(|memory| !memory.is_empty()),
+            frames,
+            users,
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        told.join(", ")
+    }
+
+    /// Medians of memory: of each connection when all are in and after something large; or all of the server before
+    /// and after waves.
+    fn memory(&self, case: &Case) -> String {
+        let is_in_all = matches!(case.plan, Plan::Waves { .. });
+        let of = |run: &Run| -> Vec<f64> {
+            let Some(resident) = run.resident else {
+                return Vec::new();
+            };
+            if is_in_all {
+                let then = resident.then.into_iter().flatten();
+                let all = [resident.before].into_iter().chain(then);
+                all.map(|bytes| bytes / f64::from(1 << 20)).collect()
+            } else {
+                let each = real(run.count);
+                resident.grown().map(|grown| grown / each).collect()
+            }
+        };
+        let moments = self.runs.first().map_or(0, |run| of(run).len());
+        let medians = (0..moments)
+            .map(|moment| self.median(|run| of(run).get(moment).copied().unwrap_or(f64::NAN)));
+        let shown: Vec<String> = medians
+            .map(|median| match is_in_all {
+                true => format!("{median:.1} MiB"),
+                false => format!("{median:.0}"),
+            })
+            .collect();
+        shown.join(" → ")
     }
 }
 
@@ -259,6 +331,9 @@ mod tests {
             per_read: 1.0,
             generator: 0.5,
             resident_bytes: None,
+            frames: None,
+            user_second_us: None,
+            resident: None,
         }
     }
 
@@ -272,7 +347,11 @@ mod tests {
 
     fn report(servers: Vec<ServerReport>) -> Report {
         let case = Scenario::find("rooms").unwrap().cases().remove(0);
-        let mut case = CaseReport { case, servers };
+        let mut case = CaseReport {
+            case,
+            servers,
+            skipped: None,
+        };
         case.compare();
         let folder = tempfile::tempdir().unwrap();
         Report {

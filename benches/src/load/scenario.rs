@@ -4,10 +4,10 @@ use std::{fs, path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Pace, Until, Window};
+use super::{Entry, Habits, Pace, Seating, Until, WAVES_MAX, Window};
 
 /// The scenarios that come with the generator, by name.
-const KNOWN: [(&str, &str); 7] = [
+const KNOWN: [(&str, &str); 14] = [
     ("fan-out", include_str!("../../scenarios/fan-out.toml")),
     ("rooms", include_str!("../../scenarios/rooms.toml")),
     ("paced", include_str!("../../scenarios/paced.toml")),
@@ -18,6 +18,25 @@ const KNOWN: [(&str, &str); 7] = [
     ),
     ("idle", include_str!("../../scenarios/idle.toml")),
     ("storm", include_str!("../../scenarios/storm.toml")),
+    (
+        "presence-storm",
+        include_str!("../../scenarios/presence-storm.toml"),
+    ),
+    (
+        "classroom-day",
+        include_str!("../../scenarios/classroom-day.toml"),
+    ),
+    (
+        "tls-fan-out",
+        include_str!("../../scenarios/tls-fan-out.toml"),
+    ),
+    ("tls-idle", include_str!("../../scenarios/tls-idle.toml")),
+    ("tls-storm", include_str!("../../scenarios/tls-storm.toml")),
+    ("waves", include_str!("../../scenarios/waves.toml")),
+    (
+        "fan-out-50000",
+        include_str!("../../scenarios/fan-out-50000.toml"),
+    ),
 ];
 
 /// Bounds of what a file may ask for.
@@ -44,6 +63,9 @@ pub struct Scenario {
     /// Whether messages must be on disk before they are delivered.
     #[serde(default)]
     pub durable: bool,
+    /// Whether all connections are under TLS.
+    #[serde(default)]
+    pub tls: bool,
     /// How messages are published.
     pub load: Load,
     /// Before anything is measured.
@@ -67,6 +89,24 @@ pub enum Load {
     /// Nothing is published: the listeners come, and stay silent. What counts is what each of them costs; a case
     /// for each way of coming in.
     Come(Vec<Coming>),
+    /// The listeners come and leave, again and again: a case for each way of coming in. What counts is the memory that
+    /// stays.
+    Waves(Vec<Coming>),
+    /// All listeners, each of whom watches everybody in its room, turn from their screens or back, so often: a case for
+    /// each number. What counts is how often somebody was told of somebody.
+    Turns(Vec<u32>),
+    /// The listeners live. What counts is what they are told.
+    Life(Life),
+}
+
+/// How listeners live.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Life {
+    /// How many times as fast as in life: a case for each number.
+    pub speeds: Vec<f64>,
+    /// How often each does what in an hour.
+    pub in_an_hour: Habits,
 }
 
 /// How far listeners come in who then stay silent.
@@ -77,8 +117,10 @@ pub enum Coming {
     Bare,
     /// Into their rooms.
     Joined,
-    /// Into three rooms, told who is there.
+    /// Into three rooms (of three times as many, so that each has as many listeners), told who is in one of them.
     ThreeRooms,
+    /// Into their rooms, as members who were there a moment ago.
+    Back,
 }
 
 /// What is done in a case.
@@ -93,8 +135,28 @@ pub enum Plan {
         /// How long.
         window: Window,
     },
-    /// It is measured what it costs that the listeners come, so far.
+    /// It is measured what it costs that the listeners come, so far, and then what memory something large leaves.
     Come(Entry),
+    /// It is measured what it costs that they come back.
+    ComeBack,
+    /// They come so far and leave, so often.
+    Waves {
+        /// How far.
+        entry: Entry,
+        /// How often.
+        waves: usize,
+    },
+    /// All turn from their screens or back, so often.
+    Turns(u32),
+    /// They live.
+    Live {
+        /// How often they do what.
+        habits: Habits,
+        /// How many times as fast as in life.
+        speed: f64,
+        /// How long.
+        window: Window,
+    },
 }
 
 /// One thing to measure.
@@ -110,9 +172,46 @@ pub struct Case {
     pub text_bytes: usize,
     /// Whether messages must be on disk before they are delivered.
     pub durable: bool,
+    /// Whether all connections are under TLS.
+    pub tls: bool,
     /// What is done.
     #[serde(skip)]
     pub plan: Plan,
+}
+
+impl Coming {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Joined => "joined",
+            Self::ThreeRooms => "three rooms",
+            Self::Back => "back",
+        }
+    }
+
+    /// How far in that is; `None` for those who were there.
+    const fn entry(self, rooms: u32) -> Option<Entry> {
+        match self {
+            Self::Bare => Some(Entry::Bare),
+            Self::Joined => Some(Entry::Room),
+            Self::ThreeRooms => Some(Entry::ThreeRooms { rooms: 3 * rooms }),
+            Self::Back => None,
+        }
+    }
+}
+
+impl Case {
+    /// Who takes part.
+    #[must_use]
+    pub fn seating(&self) -> Seating {
+        let entry = match self.plan {
+            Plan::Come(entry) | Plan::Waves { entry, .. } => entry,
+            Plan::Publish { .. } | Plan::ComeBack | Plan::Turns(_) | Plan::Live { .. } => {
+                Entry::Room
+            }
+        };
+        Seating::new(self.rooms, self.listeners, entry, self.durable)
+    }
 }
 
 impl Scenario {
@@ -144,10 +243,18 @@ impl Scenario {
         let of = |&listeners: &u32| {
             plans.iter().map(move |(plan, load)| Case {
                 name: self.case_name(listeners, load),
-                rooms: self.rooms,
+                rooms: match plan {
+                    Plan::Come(Entry::ThreeRooms { rooms })
+                    | Plan::Waves {
+                        entry: Entry::ThreeRooms { rooms },
+                        ..
+                    } => *rooms,
+                    _ => self.rooms,
+                },
                 listeners,
                 text_bytes: self.text_bytes,
                 durable: self.durable,
+                tls: self.tls,
                 plan: *plan,
             })
         };
@@ -186,14 +293,32 @@ impl Scenario {
             }
             Load::Come(ways) => {
                 let plan = |way: &Coming| {
-                    let (entry, name) = match way {
-                        Coming::Bare => (Entry::Bare, "bare"),
-                        Coming::Joined => (Entry::Room, "joined"),
-                        Coming::ThreeRooms => {
-                            (Entry::ThreeRooms { rooms: self.rooms }, "three rooms")
-                        }
+                    let plan = way.entry(self.rooms).map_or(Plan::ComeBack, Plan::Come);
+                    (plan, way.name().to_owned())
+                };
+                ways.iter().map(plan).collect()
+            }
+            Load::Turns(rounds) => {
+                let plan = |&rounds: &u32| (Plan::Turns(rounds), format!("{rounds} times"));
+                rounds.iter().map(plan).collect()
+            }
+            Load::Life(life) => {
+                let plan = |&speed: &f64| {
+                    let habits = life.in_an_hour;
+                    let plan = Plan::Live {
+                        habits,
+                        speed,
+                        window,
                     };
-                    (Plan::Come(entry), name.to_owned())
+                    (plan, format!("{speed} × life"))
+                };
+                life.speeds.iter().map(plan).collect()
+            }
+            Load::Waves(ways) => {
+                let plan = |way: &Coming| {
+                    let entry = way.entry(self.rooms).unwrap_or(Entry::Room);
+                    let waves = WAVES_MAX;
+                    (Plan::Waves { entry, waves }, way.name().to_owned())
                 };
                 ways.iter().map(plan).collect()
             }
@@ -214,7 +339,8 @@ impl Scenario {
             .iter()
             .max()
             .ok_or("no number of listeners")?;
-        let connections = u64::from(self.rooms) * (u64::from(*most) + 1);
+        // A speaker in each; where each listener is in three rooms, there are three times as many.
+        let connections = u64::from(self.rooms) * (u64::from(*most) + 3);
         if self.rooms == 0 || connections > CONNECTIONS_MAX {
             return Err(format!("{connections} connections: 1 to {CONNECTIONS_MAX}"));
         }
@@ -226,6 +352,16 @@ impl Scenario {
                 (rates.len(), rates.iter().all(is_rate), false)
             }
             Load::Come(ways) => (ways.len(), true, false),
+            Load::Turns(rounds) => {
+                let are_few = rounds.iter().all(|rounds| (1..=1000).contains(rounds));
+                (rounds.len(), are_few, false)
+            }
+            Load::Life(Life { speeds, in_an_hour }) => {
+                let are_speeds = speeds.iter().all(|speed| (0.1..=1000.0).contains(speed));
+                let is_life = are_speeds && in_an_hour.are_plausible();
+                (speeds.len(), is_life, false)
+            }
+            Load::Waves(ways) => (ways.len(), !ways.contains(&Coming::Back), false),
         };
         if loads == 0 || !is_in_bounds {
             return Err(format!("the load {:?} is out of bounds", self.load));

@@ -1,16 +1,27 @@
 //! Whole runs, small and bounded by messages: against the baseline, and against a host in this process.
 
-use std::{net::SocketAddr, thread};
+use std::{
+    net::{IpAddr, SocketAddr},
+    thread,
+};
 
 use homeroom_engine::{Config, Engine};
 use homeroom_protocol::CloseCode;
-use homeroom_server::{Guests, Host, HostConfig, Terms};
+use homeroom_server::{
+    Guests, Host, HostConfig, Terms,
+    tls::{Tls, TlsSettings},
+};
 use tokio::runtime::Runtime;
 
-use super::{Dialect, Driver, Entry, Fleet, Homeroom, Measured, Pace, Until, Window};
+use super::{
+    Dialect, Driver, Entry, Errand, Fleet, Habits, Homeroom, LARGE_BYTES, Measured, Pace, Role,
+    Seating, Until, Window, comers::say_something_large, crowd::Crowd, fleet::FROM_ONE_SOURCE,
+    line::Line,
+};
 use crate::{
     host::tenant,
     raw::{self, Mode},
+    secure::Papers,
 };
 
 const LISTENERS: u32 = 20;
@@ -27,6 +38,10 @@ struct InProcess {
 
 impl InProcess {
     fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    fn start_with(tls: Option<&TlsSettings>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let (engine, host) = runtime.block_on(async {
@@ -36,6 +51,7 @@ impl InProcess {
             engine.tenant(&tenant("default")).await.unwrap();
             let terms = Terms {
                 guests: Guests::Allowed,
+                tls: tls.and_then(|settings| Tls::load(settings).unwrap()),
                 ..Terms::default()
             };
             let config = HostConfig {
@@ -68,7 +84,10 @@ impl Drop for InProcess {
 
 /// The baseline in a thread of this process, which ends with it.
 fn baseline(mode: Mode) -> SocketAddr {
-    let server = raw::Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), mode).unwrap();
+    serve(raw::Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), mode).unwrap())
+}
+
+fn serve(server: raw::Server) -> SocketAddr {
     let address = server.address().unwrap();
     thread::spawn(move || server.serve());
     address
@@ -94,10 +113,13 @@ const FAN_OUT: Tiny = Tiny {
 };
 
 fn run(dialect: &dyn Dialect, address: SocketAddr, tiny: &Tiny) -> Result<Measured, String> {
-    let mut fleet = Fleet::new(dialect, address).unwrap();
-    let (speakers, listeners) = Fleet::seats(tiny.rooms, tiny.listeners, Entry::Room, tiny.durable);
-    fleet.gather(speakers)?;
-    fleet.gather(listeners)?;
+    run_in(Fleet::new(dialect, address).unwrap(), tiny)
+}
+
+fn run_in(mut fleet: Fleet<'_>, tiny: &Tiny) -> Result<Measured, String> {
+    let seating = Seating::new(tiny.rooms, tiny.listeners, Entry::Room, tiny.durable);
+    fleet.gather(seating.speakers())?;
+    fleet.gather(seating.listeners(Role::Listener, Entry::Room))?;
     let driver = Driver::new(&mut fleet, None, tiny.until, tiny.text_bytes);
     driver.run(tiny.pace, Window::Messages(MESSAGES))
 }
@@ -175,15 +197,150 @@ fn messages_larger_than_a_read_are_counted_whole() {
 }
 
 #[test]
-fn listeners_of_three_rooms_come_in() {
+fn listeners_of_three_rooms_come_in_and_are_told_who_is_there() {
     each_server(Mode::Plain, |dialect, address| {
         let mut fleet = Fleet::new(dialect, address).unwrap();
         let entry = Entry::ThreeRooms { rooms: 4 };
-        let (speakers, listeners) = Fleet::seats(4, 3, entry, false);
-        fleet.gather(speakers).unwrap();
-        fleet.gather(listeners).unwrap();
-        assert!(fleet.lines.len() == 16 && fleet.lines.iter().all(|line| line.is_in()));
+        let seating = Seating::new(4, 6, entry, false);
+        fleet.gather(seating.speakers()).unwrap();
+        fleet
+            .gather(seating.listeners(Role::Listener, entry))
+            .unwrap();
+        let before = fleet.received.bytes;
+        fleet.send_on(Errand::Watch(seating), 4..12).unwrap();
+        assert!(fleet.lines.len() == 12 && fleet.lines.iter().all(|line| line.is_in()));
+        // Each is told of six people, by name.
+        let knows = dialect.knows(Errand::Watch(seating));
+        assert_eq!(fleet.received.bytes - before >= 8 * 6 * 4, knows);
     });
+}
+
+#[test]
+fn who_left_comes_back_and_hears_again() {
+    each_server(Mode::Plain, |dialect, address| {
+        let mut fleet = Fleet::new(dialect, address).unwrap();
+        let seating = Seating::new(2, 3, Entry::Room, false);
+        fleet.gather(seating.speakers()).unwrap();
+        fleet
+            .gather(seating.listeners(Role::Listener, Entry::Room))
+            .unwrap();
+        for politely in [false, true] {
+            let seats = fleet.part(2, politely);
+            assert_eq!((seats.len(), fleet.lines.len()), (6, 2));
+            fleet.gather(seats).unwrap();
+        }
+        assert_eq!(fleet.arrivals.count(), 2 + 3 * 6);
+        let driver = Driver::new(&mut fleet, None, Until::Delivered, 128);
+        let measured = driver.run(Pace::InFlight(4), Window::Messages(MESSAGES));
+        assert_eq!(measured.unwrap().count, MESSAGES * 3);
+    });
+}
+
+#[test]
+fn large_messages_go_each_way() {
+    each_server(Mode::Plain, |dialect, address| {
+        let mut fleet = Fleet::new(dialect, address).unwrap();
+        let seating = Seating::new(2, 3, Entry::Room, false);
+        fleet.gather(seating.speakers()).unwrap();
+        fleet
+            .gather(seating.listeners(Role::Listener, Entry::Room))
+            .unwrap();
+        assert!(dialect.knows(Errand::Large));
+        fleet.send_on(Errand::Large, 2..8).unwrap();
+        say_something_large(&mut fleet, &seating).unwrap();
+        assert!(fleet.lines[2..].iter().all(|line| line.delivered == 4));
+        assert!(fleet.received.bytes > 6 * LARGE_BYTES as u64);
+    });
+}
+
+#[test]
+fn everything_goes_under_tls_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let papers = Papers::within(folder.path());
+    papers.issue().unwrap();
+    let settings = TlsSettings {
+        certificate: Some(papers.certificate.clone()),
+        key: Some(papers.key.clone()),
+        ..TlsSettings::default()
+    };
+    // Messages below a record of TLS; and many at once, of which TLS holds only some.
+    for text_bytes in [128, 16_000] {
+        let server = raw::Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Mode::Plain).unwrap();
+        let baseline = serve(server.showing(papers.proof().unwrap()));
+        let host = InProcess::start_with(Some(&settings));
+        let servers: [(&dyn Dialect, _); 2] = [(&raw::Raw, baseline), (&Homeroom, host.address)];
+        for (dialect, address) in servers {
+            let fleet = Fleet::new(dialect, address).unwrap();
+            let fleet = fleet.trusting(Some(papers.trust().unwrap()));
+            let tiny = Tiny {
+                text_bytes,
+                ..FAN_OUT
+            };
+            let measured = run_in(fleet, &tiny).unwrap();
+            assert_eq!(measured.count, MESSAGES * u64::from(LISTENERS));
+            let strangers = Fleet::new(dialect, address).unwrap();
+            assert!(run_in(strangers, &FAN_OUT).is_err(), "not without TLS");
+        }
+    }
+}
+
+#[test]
+fn a_presence_storm_is_over_when_all_were_told_of_all() {
+    let host = InProcess::start();
+    let mut fleet = Fleet::new(&Homeroom, host.address).unwrap().closely();
+    let seating = Seating::new(2, 4, Entry::Room, false);
+    fleet.gather(seating.speakers()).unwrap();
+    let crowd = Crowd::gather(&mut fleet, None, seating, 128).unwrap();
+    let measured = crowd.storm(2).unwrap();
+    // Two rounds, two rooms, four who are told of four.
+    assert_eq!(measured.count, 2 * 2 * 4 * 4);
+    assert_eq!(measured.latency.count(), measured.count);
+    assert!(measured.messages > 0);
+}
+
+#[test]
+fn all_that_people_do_is_answered() {
+    let host = InProcess::start();
+    let mut fleet = Fleet::new(&Homeroom, host.address).unwrap().closely();
+    let seating = Seating::new(2, 4, Entry::Room, true);
+    fleet.gather(seating.speakers()).unwrap();
+    let crowd = Crowd::gather(&mut fleet, None, seating, 128).unwrap();
+    let habits = Habits {
+        types: 10.0,
+        turns: 10.0,
+        says: 10.0,
+        looks_back: 10.0,
+        reacts: 10.0,
+        reads: 10.0,
+    };
+    let window = Window::Messages(300);
+    let measured = crowd.live(habits, 10_000.0, window).unwrap();
+    assert_eq!(measured.latency.count(), 300);
+    // A message or a reaction is told to the four of its room, and they are a third of it all.
+    assert!(measured.count > 300, "{}", measured.count);
+    assert!(measured.lived_s.unwrap() > 0.0);
+}
+
+#[test]
+fn who_knows_no_presence_is_no_crowd() {
+    let mut fleet = Fleet::new(&raw::Raw, baseline(Mode::Plain))
+        .unwrap()
+        .closely();
+    let seating = Seating::new(1, 1, Entry::Room, false);
+    fleet.gather(seating.speakers()).unwrap();
+    let refused = Crowd::gather(&mut fleet, None, seating, 128).unwrap_err();
+    assert!(refused.contains("presence"), "{refused}");
+}
+
+#[test]
+fn connections_come_from_another_address_before_ports_run_out() {
+    let mut fleet = Fleet::new(&raw::Raw, baseline(Mode::Plain)).unwrap();
+    fleet.opened = 2 * FROM_ONE_SOURCE - 1;
+    let seating = Seating::new(2, 1, Entry::Room, false);
+    fleet.gather(seating.speakers()).unwrap();
+    let sources: Vec<_> = fleet.lines.iter().map(Line::source).collect();
+    let expected = [2, 3].map(|last| IpAddr::from([127, 0, 0, last]));
+    assert_eq!(sources, expected);
 }
 
 #[test]

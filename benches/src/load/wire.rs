@@ -40,6 +40,11 @@ impl Outgoing {
         self.frame(PONG, payload);
     }
 
+    /// Adds a close frame, of an ordinary end (RFC 6455, 7.4.1).
+    pub fn close(&mut self) {
+        self.frame(CLOSE, &1000_u16.to_be_bytes());
+    }
+
     /// Adds the upgrade request; for what comes before the first message.
     pub fn upgrade(&mut self, host: &str, door: &super::Door) {
         let offer = door.subprotocol.map_or(String::new(), |name| {

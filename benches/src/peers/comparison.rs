@@ -134,7 +134,10 @@ impl Contest {
     /// Whether nothing is published, and what counts is who comes.
     #[must_use]
     pub const fn is_of_comers(&self) -> bool {
-        matches!(self.case.plan, Plan::Come(_))
+        matches!(
+            self.case.plan,
+            Plan::Come(_) | Plan::ComeBack | Plan::Waves { .. }
+        )
     }
 }
 
@@ -160,6 +163,7 @@ impl Comparison {
             ratios: None,
         };
         let case = |contest: &Contest| CaseReport {
+            skipped: None,
             case: contest.case.clone(),
             servers: self
                 .servers
@@ -230,6 +234,9 @@ pub(super) mod tests {
             per_read: 1.0,
             generator: 0.5,
             resident_bytes: None,
+            frames: None,
+            user_second_us: None,
+            resident: None,
         }
     }
 
@@ -240,6 +247,7 @@ pub(super) mod tests {
             listeners: 1000,
             text_bytes: 128,
             durable: false,
+            tls: false,
             plan: Plan::Publish {
                 until: Until::Delivered,
                 pace: Pace::InFlight(1),

@@ -110,7 +110,10 @@ impl Shown {
                 Pace::InFlight(_) => (Self::Throughput, "a second, bytes"),
                 Pace::PerSecond(_) => (Self::Latency, "p50 / p99 / p99.9 ms"),
             },
-            Plan::Come(_) => (Self::Memory, "bytes of memory each"),
+            Plan::Turns(_) | Plan::Live { .. } => (Self::Latency, "p50 / p99 / p99.9 ms"),
+            Plan::Come(_) | Plan::ComeBack | Plan::Waves { .. } => {
+                (Self::Memory, "bytes of memory each")
+            }
         }
     }
 }

@@ -1,11 +1,8 @@
 //! A connection of the baseline: what it read and could not use yet, and what it could not send yet.
 
-use std::{
-    io::{self, Write},
-    ops::Range,
-};
+use std::{io, ops::Range};
 
-use mio::net::TcpStream;
+use crate::secure::Channel;
 
 /// Bytes that wait for one socket; above it the connection is closed.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -13,7 +10,7 @@ const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) channel: Channel,
     pub(super) is_upgraded: bool,
     pub(super) room: Option<usize>,
     /// Read, and not yet a whole message.
@@ -23,9 +20,9 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Of somebody who was just let in.
-    pub(super) const fn new(stream: TcpStream) -> Self {
+    pub(super) const fn new(channel: Channel) -> Self {
         Self {
-            stream,
+            channel,
             is_upgraded: false,
             room: None,
             partial: Vec::new(),
@@ -37,7 +34,7 @@ impl Connection {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut sent = 0;
         if self.waiting.is_empty() {
-            sent = match self.stream.write(bytes) {
+            sent = match self.channel.write(bytes) {
                 Ok(sent) => sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(error) => return Err(error),
@@ -54,12 +51,13 @@ impl Connection {
 
     /// Sends what waits, as far as the socket takes it.
     pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.channel.flush()?;
         if self.waiting.is_empty() {
             return Ok(());
         }
         let mut sent = 0;
         while sent < self.waiting.len() {
-            match self.stream.write(&self.waiting[sent..]) {
+            match self.channel.write(&self.waiting[sent..]) {
                 Ok(count) => sent += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),

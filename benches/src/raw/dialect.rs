@@ -1,13 +1,15 @@
 //! How to speak with the baseline: a letter, and what it is about.
 
-use crate::load::{Dialect, Door, Entered, Outgoing, Role, Seat};
+use crate::load::{Dialect, Door, Entered, Errand, LARGE_BYTES, Outgoing, Role, Seat};
 
 /// Client: takes the seat of a speaker or a listener in the room whose number follows (`u32`, big endian).
 pub(super) const SPEAK: u8 = b'S';
 pub(super) const LISTEN: u8 = b'L';
 /// Client: the text that follows is for the room.
 pub(super) const PUBLISH: u8 = b'P';
-/// Server: the seat is taken.
+/// Client: what follows means nothing.
+pub(super) const PAD: u8 = b'X';
+/// Server: the seat is taken; or that was read.
 pub(super) const READY: u8 = b'R';
 
 /// The baseline's dialect.
@@ -40,6 +42,27 @@ impl Dialect for Raw {
                 };
                 let [a, b, c, d] = seat.room.to_be_bytes();
                 say.binary(&[letter, a, b, c, d]);
+                Ok(Entered::More)
+            }
+            Some([READY]) => Ok(Entered::Ready),
+            Some(other) => Err(format!("{other:?}")),
+        }
+    }
+
+    fn knows(&self, errand: Errand) -> bool {
+        errand == Errand::Large
+    }
+
+    fn run_errand(
+        &self,
+        _errand: Errand,
+        _seat: &mut Seat,
+        heard: Option<&[u8]>,
+        say: &mut Outgoing,
+    ) -> Result<Entered, String> {
+        match heard {
+            None => {
+                say.binary(&[PAD; LARGE_BYTES]);
                 Ok(Entered::More)
             }
             Some([READY]) => Ok(Entered::Ready),

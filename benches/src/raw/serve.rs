@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Write},
     net::SocketAddr,
     path::PathBuf,
 };
@@ -11,9 +11,10 @@ use mio::{Events, Interest, Poll, Token, event::Event, net::TcpListener};
 
 use super::{
     connection::{Connection, broken, find_message},
-    dialect::{LISTEN, PUBLISH, READY, SPEAK},
+    dialect::{LISTEN, PAD, PUBLISH, READY, SPEAK},
     frames::{Push, acknowledgement},
 };
+use crate::secure::{Channel, Proof};
 
 const LISTENER: Token = Token(usize::MAX);
 const EVENTS: usize = 1024;
@@ -41,6 +42,7 @@ pub struct Raw {
     poll: Poll,
     listener: TcpListener,
     journal: Option<File>,
+    proof: Option<Proof>,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     rooms: Vec<Room>,
@@ -78,6 +80,7 @@ impl Raw {
             poll,
             listener,
             journal,
+            proof: None,
             connections: Vec::new(),
             free: Vec::new(),
             rooms: Vec::new(),
@@ -86,6 +89,13 @@ impl Raw {
             push: Push::default(),
             record: Vec::new(),
         })
+    }
+
+    /// The same, under TLS.
+    #[must_use]
+    pub fn showing(mut self, proof: Proof) -> Self {
+        self.proof = Some(proof);
+        self
     }
 
     /// Where it listens.
@@ -122,7 +132,7 @@ impl Raw {
 
     fn accept(&mut self) -> io::Result<()> {
         loop {
-            let mut stream = match self.listener.accept() {
+            let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 // Whoever hung up before it was their turn.
@@ -131,11 +141,9 @@ impl Raw {
             };
             stream.set_nodelay(true)?;
             let number = self.free.pop().unwrap_or(self.connections.len());
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll
-                .registry()
-                .register(&mut stream, Token(number), interest)?;
-            let connection = Connection::new(stream);
+            let mut channel = Channel::server(stream, self.proof.as_ref())?;
+            channel.register(self.poll.registry(), Token(number))?;
+            let connection = Connection::new(channel);
             if number == self.connections.len() {
                 self.connections.push(Some(connection));
             } else {
@@ -161,15 +169,17 @@ impl Raw {
             let Some(connection) = &mut self.connections[number] else {
                 return Ok(());
             };
-            let count = match connection.stream.read(buffer) {
+            let count = match connection.channel.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             };
             self.hear(number, &mut buffer[..count])?;
-            // A short read took all there was: the next bytes come with an event of their own, epoll(7).
-            if count < buffer.len() {
+            if self.connections[number]
+                .as_ref()
+                .is_none_or(|connection| connection.channel.is_empty_after(count, buffer.len()))
+            {
                 return Ok(());
             }
         }
@@ -248,6 +258,7 @@ impl Raw {
                     self.unanswered.push(number);
                 }
             }
+            [PAD, ..] => connection.write(&[0x82, 1, READY])?,
             _ => return Err(broken()),
         }
         Ok(())
@@ -305,8 +316,7 @@ impl Raw {
         let Some(mut connection) = self.connections[number].take() else {
             return;
         };
-        // It is closed in any case.
-        let _ = self.poll.registry().deregister(&mut connection.stream);
+        connection.channel.leave(self.poll.registry());
         if let Some(room) = connection.room {
             self.rooms[room].listeners.retain(|&other| other != number);
         }
