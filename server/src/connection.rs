@@ -5,7 +5,14 @@
 //! looked at: what a tenant has no room for stays in the client's socket. A client that does not read
 //! its replies is not read either.
 
-use std::{io, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use homeroom_engine::Connection;
 use homeroom_protocol::{
@@ -13,7 +20,7 @@ use homeroom_protocol::{
     limit, websocket::pong_message,
 };
 use tokio::{
-    io::Interest,
+    io::{Interest, Ready},
     sync::watch,
     time::{Instant, Sleep, sleep_until},
 };
@@ -62,6 +69,16 @@ enum Wanted {
     Turn,
 }
 
+/// What a client that is waited for is woken by.
+#[derive(Debug)]
+enum Happened {
+    /// Its socket is worth a try, or broken.
+    Ready(io::Result<Ready>),
+    /// What to wait for has changed, or the host leaves.
+    Change,
+    Due,
+}
+
 impl Client {
     pub(crate) fn new(service: Arc<Service>, wire: Wire) -> Self {
         Self {
@@ -82,12 +99,13 @@ impl Client {
         self
     }
 
-    /// Serves it until it is gone. `early` was read behind its handshake.
-    pub(crate) async fn converse(&mut self, mut early: Vec<u8>) -> End {
-        if let Err(end) = Box::pin(self.take(&mut early)).await {
-            return end;
-        }
-        drop(early);
+    /// Takes in what was read behind its handshake.
+    pub(crate) async fn begin(&mut self, mut early: Vec<u8>) -> Result<(), End> {
+        self.take(&mut early).await
+    }
+
+    /// Serves it until it is gone.
+    pub(crate) async fn converse(&mut self) -> End {
         let mut timer = std::pin::pin!(sleep_until(self.due()));
         loop {
             if let Err(end) = self.wait(timer.as_mut(), Wanted::Bytes).await {
@@ -141,29 +159,55 @@ impl Client {
             if timer.deadline() > due {
                 timer.as_mut().reset(due);
             }
-            tokio::select! {
-                ready = self.socket.wire().ready(interest.unwrap_or(Interest::READABLE)),
-                    if interest.is_some() =>
-                {
+            match self.happens(timer.as_mut(), interest).await {
+                Happened::Ready(ready) => {
                     let ready = ready.map_err(|_| End::Lost)?;
-                    if wish.writable && ready.is_writable() && self.socket.take_room()
+                    if wish.writable
+                        && ready.is_writable()
+                        && self.socket.take_room()
                         && let Some(connection) = &self.attached
                     {
-                        connection.writable().await;
+                        // Boxed: rare, and larger than all that an idle connection waits with.
+                        Box::pin(connection.writable()).await;
                     }
                     if reading && ready.is_readable() {
                         return Ok(());
                     }
                 }
-                () = self.socket.changed() => {}
-                () = timer.as_mut() => {
+                Happened::Due => {
                     if self.due() <= Instant::now() {
                         return Err(self.overdue());
                     }
                     timer.as_mut().reset(self.due());
                 }
-                _ = self.leaving.changed() => {}
+                Happened::Change => {}
             }
+        }
+    }
+
+    /// Waits for whatever comes first. This is what an idle connection is made of, so socket and hub keep the
+    /// task's waker themselves, and only timer and leave have a place here.
+    async fn happens(
+        &mut self,
+        mut timer: Pin<&mut Sleep>,
+        interest: Option<Interest>,
+    ) -> Happened {
+        let socket = &*self.socket;
+        let first = poll_fn(|context| {
+            if let Some(interest) = interest
+                && let Poll::Ready(ready) = socket.wire().poll_ready(interest, context)
+            {
+                return Poll::Ready(Happened::Ready(ready));
+            }
+            if socket.poll_changed(context).is_ready() {
+                return Poll::Ready(Happened::Change);
+            }
+            timer.as_mut().poll(context).map(|()| Happened::Due)
+        });
+        tokio::select! {
+            biased;
+            happened = first => happened,
+            _ = self.leaving.changed() => Happened::Change,
         }
     }
 
@@ -367,6 +411,6 @@ mod tests {
         let engine = Engine::in_memory().await.unwrap();
         let service = Service::new(engine, Terms::default());
         let bytes = size_of_val(&Arc::clone(&service).serve(stream.await.unwrap()));
-        assert!(bytes <= 1280, "{bytes} bytes");
+        assert!(bytes <= 640, "{bytes} bytes");
     }
 }

@@ -148,6 +148,17 @@ impl HandshakeRefused {
 /// # Errors
 /// [`HandshakeRefused`].
 pub fn upgrade<B>(request: &mut Request<B>) -> Result<(Response<()>, Upgrade), HandshakeRefused> {
+    check(request)?;
+    if request.extensions().get::<OnUpgrade>().is_none() {
+        return Err(HandshakeRefused::NotUpgradable);
+    }
+    let accepted = websocket::accept(request, SUBPROTOCOL);
+    let (response, upgrading) = accepted.ok_or(HandshakeRefused::Malformed)?;
+    Ok((response.map(|_| ()), Upgrade(upgrading)))
+}
+
+/// Whether a request is one that becomes our WebSocket, but for its key.
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), HandshakeRefused> {
     if !asks_for_websocket(request) {
         return Err(HandshakeRefused::NotAsked);
     }
@@ -157,12 +168,7 @@ pub fn upgrade<B>(request: &mut Request<B>) -> Result<(Response<()>, Upgrade), H
     if announces_body(request.headers()) {
         return Err(HandshakeRefused::Body);
     }
-    if request.extensions().get::<OnUpgrade>().is_none() {
-        return Err(HandshakeRefused::NotUpgradable);
-    }
-    let accepted = websocket::accept(request, SUBPROTOCOL);
-    let (response, upgrading) = accepted.ok_or(HandshakeRefused::Malformed)?;
-    Ok((response.map(|_| ()), Upgrade(upgrading)))
+    Ok(())
 }
 
 /// RFC 6455, 4.1: a GET of HTTP/1.1 that says so.
@@ -370,6 +376,6 @@ mod tests {
         let ana = Identity::user("ana").unwrap();
         let (near, _far) = sockets(false).await;
         let bytes = size_of_val(&service.serve_connection(near, tenant, ana));
-        assert!(bytes <= 1280, "{bytes} bytes");
+        assert!(bytes <= 640, "{bytes} bytes");
     }
 }

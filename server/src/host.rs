@@ -14,7 +14,7 @@ use homeroom_engine::Engine;
 use homeroom_engine::described;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     task::JoinHandle,
     time::{Instant, sleep},
 };
@@ -33,6 +33,10 @@ const OPERATORS_MAX: u32 = 64;
 const ADDRESS_WITHIN: Duration = Duration::from_secs(2);
 /// How often.
 const ADDRESS_AGAIN: Duration = Duration::from_millis(20);
+/// Connections that wait to be accepted. Whoever finds no room is not told: its system tries again a second
+/// later, then two, then four. tokio's own 1,024 are fewer than come back to a host in the moment after a network
+/// fails; Linux takes 4,096 unless told otherwise (net.core.somaxconn), and cuts what is more.
+const BACKLOG: u32 = 65_535;
 /// What is left of a drain's time when all is done, for the process to end in.
 const EXIT_WITHIN: Duration = Duration::from_millis(500);
 
@@ -259,12 +263,25 @@ impl Host {
     }
 }
 
+/// Listens, with room for a storm of clients that come before they can be accepted.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // What a predecessor's connections leave behind for a minute is no reason to stay away.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Listens, waiting a moment for an address that is in use.
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
     let failed = |cause| ListenError { address, cause };
     let over = Instant::now() + ADDRESS_WITHIN;
     loop {
-        match TcpListener::bind(address).await {
+        match bind(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < over => {
                 sleep(ADDRESS_AGAIN).await;
             }
@@ -274,5 +291,26 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Listen
                 return Ok((listener, address));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, net::TcpStream};
+
+    use super::*;
+
+    /// More than come at once to a host that lost its network: none of them has to try again.
+    #[tokio::test]
+    async fn a_storm_waits_at_the_door_until_it_is_accepted() {
+        Descriptors::raise();
+        let allowed = fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
+        let allowed = allowed.and_then(|it| it.trim().parse().ok());
+        let storm = 1_500.min(allowed.unwrap_or(128));
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let come = || TcpStream::connect_timeout(&address, Duration::from_secs(5));
+        let waiting: Result<Vec<_>, _> = (0..storm).map(|_| come()).collect();
+        assert_eq!(waiting.unwrap().len(), storm);
     }
 }

@@ -83,15 +83,18 @@ impl<A: Accept> Listener<A> {
     fn seat(&self, stream: TcpStream, from: SocketAddr) {
         let (service, door) = (Arc::clone(&self.service), self.door);
         match self.admission.ask(from.ip()) {
-            Ok(seat) => {
-                tokio::spawn(async move {
-                    service.serve_at(door, stream).await;
-                    drop(seat);
-                });
-            }
+            Ok(seat) => drop(tokio::spawn(service.serve_at(
+                door,
+                stream,
+                Some(from),
+                seat,
+            ))),
             Err(Refused::Full | Refused::Crowded | Refused::MemoryShort) => {
                 if let Some(seat) = self.admission.ask_to_be_told() {
-                    tokio::spawn(holding(seat, service.turn_away_at(door, stream)));
+                    tokio::spawn(holding(
+                        seat,
+                        service.turn_away_at(door, stream, Some(from)),
+                    ));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What every connection of a host shares: the engine, the rules of the house, and when it leaves.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -125,33 +126,43 @@ impl Service {
 
     /// Serves one TCP connection from its first byte to its last: for a listener of your own.
     pub fn serve(self: Arc<Self>, stream: TcpStream) -> impl Future<Output = ()> + Send {
-        self.serve_at(Door::Both, stream)
+        let from = stream.peer_addr().ok();
+        self.serve_at(Door::Both, stream, from, ())
     }
 
     /// Like [`serve`](Self::serve), at the limit of connections: signs of life are given, clients are
     /// told to come back.
     pub fn turn_away(self: Arc<Self>, stream: TcpStream) -> impl Future<Output = ()> + Send {
-        self.turn_away_at(Door::Both, stream)
+        let from = stream.peer_addr().ok();
+        self.turn_away_at(Door::Both, stream, from)
     }
 
     /// A future that holds little while nothing happens: boxed is what happens once, and whoever is
-    /// served is moved nowhere.
+    /// served is moved nowhere. It lets go of `place` at the end.
     pub(crate) fn serve_at(
         self: Arc<Self>,
         door: Door,
         stream: TcpStream,
+        from: Option<SocketAddr>,
+        place: impl Send,
     ) -> impl Future<Output = ()> + Send {
-        let opening = Box::pin(self.open(door, stream, true));
+        let opening = Box::pin(self.open(door, stream, from, true));
         async move {
             if let Some((client, early)) = opening.await {
-                converse(Box::new(client), early).await;
+                converse(client, early).await;
             }
+            drop(place);
         }
     }
 
-    pub(crate) async fn turn_away_at(self: Arc<Self>, door: Door, stream: TcpStream) {
+    pub(crate) async fn turn_away_at(
+        self: Arc<Self>,
+        door: Door,
+        stream: TcpStream,
+        from: Option<SocketAddr>,
+    ) {
         let service = Arc::clone(&self);
-        if let Some((client, _)) = self.open(door, stream, false).await {
+        if let Some((client, _)) = self.open(door, stream, from, false).await {
             let after = service.time_to_return_ms(RETRY_FULL_MS);
             let bye = Bye::new(CloseCode::Overloaded).back_after_ms(after);
             client.end(bye.into()).await;
@@ -213,14 +224,15 @@ impl Service {
         self: Arc<Self>,
         door: Door,
         stream: TcpStream,
+        from: Option<SocketAddr>,
         keep_alive: bool,
-    ) -> Option<(Client, Vec<u8>)> {
+    ) -> Option<(Box<Client>, Vec<u8>)> {
         // Small writes must not wait for each other. It fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
         let by = Instant::now() + self.terms.handshake_within;
         let visit = |secure| Visit {
             door,
-            peer: stream.peer_addr().ok(),
+            peer: from,
             secure,
             keep_alive,
             first_head_by: by,
@@ -236,7 +248,7 @@ impl Service {
             let (stream, early) = http::speak(&self, stream, visit).await?;
             (Wire::Tcp(stream), early)
         };
-        Some((Client::new(self, wire), early.into()))
+        Some((Box::new(Client::new(self, wire)), early))
     }
 
     /// The TLS handshake, while it is worth one.
@@ -360,7 +372,15 @@ pub(crate) fn converse(mut client: Box<Client>, early: Vec<u8>) -> impl Future<O
     // What it is called is known once it said hello.
     let span = debug_span!("connection", tenant = Empty, connection = Empty);
     let conversation = async move {
-        let end = client.converse(early).await;
+        let begun = if early.is_empty() {
+            Ok(())
+        } else {
+            Box::pin(client.begin(early)).await
+        };
+        let end = match begun {
+            Ok(()) => client.converse().await,
+            Err(end) => end,
+        };
         Box::pin(client.end(end)).await;
     };
     conversation.instrument(span)

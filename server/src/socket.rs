@@ -10,14 +10,15 @@
 //! end; the hub is told of room only when all of it has left.
 
 use std::{
+    future::poll_fn,
     io,
     sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::{Buf, Bytes};
 use homeroom_engine::hub::SocketSink;
 use homeroom_protocol::CloseCode;
-use tokio::sync::Notify;
 
 use crate::wire::Wire;
 
@@ -26,8 +27,6 @@ use crate::wire::Wire;
 pub(crate) struct Socket {
     wire: Wire,
     writing: Mutex<Writing>,
-    /// Told whenever the task has something new to wait for.
-    changed: Notify,
 }
 
 /// The write half's state.
@@ -47,6 +46,10 @@ struct Writing {
     paused: bool,
     /// No more will be written.
     closed: bool,
+    /// The task has something new to wait for, and has not looked.
+    changed: bool,
+    /// The task, while it waits for that. Here, as what waits is the whole of an idle connection.
+    waiter: Option<Waker>,
 }
 
 /// What the connection's task has to wait for, beside bytes to read.
@@ -63,7 +66,6 @@ impl Socket {
         Arc::new(Self {
             wire,
             writing: Mutex::default(),
-            changed: Notify::new(),
         })
     }
 
@@ -97,9 +99,22 @@ impl Socket {
         self.writing().begun
     }
 
-    /// Resolves when [`wish`](Self::wish) may have changed. Cancel-safe.
+    /// Resolves when [`wish`](Self::wish) may have changed. Cancel-safe; for one task at a time.
     pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
+        poll_fn(|context| self.poll_changed(context)).await;
+    }
+
+    /// The same, to be polled.
+    pub(crate) fn poll_changed(&self, context: &Context<'_>) -> Poll<()> {
+        let mut writing = self.writing();
+        if std::mem::take(&mut writing.changed) {
+            return Poll::Ready(());
+        }
+        match &mut writing.waiter {
+            Some(waiter) => waiter.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
     }
 
     /// There is room: writes what the wire holds and what is owed; whether the hub waits to be told.
@@ -140,7 +155,7 @@ impl Socket {
             writing.closed = true;
             writing.owed = Bytes::new();
             self.wire.end();
-            self.changed.notify_one();
+            writing.change();
         }
     }
 
@@ -152,6 +167,14 @@ impl Socket {
 }
 
 impl Writing {
+    /// Wakes the task, or has it look before it waits.
+    fn change(&mut self) {
+        self.changed = true;
+        if let Some(waiter) = self.waiter.take() {
+            waiter.wake();
+        }
+    }
+
     fn owes_now(&self) -> bool {
         !self.owed.is_empty() && !self.inside_frame
     }
@@ -191,7 +214,7 @@ impl SocketSink for Sink {
             Ok(taken) => {
                 let first = !std::mem::replace(&mut writing.begun, true);
                 if first && writing.paused {
-                    socket.changed.notify_one();
+                    writing.change();
                 }
                 writing.inside_frame = *taken < bytes.len();
                 writing.blocked = writing.inside_frame;
@@ -200,7 +223,7 @@ impl SocketSink for Sink {
             Err(error) => writing.blocked = error.kind() == io::ErrorKind::WouldBlock,
         }
         if writing.blocked || writing.owes_now() || socket.wire.holds() {
-            socket.changed.notify_one();
+            writing.change();
         }
         result
     }
@@ -211,8 +234,9 @@ impl SocketSink for Sink {
     }
 
     fn gauge_changed(&mut self) {
-        if self.0.writing().paused {
-            self.0.changed.notify_one();
+        let mut writing = self.0.writing();
+        if writing.paused {
+            writing.change();
         }
     }
 }

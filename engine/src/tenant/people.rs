@@ -81,9 +81,12 @@ impl People {
             let new = Device {
                 id: device.clone(),
                 state: DeviceState::Active,
-                connections: Vec::new(),
+                // As most devices have one, and most users one device: a list that grows by itself begins
+                // with room for four.
+                connections: Vec::with_capacity(1),
                 gone_at: None,
             };
+            devices.reserve_exact(1);
             devices.insert(at, new);
             at
         });

@@ -7,7 +7,10 @@ use super::{
     origin::{self, OriginSettings},
     reply,
 };
-use crate::{embedding, websocket::Upgrading};
+use crate::{
+    embedding,
+    websocket::{self, Upgrading},
+};
 
 /// Where clients connect.
 pub const PATH: &str = "/v1/connect";
@@ -35,6 +38,20 @@ pub(super) fn answer<B>(
         Ok((response, upgrade)) => (response.map(|()| Body::default()), Some(upgrade.into())),
         Err(refused) => (refused.response(), None),
     }
+}
+
+/// The answer to whoever may have what they ask for, and nothing for everybody else: whoever asks then has the
+/// stream itself.
+pub(super) fn agree<B>(
+    request: &mut Request<B>,
+    origins: &OriginSettings,
+    visit: Visit,
+) -> Option<Response<()>> {
+    let headers = request.headers();
+    origin::check(headers, &origins.allowed, visit.secure, visit.peer).ok()?;
+    embedding::check(request).ok()?;
+    let (response, _) = websocket::accept(request, SUBPROTOCOL)?;
+    Some(response.map(|_| ()))
 }
 
 /// Whether the client speaks what is spoken there.

@@ -1,9 +1,9 @@
 //! HTTP/1.1 as this host speaks it: plain requests are answered, one connection after another request,
 //! until one of them becomes a WebSocket.
 //!
-//! [`speak`] serves one connection with hyper. Whoever asks for `GET /v1/connect` properly leaves here
-//! with the raw stream and the bytes that were read behind the request; hyper and its buffers stay
-//! behind. Everything else is [`routes`]' to answer.
+//! [`speak`] serves one connection. Whoever asks for `GET /v1/connect` properly leaves here with the raw
+//! stream and the bytes that were read behind the request: mostly after a [`glance`], else by way of hyper,
+//! which stays behind with its buffers. Everything else is [`routes`]' to answer.
 //!
 //! What one connection may cost is bounded here: how long a request's head may take (and so how long
 //! a kept-alive connection may be idle), how large it may be, and how long a reader may take over an
@@ -11,6 +11,7 @@
 
 mod api;
 mod connect;
+mod glance;
 mod health;
 mod metrics;
 mod origin;
@@ -37,7 +38,10 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use self::paced::Paced;
+use self::{
+    glance::{Glance, glance},
+    paced::Paced,
+};
 use crate::{service::Service, websocket::Upgrading};
 
 pub(crate) use self::{
@@ -103,7 +107,25 @@ pub(crate) struct Visit {
 /// did not come to that, the answers already given.
 ///
 /// When the host leaves, a request under way is still answered; nothing was promised to others.
-pub(crate) async fn speak<S>(service: &Service, stream: S, visit: Visit) -> Option<(S, Bytes)>
+pub(crate) async fn speak<S>(service: &Service, mut stream: S, visit: Visit) -> Option<(S, Vec<u8>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match glance(service, &mut stream, visit).await {
+        Glance::Agreed(early) => Some((stream, early)),
+        // Boxed for what a server around a connection holds: hardly anybody needs one.
+        Glance::Other(read) => Box::pin(converse(service, stream, read, visit)).await,
+        Glance::Gone => None,
+    }
+}
+
+/// The same by way of hyper; `read` was read before.
+async fn converse<S>(
+    service: &Service,
+    stream: S,
+    read: Bytes,
+    visit: Visit,
+) -> Option<(S, Vec<u8>)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -121,7 +143,7 @@ where
         .max_buf_size(REQUEST_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .keep_alive(visit.keep_alive);
-    let io = TokioIo::new(Paced::new(stream, time_max));
+    let io = TokioIo::new(Paced::new(stream, read, time_max));
     let leaving = async {
         match visit.door {
             Door::Clients | Door::Both => service.left().await,
@@ -159,7 +181,7 @@ where
         .into_inner()
         .expect("nothing panics while holding it")?;
     let (stream, early) = upgrading.finish::<Paced<S>>().await?;
-    Some((stream.into_inner(), early))
+    Some((stream.into_inner(), early.into()))
 }
 
 async fn answer(

@@ -1,4 +1,4 @@
-//! A stream whose reader may not take for ever.
+//! A stream whose reader may not take for ever, and of which something may have been read before.
 //!
 //! hyper limits how long a request may take to come, not how long its answer may take to go. Here the
 //! time runs from the first write that found no room until everything is written, which hyper shows by
@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
@@ -20,15 +21,18 @@ use tokio::{
 #[derive(Debug)]
 pub(super) struct Paced<S> {
     stream: S,
+    /// What was read from it before, and comes first.
+    early: Bytes,
     time_max: Duration,
     /// `None` while the kernel has room.
     due: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Paced<S> {
-    pub(super) const fn new(stream: S, time_max: Duration) -> Self {
+    pub(super) const fn new(stream: S, early: Bytes, time_max: Duration) -> Self {
         Self {
             stream,
+            early,
             time_max,
             due: None,
         }
@@ -61,6 +65,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.early.is_empty() {
+            let count = self.early.len().min(buffer.remaining());
+            buffer.put_slice(&self.early.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -113,7 +122,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn drops_do_not_stretch_the_time_of_an_answer() {
         let (near, mut far) = duplex(1_000);
-        let mut near = Paced::new(near, MAX);
+        let mut near = Paced::new(near, Bytes::new(), MAX);
         let reading = tokio::spawn(async move {
             loop {
                 sleep(MAX / 4).await;
@@ -131,7 +140,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_answer_has_its_own_time() {
         let (near, mut far) = duplex(1_000);
-        let mut near = Paced::new(near, MAX);
+        let mut near = Paced::new(near, Bytes::new(), MAX);
         let reading = tokio::spawn(async move {
             let mut read = 0;
             while read < 10 * 1_500 {

@@ -153,9 +153,10 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = (settings.filter.targets()).and(filter_fn(|line| {
-        line.target().starts_with(OURS) || *line.level() <= Level::WARN
-    }));
+    let ours = filter_fn(|line| line.target().starts_with(OURS) || *line.level() <= Level::WARN);
+    // It goes by any level. Where a filter does not say how far it goes, the spans that nobody wants are made
+    // all the same, one for every connection and three for every request.
+    let filter = (settings.filter.targets()).and(ours.with_max_level_hint(LevelFilter::TRACE));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .log_internal_errors(false);

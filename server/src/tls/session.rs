@@ -11,6 +11,7 @@ use std::{
     io::{self, Read, Write},
     net::Shutdown,
     sync::{Mutex, MutexGuard},
+    task::{Context, Poll},
 };
 
 use rustls::ServerConnection;
@@ -21,7 +22,7 @@ use tokio::{
 };
 
 use super::Stream;
-use crate::wire::OFFER_BYTES_MAX;
+use crate::wire::{OFFER_BYTES_MAX, poll_budget, poll_ready, try_read};
 
 /// Reads of the kernel's socket in one try: records without content, which are allowed, must not keep
 /// a thread.
@@ -138,13 +139,16 @@ impl Session {
         }
     }
 
-    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+    pub(crate) fn poll_ready(
+        &self,
+        interest: Interest,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Ready>> {
         if interest.is_readable() && self.state().read_ahead {
             // A peer that is always ahead must not keep the thread for itself.
-            tokio::task::coop::consume_budget().await;
-            return Ok(Ready::READABLE);
+            return poll_budget(context).map(|()| Ok(Ready::READABLE));
         }
-        self.stream.ready(interest).await
+        poll_ready(&self.stream, interest, context)
     }
 
     /// Hands ciphertext to the kernel until none is left, and then the end.
@@ -188,7 +192,7 @@ struct Kernel<'a>(&'a TcpStream);
 
 impl Read for Kernel<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(into)
+        try_read(self.0, into)
     }
 }
 

@@ -19,11 +19,10 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready},
-    sync::Notify,
     task::coop::unconstrained,
 };
 
-use super::OFFER_BYTES_MAX;
+use super::{OFFER_BYTES_MAX, poll_budget};
 
 /// What it is made of.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -34,8 +33,11 @@ pub(crate) struct Foreign {
     state: Mutex<State>,
     readable: Side,
     writable: Side,
-    changed: Arc<Notify>,
+    waiter: Arc<Waiter>,
 }
+
+/// The task that waits for one of the flags.
+type Waiter = Mutex<Option<Waker>>;
 
 struct State {
     io: Box<dyn Io>,
@@ -60,7 +62,7 @@ struct Side {
 
 struct Flag {
     set: AtomicBool,
-    changed: Arc<Notify>,
+    waiter: Arc<Waiter>,
 }
 
 impl Wake for Flag {
@@ -70,15 +72,18 @@ impl Wake for Flag {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.set.store(true, Ordering::Release);
-        self.changed.notify_one();
+        let waiter = lock(&self.waiter).take();
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
     }
 }
 
 impl Side {
-    fn new(changed: &Arc<Notify>) -> Self {
+    fn new(waiter: &Arc<Waiter>) -> Self {
         let flag = Arc::new(Flag {
             set: AtomicBool::new(true),
-            changed: Arc::clone(changed),
+            waiter: Arc::clone(waiter),
         });
         let waker = Waker::from(Arc::clone(&flag));
         Self { flag, waker }
@@ -109,16 +114,16 @@ impl Side {
 
 impl Foreign {
     pub(super) fn new(io: Box<dyn Io>) -> Self {
-        let changed = Arc::new(Notify::new());
+        let waiter = Arc::default();
         Self {
             state: Mutex::new(State {
                 io,
                 unflushed: false,
                 end: End::NotAsked,
             }),
-            readable: Side::new(&changed),
-            writable: Side::new(&changed),
-            changed,
+            readable: Side::new(&waiter),
+            writable: Side::new(&waiter),
+            waiter,
         }
     }
 
@@ -182,22 +187,21 @@ impl Foreign {
         }
     }
 
-    pub(super) async fn ready(&self, interest: Interest) -> Ready {
-        loop {
-            let mut ready = Ready::EMPTY;
-            if interest.is_readable() && self.readable.is_set() {
-                ready |= Ready::READABLE;
-            }
-            if interest.is_writable() && self.writable.is_set() {
-                ready |= Ready::WRITABLE;
-            }
-            if !ready.is_empty() {
-                // A stream that is always ready must not keep the thread for itself.
-                tokio::task::coop::consume_budget().await;
-                return ready;
-            }
-            self.changed.notified().await;
+    pub(super) fn poll_ready(&self, interest: Interest, context: &mut Context<'_>) -> Poll<Ready> {
+        // Before the flags are looked at: one that is raised behind them finds whom to wake.
+        *lock(&self.waiter) = Some(context.waker().clone());
+        let mut ready = Ready::EMPTY;
+        if interest.is_readable() && self.readable.is_set() {
+            ready |= Ready::READABLE;
         }
+        if interest.is_writable() && self.writable.is_set() {
+            ready |= Ready::WRITABLE;
+        }
+        if ready.is_empty() {
+            return Poll::Pending;
+        }
+        // A stream that is always ready must not keep the thread for itself.
+        poll_budget(context).map(|()| ready)
     }
 
     /// Sees what was taken off, and then the end.
@@ -225,6 +229,10 @@ impl Foreign {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no stream panics when polled")
     }
+}
+
+fn lock(waiter: &Waiter) -> MutexGuard<'_, Option<Waker>> {
+    waiter.lock().expect("nothing panics while holding it")
 }
 
 impl fmt::Debug for Foreign {

@@ -19,7 +19,13 @@ pub(crate) mod pairs;
 #[cfg(test)]
 mod tests;
 
-use std::{io, net::Shutdown};
+use std::{
+    future::poll_fn,
+    io::{self, Read},
+    net::Shutdown,
+    pin::pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
@@ -28,6 +34,7 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, Ready},
     net::TcpStream,
+    task::coop::consume_budget,
 };
 
 use self::foreign::Foreign;
@@ -36,6 +43,9 @@ use crate::tls;
 /// Most bytes that are under way between the hub and the kernel: the plaintext of one full TLS record
 /// (RFC 8446, 5.1).
 pub(crate) const OFFER_BYTES_MAX: usize = 16 * 1024;
+
+/// Whether readiness is told by edges, as epoll does.
+const SHORT_READS_DRAIN: bool = cfg!(target_os = "linux");
 
 /// A byte stream that is never waited for.
 #[derive(Debug)]
@@ -78,7 +88,7 @@ impl Wire {
     /// `WouldBlock` when nothing is there; anything else is final.
     pub(crate) fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.try_read(into),
+            Self::Tcp(stream) => try_read(stream, into),
             Self::Tls(session) => session.try_read(into),
             Self::Other(foreign) => foreign.try_read(into),
         }
@@ -137,11 +147,70 @@ impl Wire {
     /// Resolves when a read or a write is worth a try, which may yet come too early. Cancel-safe. For
     /// one task at a time.
     pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        poll_fn(|context| self.poll_ready(interest, context)).await
+    }
+
+    /// The same, to be polled: whoever waits for long holds nothing for it.
+    pub(crate) fn poll_ready(
+        &self,
+        interest: Interest,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Ready>> {
         match self {
-            Self::Tcp(stream) => stream.ready(interest).await,
-            Self::Tls(session) => session.ready(interest).await,
-            Self::Other(foreign) => Ok(foreign.ready(interest).await),
+            Self::Tcp(stream) => poll_ready(stream, interest, context),
+            Self::Tls(session) => session.poll_ready(interest, context),
+            Self::Other(foreign) => foreign.poll_ready(interest, context).map(Ok),
         }
+    }
+}
+
+/// Whether the kernel's socket is worth a try. The socket itself remembers whom to wake, one task for each
+/// direction.
+pub(crate) fn poll_ready(
+    stream: &TcpStream,
+    interest: Interest,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<Ready>> {
+    let mut ready = Ready::EMPTY;
+    if interest.is_readable()
+        && let Poll::Ready(readable) = stream.poll_read_ready(context)
+    {
+        readable?;
+        ready |= Ready::READABLE;
+    }
+    if interest.is_writable()
+        && let Poll::Ready(writable) = stream.poll_write_ready(context)
+    {
+        writable?;
+        ready |= Ready::WRITABLE;
+    }
+    if ready.is_empty() {
+        return Poll::Pending;
+    }
+    Poll::Ready(Ok(ready))
+}
+
+/// Pending once in a while, for what is ready without asking tokio.
+pub(crate) fn poll_budget(context: &mut Context<'_>) -> Poll<()> {
+    pin!(consume_budget()).poll(context)
+}
+
+/// Reads from the kernel's socket, and knows of a short read that nothing is left: without that, every message
+/// costs a second system call to hear so. Readiness comes by edges here (epoll(7)): what arrives meanwhile shows
+/// anew.
+pub(crate) fn try_read(stream: &TcpStream, into: &mut [u8]) -> io::Result<usize> {
+    let mut taken = None;
+    let tried = stream.try_io(Interest::READABLE, || {
+        let count = (&*SockRef::from(stream)).read(into)?;
+        taken = Some(count);
+        if SHORT_READS_DRAIN && 0 < count && count < into.len() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(())
+    });
+    match taken {
+        Some(count) => Ok(count),
+        None => tried.map(|()| 0),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     Wire,
     pairs::{Kind, pair, sockets},
+    try_read,
 };
 
 fn runtime() -> Runtime {
@@ -123,4 +124,27 @@ fn a_broken_stream_holds_nothing() {
             assert!(wire.pass_on() && !wire.holds(), "{kind:?}");
         });
     }
+}
+
+/// Without that a second system call would ask for every message whether there is more.
+#[tokio::test]
+async fn after_a_short_read_nothing_is_tried_before_more_comes() {
+    let (near, mut far) = sockets(false).await;
+    let mut into = [0; 64];
+    for said in [&b"one"[..], b"another"] {
+        far.write_all(said).await.unwrap();
+        near.readable().await.unwrap();
+        assert_eq!(try_read(&near, &mut into).unwrap(), said.len());
+        let again = near.try_io(Interest::READABLE, || Ok(()));
+        if cfg!(target_os = "linux") {
+            assert_eq!(again.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
+    }
+    // The end comes behind a short read as well.
+    far.write_all(b"last").await.unwrap();
+    drop(far);
+    near.readable().await.unwrap();
+    assert_eq!(try_read(&near, &mut into).unwrap(), 4);
+    near.readable().await.unwrap();
+    assert_eq!(try_read(&near, &mut into).unwrap(), 0);
 }

@@ -56,6 +56,26 @@ fn the_filter_goes_by_level_and_by_target() {
     assert_eq!(lines("off,homeroom_engine"), 1);
 }
 
+/// `info!` and `span!` then cost a look at one number.
+#[test]
+fn what_no_filter_wants_is_not_even_made() {
+    for (filter, level) in [
+        ("info", LevelFilter::INFO),
+        ("warn", LevelFilter::WARN),
+        ("off", LevelFilter::OFF),
+        ("info,homeroom_engine::index=trace", LevelFilter::TRACE),
+    ] {
+        let settings = LogSettings {
+            format: LogFormat::Text,
+            filter: LogFilter::try_from(filter.to_owned()).unwrap(),
+        };
+        let lines = tracing_subscriber::registry()
+            .with(None::<tracing_subscriber::layer::Identity>)
+            .with(layer(&settings, Page::default(), false));
+        assert_eq!(Subscriber::max_level_hint(&lines), Some(level), "{filter}");
+    }
+}
+
 #[test]
 fn of_others_only_warnings_and_errors_are_heard() {
     let text = written(LogFormat::Text, "trace", || {
