@@ -3,9 +3,15 @@
 //! durable is what was lived. The hub in memory holds every delivery to its contract meanwhile.
 #![no_main]
 
+#[path = "../../engine/tests/tenant_rules/clients.rs"]
+#[allow(dead_code, reason = "the tests of the tenant use the rest")]
+mod clients;
 #[path = "../../engine/tests/tenant_rules/hub.rs"]
 #[allow(dead_code, reason = "the tests of the tenant use the rest")]
 mod hub;
+#[path = "../../engine/tests/tenant_rules/requests.rs"]
+#[allow(dead_code, reason = "the tests of the tenant use the rest")]
+mod requests;
 #[path = "../../engine/tests/tenant_rules/stage.rs"]
 #[allow(dead_code, reason = "the tests of the tenant use the rest")]
 mod stage;

@@ -7,7 +7,11 @@ use homeroom_protocol::{
     UserId, UserPresence,
 };
 
-use super::{event::Event, occupancy::Told, refusal::Refusal, typing::Place};
+use super::{
+    presence::{occupancy::Told, typing::Place},
+    records::event::Event,
+    refusal::Refusal,
+};
 use crate::hub::{Audience, Delivery, Push, SignalKind};
 
 pub(super) fn direct(connection: ConnectionId, frame: ServerFrame) -> Delivery {

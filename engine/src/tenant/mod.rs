@@ -5,80 +5,50 @@
 //! [`Delivery`](crate::hub::Delivery)s for the hub come out. What happens twice from the same
 //! inputs happens the same way, byte for byte: that is what recovery and the simulator stand on.
 //!
-//! | file | holds |
+//! | folder or file | holds |
 //! |---|---|
-//! | `state` | the tenant and how it meets the runtime |
+//! | `state`, `driven` | the tenant, and how it meets the runtime |
+//! | `input`, `effects`, `deadline`, `settings`, `refusal` | what goes in, what comes out, when to wake, how much of everything, why not |
 //! | `decide` | the rules, by concern: state in, event or refusal out |
-//! | `requests`, `service`, `connections`, `listening`, `places` | one input each: look up, decide, apply, answer |
-//! | `rooms`, `room`, `keys`, `roles` | durable state, written by `apply` alone |
-//! | `counting`, `gate`, `overwrites`, `pins`, `deletions`, `pace`, `retention`, `personal` | what a room knows, by concern |
-//! | `permit`, `revocation`, `marks`, `mentions`, `crowds` | what follows from it |
-//! | `recent` | what happened to messages since the history was read |
-//! | `people`, `typing`, `signals`, `occupancy`, `session`, `deadline`, `passing` | what lives as long as connections do |
-//! | `shown`, `viewing`, `seen`, `budget` | how users are, what connections show, how much they may ask |
-//! | `event`, `restart`, `stored`, `history`, `sections` | records, their stored form, index rows, snapshots |
+//! | `commit` | what was decided is made true |
+//! | `requests`, `service` | what clients and back ends ask, one input each: look up, decide, apply, answer |
+//! | `connections` | sessions, what they listen to, how much they may ask |
+//! | `rooms` | what a room knows, durable, written by `apply` alone; people's own streams among them |
+//! | `rights` | roles, overwrites, the walk that decides, and revocation |
+//! | `presence` | what lives as long as connections do |
+//! | `records`, `history` | events, their stored form, snapshots; index rows and pages read back |
 
-mod budget;
+mod commit;
 mod connections;
-mod counting;
-mod crowds;
 mod deadline;
 mod decide;
-mod deletions;
+mod driven;
 mod effects;
-mod event;
-mod gate;
-mod hashing;
 mod history;
 mod input;
-mod keys;
-mod listening;
-mod marks;
-mod mentions;
-mod occupancy;
-mod overwrites;
-mod pace;
-mod passing;
-mod people;
-mod permit;
-mod personal;
-mod pins;
-mod places;
-mod recent;
+mod presence;
+mod records;
 mod refusal;
 mod requests;
-mod restart;
-mod retention;
-mod revocation;
-mod roles;
-mod room;
+mod rights;
 mod rooms;
-mod sections;
-mod seen;
-mod seqs;
 mod service;
-mod service_roles;
-mod session;
 mod settings;
-mod shown;
-mod signals;
 mod state;
-mod stored;
-mod typing;
-mod viewing;
 
-pub use crowds::MEMBERS_TOLD_MAX;
-pub use event::{Event, KeyedBy, TenantChange, TenantEvent};
-pub use hashing::{Digest, Lookup};
+pub use driven::DUE_PER_TICK_MAX;
 pub use history::{Fact, LookedMessage, Question, Span, Target, TimelinePage};
 pub use input::{Disconnection, Input, Whom};
-pub use keys::KeyRecord;
-pub use restart::{Entry, Restarted};
-pub use room::Room;
+pub use records::event::{Event, KeyedBy, TenantChange, TenantEvent};
+pub use records::hashing::{Digest, Lookup};
+pub use records::keys::KeyRecord;
+pub use records::restart::{Entry, Restarted};
+pub use rooms::crowds::MEMBERS_TOLD_MAX;
+pub use rooms::room::Room;
+pub use service::roles::{RoleAnswer, RoleRequest};
 pub use service::{
     Answered, Asker, HistoryPage, MembersPage, Placed, Refused, RoomSummary, ServiceAnswer,
     ServiceCall, ServiceRequest,
 };
-pub use service_roles::{RoleAnswer, RoleRequest};
 pub use settings::{Seed, Settings};
-pub use state::{DUE_PER_TICK_MAX, Tenant};
+pub use state::Tenant;

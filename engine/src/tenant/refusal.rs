@@ -4,7 +4,7 @@ use homeroom_protocol::{ErrorCode, Permission};
 
 /// What the asker is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// The connection lacks the scope to read or to write.
     Forbidden { scope: &'static str },
     /// No role and no overwrite gives this permission, or one takes it.
@@ -62,7 +62,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// Its number.
-    pub(super) const fn code(self) -> ErrorCode {
+    pub(crate) const fn code(self) -> ErrorCode {
         match self {
             Self::Forbidden { .. } | Self::Lacks { .. } | Self::NotAuthor | Self::Outranked => {
                 ErrorCode::Forbidden
@@ -91,7 +91,7 @@ impl Refusal {
     }
 
     /// When to try again, for those that say to.
-    pub(super) const fn retry_after_ms(self) -> Option<u64> {
+    pub(crate) const fn retry_after_ms(self) -> Option<u64> {
         match self {
             Self::StorageFull { retry_after_ms }
             | Self::Unreadable { retry_after_ms }
@@ -123,7 +123,7 @@ impl Refusal {
     }
 
     /// For the developer.
-    pub(super) fn explanation(self) -> String {
+    pub(crate) fn explanation(self) -> String {
         match self {
             Self::Forbidden { scope } => format!("this needs the scope to {scope}"),
             Self::Lacks { permission } => format!("this needs the permission {permission:?}"),

@@ -5,8 +5,12 @@ mod bounds;
 mod budgets;
 mod changing;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod counts;
 mod crowds;
+mod deletions;
+mod edits;
 #[cfg(test)]
 mod hub;
 #[cfg(test)]
@@ -17,12 +21,16 @@ mod laws;
 mod message_laws;
 #[cfg(test)]
 mod messages;
+mod overwrites;
 mod pages;
 mod passing;
 mod places;
 mod presence;
+mod reactions;
 mod reading;
 mod reports;
+#[cfg(test)]
+mod requests;
 mod restarts;
 mod retries;
 #[cfg(test)]

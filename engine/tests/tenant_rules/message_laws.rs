@@ -4,23 +4,27 @@
 //! * a page is what a plain list of all that happened says it is;
 //! * whoever has a page and takes in what is pushed after it, has the page that is fetched afresh.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod model;
+mod reader;
+
+use std::collections::BTreeMap;
 
 use homeroom_engine::{domain::SectionId, log::LogPosition, tenant::Input};
-use homeroom_protocol::limit::REACTION_USERS_MAX;
 use homeroom_protocol::{
-    ConnectionId, Direction, Emoji, EventBody, Message, MessageState, Position, Reaction, Request,
-    RequestId, RoomNumber, Seq, ServerFrame, ThreadSummary, TimelineEvent, Timestamp, UserId,
+    ConnectionId, Direction, Position, Request, RequestId, RoomNumber, Seq, ServerFrame,
+    TimelineEvent, Timestamp, UserId,
 };
+use model::{cut, is_reply};
 use proptest::{collection::vec, prelude::*};
+use reader::Reader;
 
 use crate::{
     messages::{delete, draft, edit, in_thread, pin, react, say},
     support::{Waiting, World, durable_state, join, user},
 };
 
-const USERS: [&str; 6] = ["ada", "bob", "eve", "dan", "cleo", "gus"];
-const EMOJI: [&str; 2] = ["👍", "a"];
+pub(super) const USERS: [&str; 6] = ["ada", "bob", "eve", "dan", "cleo", "gus"];
+pub(super) const EMOJI: [&str; 2] = ["👍", "a"];
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -65,7 +69,7 @@ enum Step {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Page {
+pub(super) struct Page {
     direction: Direction,
     anchor: u64,
     limit: u32,
@@ -135,26 +139,12 @@ struct Done {
 }
 
 #[derive(Debug, Clone)]
-enum What {
+pub(super) enum What {
     Said { thread: Option<Seq>, text: String },
     Edited { target: Seq, text: String },
     Deleted { target: Seq },
     Reacted { target: Seq, emoji: usize, on: bool },
     Pinned { target: Seq, on: bool },
-}
-
-/// A message as the list of all that was done has it.
-#[derive(Debug, Clone, Default)]
-struct Known {
-    author: String,
-    text: String,
-    thread: Option<Seq>,
-    version: u32,
-    edited: Option<Timestamp>,
-    by: [BTreeSet<UserId>; 2],
-    named: [Vec<UserId>; 2],
-    pinned: bool,
-    deleted_by: Option<UserId>,
 }
 
 struct Pending {
@@ -175,7 +165,7 @@ struct PendingPage {
     last: Seq,
 }
 
-struct Run {
+pub(super) struct Run {
     world: World,
     room: RoomNumber,
     connections: Vec<ConnectionId>,
@@ -364,98 +354,6 @@ impl Run {
         }
     }
 
-    /// Whether a change is one that happens.
-    fn expected(&self, who: usize, what: &What) -> bool {
-        let known = self.known();
-        let is_live = |target: &Seq| known[target].deleted_by.is_none();
-        match what {
-            What::Said { thread: None, .. } => true,
-            What::Said {
-                thread: Some(root), ..
-            } => known
-                .get(root)
-                .is_some_and(|it| it.deleted_by.is_none() && it.thread.is_none()),
-            What::Edited { target, .. } => is_live(target) && known[target].author == USERS[who],
-            // Ada made the room.
-            What::Deleted { target } => {
-                is_live(target) && (who == 0 || known[target].author == USERS[who])
-            }
-            What::Reacted { target, emoji, on } => {
-                is_live(target) && known[target].by[*emoji].contains(&user(USERS[who])) != *on
-            }
-            What::Pinned { target, on } => is_live(target) && known[target].pinned != *on,
-        }
-    }
-
-    /// All messages, from what was done to them.
-    fn known(&self) -> BTreeMap<Seq, Known> {
-        let mut known: BTreeMap<Seq, Known> = BTreeMap::new();
-        for done in &self.done {
-            match &done.what {
-                What::Said { thread, text } => {
-                    let said = Known {
-                        author: done.who.to_string(),
-                        text: text.clone(),
-                        thread: *thread,
-                        ..Known::default()
-                    };
-                    known.insert(done.seq, said);
-                }
-                What::Edited { target, text } => {
-                    let it = known.get_mut(target).unwrap();
-                    it.text.clone_from(text);
-                    it.version += 1;
-                    it.edited = Some(done.time);
-                }
-                What::Deleted { target } => {
-                    let it = known.get_mut(target).unwrap();
-                    it.deleted_by = Some(done.who.clone());
-                    it.pinned = false;
-                }
-                What::Reacted { target, emoji, on } => {
-                    let it = known.get_mut(target).unwrap();
-                    let (by, named) = (&mut it.by[*emoji], &mut it.named[*emoji]);
-                    if *on {
-                        by.insert(done.who.clone());
-                        if named.len() < REACTION_USERS_MAX {
-                            named.push(done.who.clone());
-                        }
-                    } else {
-                        by.remove(&done.who);
-                        named.retain(|user| *user != done.who);
-                    }
-                }
-                What::Pinned { target, on } => known.get_mut(target).unwrap().pinned = *on,
-            }
-        }
-        known
-    }
-
-    /// The whole timeline as a reader should see it now.
-    fn timeline(&self, reader: &UserId) -> Vec<TimelineEvent> {
-        let known = self.known();
-        let events = self.world.events().into_iter();
-        let events = events.filter(|event| event.room == self.room);
-        let mut timeline: Vec<_> = events
-            .map(homeroom_engine::tenant::Event::to_timeline)
-            .collect();
-        for event in &mut timeline {
-            match &mut event.body {
-                EventBody::Message(_) => event.body = shown(&known, event.seq, reader),
-                EventBody::MessageEdited {
-                    target, message, ..
-                } if known[target].deleted_by.is_some() => {
-                    *message = Message {
-                        thread: known[target].thread,
-                        ..Message::default()
-                    };
-                }
-                _ => {}
-            }
-        }
-        timeline
-    }
-
     fn ask_page(&mut self, who: usize, page: Page) {
         let root = page.thread.and_then(|at| self.place(at));
         let request = Request::History {
@@ -577,217 +475,6 @@ impl Run {
                 "{reply:?}"
             );
             self.connections.push(connection);
-        }
-    }
-}
-
-/// A message as a reader should see it.
-fn shown(known: &BTreeMap<Seq, Known>, seq: Seq, reader: &UserId) -> EventBody {
-    let it = &known[&seq];
-    let replies = known
-        .iter()
-        .filter(|(_, reply)| reply.thread == Some(seq) && reply.deleted_by.is_none());
-    let (replies, newest) = (replies.clone().count(), replies.map(|(seq, _)| *seq).max());
-    let thread = newest.map(|newest| ThreadSummary {
-        replies: u32::try_from(replies).unwrap(),
-        newest,
-    });
-    if let Some(by) = &it.deleted_by {
-        return EventBody::Tombstone {
-            thread: it.thread,
-            summary: thread,
-            by_moderator: by.as_str() != it.author,
-        };
-    }
-    let mut reactions: Vec<_> = (0..EMOJI.len())
-        .filter(|&at| !it.by[at].is_empty())
-        .map(|at| Reaction {
-            emoji: Emoji::new(EMOJI[at]).unwrap(),
-            count: u32::try_from(it.by[at].len()).unwrap(),
-            users: it.named[at].clone(),
-            me: it.by[at].contains(reader),
-        })
-        .collect();
-    reactions.sort_by(|one, other| one.emoji.cmp(&other.emoji));
-    let state = MessageState {
-        version: it.version,
-        edited: it.edited,
-        reactions,
-        thread,
-        pinned: it.pinned,
-    };
-    EventBody::Message(Message {
-        thread: it.thread,
-        state: (state != MessageState::default()).then(|| Box::new(state)),
-        ..it.text.clone().into()
-    })
-}
-
-fn is_reply(event: &TimelineEvent, root: Seq) -> bool {
-    match &event.body {
-        EventBody::Message(message) => message.thread == Some(root),
-        EventBody::Tombstone { thread, .. } => *thread == Some(root),
-        _ => false,
-    }
-}
-
-/// The page of a list.
-fn cut(events: Vec<TimelineEvent>, page: Page) -> (Vec<TimelineEvent>, bool, bool) {
-    let limit = page.limit as usize;
-    let anchor = Seq(page.anchor);
-    let below: Vec<_> = events
-        .iter()
-        .filter(|it| it.seq < anchor)
-        .cloned()
-        .collect();
-    let from: Vec<_> = events
-        .iter()
-        .filter(|it| it.seq >= anchor)
-        .cloned()
-        .collect();
-    let newest =
-        |list: Vec<TimelineEvent>, most: usize| list[list.len().saturating_sub(most)..].to_vec();
-    match page.direction {
-        Direction::Before => {
-            let more = below.len() > limit;
-            (newest(below, limit), more, false)
-        }
-        Direction::After => {
-            let above: Vec<_> = from.into_iter().filter(|it| it.seq > anchor).collect();
-            let more = above.len() > limit;
-            (above.into_iter().take(limit).collect(), more, false)
-        }
-        Direction::Around => {
-            let more = below.len() > limit / 2;
-            let mut list = newest(below, limit / 2);
-            let rest = limit - list.len();
-            let more_above = from.len() > rest;
-            list.extend(from.into_iter().take(rest));
-            (list, more, more_above)
-        }
-    }
-}
-
-/// An app that keeps a room, as the protocol says it should.
-#[derive(Debug, Default)]
-struct Reader {
-    events: Vec<TimelineEvent>,
-}
-
-impl Reader {
-    fn take(&mut self, event: TimelineEvent) {
-        let expected = self.events.last().unwrap().seq.next();
-        assert_eq!(event.seq, expected, "no gap and no repeat");
-        match event.body.clone() {
-            EventBody::Message(message) => {
-                if let Some(root) = message.thread {
-                    self.count(root, Some(event.seq));
-                }
-            }
-            EventBody::MessageEdited {
-                target,
-                message,
-                version,
-            } => self.with_message(target, |it| {
-                let state = MessageState {
-                    version,
-                    edited: Some(event.time),
-                    ..it.state.as_deref().cloned().unwrap_or_default()
-                };
-                *it = Message {
-                    state: Some(Box::new(state)),
-                    ..message
-                };
-            }),
-            EventBody::MessageDeleted {
-                target,
-                by_moderator,
-            } => self.bury(target, by_moderator),
-            EventBody::ReactionSet {
-                target,
-                reaction,
-                on,
-            } => self.with_message(target, |it| {
-                let state = it.state.get_or_insert_default();
-                let old = state.reactions.iter().find(|it| it.emoji == reaction.emoji);
-                let me = if event.author.as_str() == USERS[1] {
-                    on
-                } else {
-                    old.is_some_and(|old| old.me)
-                };
-                state.reactions.retain(|it| it.emoji != reaction.emoji);
-                if reaction.count > 0 {
-                    state.reactions.push(Reaction { me, ..reaction });
-                }
-                state
-                    .reactions
-                    .sort_by(|one, other| one.emoji.cmp(&other.emoji));
-            }),
-            EventBody::PinSet { target, on } => self.with_message(target, |it| {
-                it.state.get_or_insert_default().pinned = on;
-            }),
-            _ => {}
-        }
-        self.events.push(event);
-    }
-
-    fn get(&mut self, target: Seq) -> &mut EventBody {
-        let at = self.events.iter().position(|it| it.seq == target).unwrap();
-        &mut self.events[at].body
-    }
-
-    /// What is done to a message that is gone already changes nothing.
-    fn with_message(&mut self, target: Seq, change: impl FnOnce(&mut Message)) {
-        if let EventBody::Message(message) = self.get(target) {
-            change(message);
-            if message.state.as_deref() == Some(&MessageState::default()) {
-                message.state = None;
-            }
-        }
-    }
-
-    /// A thread has one more reply, or one less.
-    fn count(&mut self, root: Seq, new: Option<Seq>) {
-        let replies = self.events.iter().filter_map(|it| match &it.body {
-            EventBody::Message(message) if message.thread == Some(root) => Some(it.seq),
-            _ => None,
-        });
-        let replies: Vec<Seq> = replies.chain(new).collect();
-        let summary = replies.last().map(|&newest| ThreadSummary {
-            replies: u32::try_from(replies.len()).unwrap(),
-            newest,
-        });
-        if let EventBody::Tombstone { summary: old, .. } = self.get(root) {
-            *old = summary;
-        }
-        self.with_message(root, |it| it.state.get_or_insert_default().thread = summary);
-    }
-
-    fn bury(&mut self, target: Seq, by_moderator: bool) {
-        let EventBody::Message(message) = self.get(target).clone() else {
-            return;
-        };
-        *self.get(target) = EventBody::Tombstone {
-            thread: message.thread,
-            summary: message.state.and_then(|state| state.thread),
-            by_moderator,
-        };
-        for event in &mut self.events {
-            if let EventBody::MessageEdited {
-                target: of,
-                message,
-                ..
-            } = &mut event.body
-                && *of == target
-            {
-                *message = Message {
-                    thread: message.thread,
-                    ..Message::default()
-                };
-            }
-        }
-        if let Some(root) = message.thread {
-            self.count(root, None);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Scenes with a scripted server on a virtual clock.
 
+mod asking;
+mod connecting;
 mod laws;
 mod model;
 mod places;
-mod scenes;
+mod rooms;
 mod script;

@@ -6,24 +6,20 @@ use homeroom_protocol::{
 };
 
 use super::{Ground, Keyed, Verdict, check_count, check_field};
-use crate::tenant::{event::Event, refusal::Refusal, room::Room};
+use crate::tenant::{records::event::Event, refusal::Refusal, rooms::room::Room};
 
 /// One measure, as it was asked for.
 #[derive(Debug, Clone)]
-pub(in crate::tenant) struct Asked {
-    pub(in crate::tenant) room: RoomNumber,
-    pub(in crate::tenant) user: UserId,
-    pub(in crate::tenant) measure: Measure,
-    pub(in crate::tenant) until: Option<Timestamp>,
-    pub(in crate::tenant) reason: Option<String>,
+pub(crate) struct Asked {
+    pub(crate) room: RoomNumber,
+    pub(crate) user: UserId,
+    pub(crate) measure: Measure,
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Takes a measure.
-pub(in crate::tenant) fn moderate(
-    ground: Ground<'_>,
-    keyed: Keyed,
-    asked: Asked,
-) -> Result<Verdict, Refusal> {
+pub(crate) fn moderate(ground: Ground<'_>, keyed: Keyed, asked: Asked) -> Result<Verdict, Refusal> {
     ground.may_write()?;
     check(ground, &asked)?;
     if let Some(record) = keyed.already()? {
@@ -41,7 +37,7 @@ pub(in crate::tenant) fn moderate(
 }
 
 /// Makes somebody a member at the word of a back end, unless they are one.
-pub(in crate::tenant) fn add(
+pub(crate) fn add(
     ground: Ground<'_>,
     room: &RoomId,
     member: &UserId,
@@ -50,7 +46,7 @@ pub(in crate::tenant) fn add(
 }
 
 /// Ends somebody's membership at the word of a back end, if they have one.
-pub(in crate::tenant) fn remove(
+pub(crate) fn remove(
     ground: Ground<'_>,
     room: &RoomId,
     member: &UserId,

@@ -15,14 +15,16 @@ use homeroom_protocol::{
 use super::{Ground, Keyed, Verdict, check_count, check_field};
 use crate::tenant::{
     history::LookedMessage,
-    keys::KeyRecord,
-    mentions::{self, Readers},
+    records::keys::KeyRecord,
     refusal::Refusal,
-    room::Room,
+    rooms::{
+        mentions::{self, Readers},
+        room::Room,
+    },
 };
 
 /// Sends a message.
-pub(in crate::tenant) fn send(
+pub(crate) fn send(
     ground: Ground<'_>,
     keyed: Keyed,
     room: RoomNumber,
@@ -61,7 +63,7 @@ pub(in crate::tenant) fn send(
 }
 
 /// The room of a message that somebody wants to change, if it is there.
-pub(in crate::tenant) fn with_message<'a>(
+pub(crate) fn with_message<'a>(
     ground: Ground<'a>,
     (room, target): (RoomNumber, Seq),
 ) -> Result<&'a Room, Refusal> {
@@ -76,7 +78,7 @@ pub(in crate::tenant) fn with_message<'a>(
 }
 
 /// Edits a message that was looked up.
-pub(in crate::tenant) fn edit(
+pub(crate) fn edit(
     ground: Ground<'_>,
     keyed: Keyed,
     (room, target): (&Room, Seq),
@@ -111,7 +113,7 @@ pub(in crate::tenant) fn edit(
 }
 
 /// Deletes a message that was looked up.
-pub(in crate::tenant) fn delete(
+pub(crate) fn delete(
     ground: Ground<'_>,
     keyed: Keyed,
     (room, target): (&Room, Seq),
@@ -134,7 +136,7 @@ pub(in crate::tenant) fn delete(
 }
 
 /// Adds or takes back the asker's reaction to a message that was looked up by them.
-pub(in crate::tenant) fn react(
+pub(crate) fn react(
     ground: Ground<'_>,
     keyed: Keyed,
     (room, target): (&Room, Seq),
@@ -182,7 +184,7 @@ pub(in crate::tenant) fn react(
 }
 
 /// Pins a message, or takes the pin away; it was looked up if that changes nothing.
-pub(in crate::tenant) fn pin(
+pub(crate) fn pin(
     ground: Ground<'_>,
     keyed: Keyed,
     (room, target): (&Room, Seq),
@@ -202,7 +204,7 @@ pub(in crate::tenant) fn pin(
 }
 
 /// Whether the asker may read the versions of a message.
-pub(in crate::tenant) fn read_versions(
+pub(crate) fn read_versions(
     ground: Ground<'_>,
     room: &Room,
     author: &UserId,

@@ -3,11 +3,11 @@
 //!
 //! Here is the ground they stand on; each concern has its rules in a file of its own.
 
-pub(super) mod members;
-pub(super) mod messages;
-pub(super) mod reading;
-pub(super) mod roles;
-pub(super) mod rooms;
+pub(crate) mod members;
+pub(crate) mod messages;
+pub(crate) mod reading;
+pub(crate) mod roles;
+pub(crate) mod rooms;
 
 use homeroom_protocol::{
     Cause, EventBody, IdempotencyKey, Message, Permission, Permissions, Position, RoomId, RoomKind,
@@ -15,15 +15,17 @@ use homeroom_protocol::{
 };
 
 use super::{
-    event::{Event, KeyedBy},
-    hashing::Digest,
-    keys::KeyRecord,
-    permit::{Bearing, Place},
+    records::{
+        event::{Event, KeyedBy},
+        hashing::Digest,
+        keys::KeyRecord,
+    },
     refusal::Refusal,
-    roles::Roles,
-    room::Room,
-    rooms::Rooms,
-    seqs::COUNTED_SEQ_MAX,
+    rights::{
+        permit::{Bearing, Place},
+        roles::Roles,
+    },
+    rooms::{Rooms, room::Room, seqs::COUNTED_SEQ_MAX},
     settings::Settings,
 };
 use crate::{
@@ -33,20 +35,20 @@ use crate::{
 
 /// What the rules look at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ground<'a> {
-    pub(super) rooms: &'a Rooms,
-    pub(super) roles: &'a Roles,
-    pub(super) settings: &'a Settings,
-    pub(super) asker: &'a Identity,
-    pub(super) standing: Standing,
-    pub(super) storage: Storage,
+pub(crate) struct Ground<'a> {
+    pub(crate) rooms: &'a Rooms,
+    pub(crate) roles: &'a Roles,
+    pub(crate) settings: &'a Settings,
+    pub(crate) asker: &'a Identity,
+    pub(crate) standing: Standing,
+    pub(crate) storage: Storage,
     /// The time of an event made now.
-    pub(super) time: Timestamp,
+    pub(crate) time: Timestamp,
 }
 
 /// What lets somebody do something in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     /// Being a member of it.
     Member,
     /// Being a service, which needs no membership.
@@ -55,11 +57,11 @@ pub(super) enum Standing {
 
 /// A write that is safe to retry.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Keyed {
-    pub(super) key: IdempotencyKey,
-    pub(super) digest: Digest,
+pub(crate) struct Keyed {
+    pub(crate) key: IdempotencyKey,
+    pub(crate) digest: Digest,
     /// What the key was used for, if that still counts.
-    pub(super) used: Option<KeyRecord>,
+    pub(crate) used: Option<KeyRecord>,
 }
 
 /// What a keyed write leads to.
@@ -68,7 +70,7 @@ pub(super) struct Keyed {
     clippy::large_enum_variant,
     reason = "nearly all are events, and a box would cost each message an allocation"
 )]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// This.
     Happened(Event),
     /// Nothing: it is a retry of this.
@@ -77,7 +79,7 @@ pub(super) enum Verdict {
 
 impl Verdict {
     /// The thread that something was said in.
-    pub(super) const fn spoken_in(&self) -> Option<(RoomNumber, Seq)> {
+    pub(crate) const fn spoken_in(&self) -> Option<(RoomNumber, Seq)> {
         match self {
             Self::Happened(Event {
                 room,
@@ -93,7 +95,7 @@ impl Verdict {
 }
 
 /// Refuses a number or length above its limit.
-pub(super) const fn check_field(
+pub(crate) const fn check_field(
     field: &'static str,
     actual: usize,
     max: usize,
@@ -105,7 +107,7 @@ pub(super) const fn check_field(
 }
 
 /// Refuses a page of none or too many.
-pub(super) fn check_limit(limit: u32, max: usize) -> Result<usize, Refusal> {
+pub(crate) fn check_limit(limit: u32, max: usize) -> Result<usize, Refusal> {
     let limit = limit as usize;
     if limit == 0 {
         return Err(Refusal::InvalidField {
@@ -117,7 +119,7 @@ pub(super) fn check_limit(limit: u32, max: usize) -> Result<usize, Refusal> {
     Ok(limit)
 }
 
-pub(super) const fn check_count(
+pub(crate) const fn check_count(
     what: &'static str,
     count: usize,
     max: usize,
@@ -130,7 +132,7 @@ pub(super) const fn check_count(
 
 impl Keyed {
     /// What the event of this write carries.
-    pub(super) const fn by(&self) -> KeyedBy {
+    pub(crate) const fn by(&self) -> KeyedBy {
         KeyedBy {
             key: self.key,
             digest: Some(self.digest),
@@ -138,7 +140,7 @@ impl Keyed {
     }
 
     /// What a write leads to that would change nothing: the answer is the room's newest position.
-    pub(super) const fn unchanged(&self, room: &Room) -> Verdict {
+    pub(crate) const fn unchanged(&self, room: &Room) -> Verdict {
         Verdict::Already(KeyRecord {
             room: room.number,
             position: room.head(),
@@ -148,7 +150,7 @@ impl Keyed {
     }
 
     /// The earlier write, when this is a retry of it.
-    pub(super) fn already(&self) -> Result<Option<KeyRecord>, Refusal> {
+    pub(crate) fn already(&self) -> Result<Option<KeyRecord>, Refusal> {
         match self.used {
             Some(record) if record.digest == self.digest => Ok(Some(record)),
             Some(_) => Err(Refusal::KeyConflict),
@@ -158,18 +160,18 @@ impl Keyed {
 }
 
 impl<'a> Ground<'a> {
-    pub(super) const fn user(&self) -> &'a UserId {
+    pub(crate) const fn user(&self) -> &'a UserId {
         &self.asker.user
     }
 
-    pub(super) const fn may_read(&self) -> Result<(), Refusal> {
+    pub(crate) const fn may_read(&self) -> Result<(), Refusal> {
         if self.asker.scopes.contain(Scopes::READ) {
             return Ok(());
         }
         Err(Refusal::Forbidden { scope: "read" })
     }
 
-    pub(super) const fn may_write(&self) -> Result<(), Refusal> {
+    pub(crate) const fn may_write(&self) -> Result<(), Refusal> {
         if self.asker.scopes.contain(Scopes::WRITE) {
             return Ok(());
         }
@@ -177,7 +179,7 @@ impl<'a> Ground<'a> {
     }
 
     /// The same, asked by a service for itself.
-    pub(super) fn of_service(self) -> Self {
+    pub(crate) fn of_service(self) -> Self {
         Self {
             standing: Standing::Service,
             ..self
@@ -185,14 +187,14 @@ impl<'a> Ground<'a> {
     }
 
     /// The room with this number, if the asker may do something in it.
-    pub(super) fn joined(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
+    pub(crate) fn joined(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
         let room = self.member_of(room)?;
         self.may(room, Permission::View)?;
         Ok(room)
     }
 
     /// The room with this number, if the asker is in it, even without seeing it.
-    pub(super) fn member_of(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
+    pub(crate) fn member_of(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
         let room = self.rooms.get(room).ok_or(Refusal::NotMember)?;
         let is_in = self.is_service()
             || room.has(self.user())
@@ -207,18 +209,18 @@ impl<'a> Ground<'a> {
     }
 
     /// The same by the app's id. That there is such a room is no secret.
-    pub(super) fn joined_by_id(&self, id: &RoomId) -> Result<&'a Room, Refusal> {
+    pub(crate) fn joined_by_id(&self, id: &RoomId) -> Result<&'a Room, Refusal> {
         let room = self.rooms.by_id(id).ok_or(Refusal::RoomNotFound)?;
         self.joined(room.number)
     }
 
     /// All that the asker may do in a room.
-    pub(super) fn permissions(&self, room: &Room) -> Permissions {
+    pub(crate) fn permissions(&self, room: &Room) -> Permissions {
         self.bearing(self.user(), room).allowed()
     }
 
     /// Whether the asker may do this in a room.
-    pub(super) fn may(&self, room: &Room, permission: Permission) -> Result<(), Refusal> {
+    pub(crate) fn may(&self, room: &Room, permission: Permission) -> Result<(), Refusal> {
         match self.bearing(self.user(), room).obstacle(permission) {
             None => Ok(()),
             Some(cause) => Err(refusal_for(cause, permission)),
@@ -226,17 +228,17 @@ impl<'a> Ground<'a> {
     }
 
     /// Whether a service asks, for itself.
-    pub(super) fn is_service(&self) -> bool {
+    pub(crate) fn is_service(&self) -> bool {
         self.standing == Standing::Service
     }
 
     /// All that the asker may do in the tenant.
-    pub(super) fn tenant_permissions(&self) -> Permissions {
+    pub(crate) fn tenant_permissions(&self) -> Permissions {
         self.tenant_bearing(self.user()).allowed()
     }
 
     /// Whether the asker may do this in the tenant.
-    pub(super) fn may_in_tenant(&self, permission: Permission) -> Result<(), Refusal> {
+    pub(crate) fn may_in_tenant(&self, permission: Permission) -> Result<(), Refusal> {
         match self.tenant_bearing(self.user()).obstacle(permission) {
             None => Ok(()),
             Some(cause) => Err(refusal_for(cause, permission)),
@@ -244,7 +246,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Whether the asker may do this in a room, and to that user: to whoever does not outrank them.
-    pub(super) fn may_act_on(
+    pub(crate) fn may_act_on(
         &self,
         room: &Room,
         user: &UserId,
@@ -255,7 +257,7 @@ impl<'a> Ground<'a> {
     }
 
     /// How somebody stands to the tenant.
-    pub(super) fn tenant_bearing<'b>(&self, user: &'b UserId) -> Bearing<'b>
+    pub(crate) fn tenant_bearing<'b>(&self, user: &'b UserId) -> Bearing<'b>
     where
         'a: 'b,
     {
@@ -268,7 +270,7 @@ impl<'a> Ground<'a> {
     }
 
     /// How somebody stands to a room.
-    pub(super) fn bearing<'b>(&self, user: &'b UserId, room: &'b Room) -> Bearing<'b>
+    pub(crate) fn bearing<'b>(&self, user: &'b UserId, room: &'b Room) -> Bearing<'b>
     where
         'a: 'b,
     {
@@ -283,11 +285,11 @@ impl<'a> Ground<'a> {
         }
     }
 
-    pub(super) fn may_enter_one_more(&self) -> Result<(), Refusal> {
+    pub(crate) fn may_enter_one_more(&self) -> Result<(), Refusal> {
         self.may_enter(self.user())
     }
 
-    pub(super) fn may_enter(&self, user: &UserId) -> Result<(), Refusal> {
+    pub(crate) fn may_enter(&self, user: &UserId) -> Result<(), Refusal> {
         check_count(
             "rooms this user is a member of",
             self.rooms.count_of(user),
@@ -296,7 +298,7 @@ impl<'a> Ground<'a> {
         self.can_tell(user)
     }
 
-    pub(super) const fn can_store(&self) -> Result<(), Refusal> {
+    pub(crate) const fn can_store(&self) -> Result<(), Refusal> {
         match self.storage {
             Storage::Open => Ok(()),
             Storage::Spent => Err(Refusal::TooMany {
@@ -310,7 +312,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Whether one more event can be added to a room.
-    pub(super) fn can_add(&self, room: &Room) -> Result<(), Refusal> {
+    pub(crate) fn can_add(&self, room: &Room) -> Result<(), Refusal> {
         if room.head().seq >= COUNTED_SEQ_MAX {
             return Err(Refusal::TooMany {
                 what: "events of this room",
@@ -321,12 +323,12 @@ impl<'a> Ground<'a> {
     }
 
     /// What the asker did, at the next place of a room.
-    pub(super) fn event(&self, room: &Room, body: EventBody, keyed: Option<KeyedBy>) -> Event {
+    pub(crate) fn event(&self, room: &Room, body: EventBody, keyed: Option<KeyedBy>) -> Event {
         self.event_at(room.number, room.next(), body, keyed)
     }
 
     /// The same at a place that is named, as of a room that is yet to be made.
-    pub(super) fn event_at(
+    pub(crate) fn event_at(
         &self,
         room: RoomNumber,
         position: Position,

@@ -10,25 +10,27 @@ use homeroom_protocol::{
 
 use super::{Ground, check_count, check_field, check_limit};
 use crate::tenant::{
-    marks::{self, Begun, SetMark},
-    personal::Personal,
     refusal::Refusal,
-    room::Room,
+    rooms::{
+        marks::{self, Begun, SetMark},
+        personal::Personal,
+        room::Room,
+    },
 };
 
 /// Most members that are looked at for one page of readers; the rest is asked for again.
-pub(in crate::tenant) const READERS_SCAN_MAX: usize = 4096;
+pub(crate) const READERS_SCAN_MAX: usize = 4096;
 
 /// Who has read up to an event, and whether there may be more above `after`.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::tenant) struct ReadersPage {
-    pub(in crate::tenant) users: Vec<UserId>,
-    pub(in crate::tenant) more: bool,
-    pub(in crate::tenant) after: Option<UserId>,
+pub(crate) struct ReadersPage {
+    pub(crate) users: Vec<UserId>,
+    pub(crate) more: bool,
+    pub(crate) after: Option<UserId>,
 }
 
 /// Moves a mark: how far it is then, and the event, unless nothing changes.
-pub(in crate::tenant) fn mark(
+pub(crate) fn mark(
     ground: Ground<'_>,
     placed: PlacedMark,
 ) -> Result<(Mark, Option<EventBody>), Refusal> {
@@ -72,7 +74,7 @@ pub(in crate::tenant) fn mark(
 const MARKS_PER_EVENT_MAX: usize = 4096;
 
 /// Marks rooms as read up to their heads: one event for all that changes anything, or as few as hold it.
-pub(in crate::tenant) fn mark_all(
+pub(crate) fn mark_all(
     ground: Ground<'_>,
     rooms: Option<Vec<RoomNumber>>,
 ) -> Result<Vec<EventBody>, Refusal> {
@@ -124,7 +126,7 @@ fn read_to_the_head(ground: Ground<'_>, room: &Room) -> Option<PlacedMark> {
 }
 
 /// Who has read up to an event, of those who show it.
-pub(in crate::tenant) fn readers(
+pub(crate) fn readers(
     ground: Ground<'_>,
     (room, seq): (RoomNumber, Seq),
     after: Option<UserId>,
@@ -159,7 +161,7 @@ pub(in crate::tenant) fn readers(
 }
 
 /// Follows a thread or does so no more.
-pub(in crate::tenant) fn follow(
+pub(crate) fn follow(
     ground: Ground<'_>,
     room: RoomNumber,
     thread: Seq,
@@ -189,7 +191,7 @@ pub(in crate::tenant) fn follow(
 }
 
 /// Sets how loud a room is.
-pub(in crate::tenant) fn level(
+pub(crate) fn level(
     ground: Ground<'_>,
     room: RoomNumber,
     level: NotificationLevel,
@@ -209,7 +211,7 @@ pub(in crate::tenant) fn level(
 }
 
 /// Blocks somebody or does so no more.
-pub(in crate::tenant) fn block(
+pub(crate) fn block(
     ground: Ground<'_>,
     user: &UserId,
     on: bool,
@@ -239,7 +241,7 @@ pub(in crate::tenant) fn block(
 }
 
 /// How far a user has read a room or a thread now.
-pub(in crate::tenant) fn effective(
+pub(crate) fn effective(
     room: &Room,
     user: &UserId,
     thread: Option<Seq>,
@@ -287,12 +289,12 @@ fn check_root(ground: Ground<'_>, room: &Room, root: Seq) -> Result<(), Refusal>
 
 impl<'a> Ground<'a> {
     /// What a user set for themselves; `None` as long as that is nothing.
-    pub(in crate::tenant) fn personal_of(&self, user: &UserId) -> Option<&'a Personal> {
+    pub(crate) fn personal_of(&self, user: &UserId) -> Option<&'a Personal> {
         self.rooms.stream_of(user)?.personal.as_deref()
     }
 
     /// The same of the asker.
-    pub(in crate::tenant) fn personal(&self) -> Option<&'a Personal> {
+    pub(crate) fn personal(&self) -> Option<&'a Personal> {
         self.personal_of(self.user())
     }
 
@@ -307,13 +309,13 @@ impl<'a> Ground<'a> {
     }
 
     /// Whether something can be added to the asker's own stream.
-    pub(in crate::tenant) fn can_set(&self) -> Result<(), Refusal> {
+    pub(crate) fn can_set(&self) -> Result<(), Refusal> {
         self.can_tell(self.user())?;
         self.can_store()
     }
 
     /// Whether there is a stream for somebody, or place for one.
-    pub(in crate::tenant) fn can_tell(&self, user: &UserId) -> Result<(), Refusal> {
+    pub(crate) fn can_tell(&self, user: &UserId) -> Result<(), Refusal> {
         if user.is_service() || self.rooms.stream_of(user).is_some() {
             return Ok(());
         }
@@ -322,7 +324,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Whether somebody can be invited to one more room.
-    pub(in crate::tenant) fn may_be_invited(&self, user: &UserId) -> Result<(), Refusal> {
+    pub(crate) fn may_be_invited(&self, user: &UserId) -> Result<(), Refusal> {
         let own = self.personal_of(user);
         check_count(
             "rooms this user is invited to",
@@ -334,7 +336,7 @@ impl<'a> Ground<'a> {
 
     /// Whether nothing keeps the asker from writing to somebody: neither has blocked the other, and no
     /// policy stands between them. A service speaks to all.
-    pub(in crate::tenant) fn not_apart(&self, other: &UserId) -> Result<(), Refusal> {
+    pub(crate) fn not_apart(&self, other: &UserId) -> Result<(), Refusal> {
         use super::Standing;
 
         match self.standing {
@@ -353,7 +355,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Whether somebody is kept apart from the other one in a direct room of two.
-    pub(in crate::tenant) fn is_apart_in(&self, user: &UserId, room: &Room) -> bool {
+    pub(crate) fn is_apart_in(&self, user: &UserId, room: &Room) -> bool {
         if room.info.kind != RoomKind::Direct || room.members_count() != 2 {
             return false;
         }

@@ -10,14 +10,16 @@ use homeroom_protocol::{
 
 use super::{Ground, Keyed, Verdict, check_count, check_field};
 use crate::tenant::{
-    overwrites::OVERWRITES_PER_ROOM_MAX,
     refusal::Refusal,
-    roles::{ROOM_WIDE, TENANT_WIDE},
-    room::Room,
+    rights::{
+        overwrites::OVERWRITES_PER_ROOM_MAX,
+        roles::{ROOM_WIDE, TENANT_WIDE},
+    },
+    rooms::room::Room,
 };
 
 /// Makes or changes a role; whether that changes anything.
-pub(in crate::tenant) fn set_role(ground: Ground<'_>, role: &Role) -> Result<bool, Refusal> {
+pub(crate) fn set_role(ground: Ground<'_>, role: &Role) -> Result<bool, Refusal> {
     ground.may_write()?;
     check_field("name", role.name.len(), ROLE_NAME_BYTES_MAX)?;
     check_known("allow", role.allow, Permissions::ALL)?;
@@ -56,7 +58,7 @@ pub(in crate::tenant) fn set_role(ground: Ground<'_>, role: &Role) -> Result<boo
 }
 
 /// Takes a role away, from all who have it.
-pub(in crate::tenant) fn remove_role(ground: Ground<'_>, role: RoleId) -> Result<(), Refusal> {
+pub(crate) fn remove_role(ground: Ground<'_>, role: RoleId) -> Result<(), Refusal> {
     ground.may_write()?;
     if role == RoleId::EVERYONE {
         return Err(Refusal::InvalidField {
@@ -72,7 +74,7 @@ pub(in crate::tenant) fn remove_role(ground: Ground<'_>, role: RoleId) -> Result
 }
 
 /// Sets the roles of a user; what they are from now on, or `None` when they are that already.
-pub(in crate::tenant) fn give_roles(
+pub(crate) fn give_roles(
     ground: Ground<'_>,
     user: &UserId,
     mut roles: Vec<RoleId>,
@@ -120,7 +122,7 @@ pub(in crate::tenant) fn give_roles(
 }
 
 /// Whether the asker may read the roles of a user.
-pub(in crate::tenant) fn read_roles_of(ground: Ground<'_>, user: &UserId) -> Result<(), Refusal> {
+pub(crate) fn read_roles_of(ground: Ground<'_>, user: &UserId) -> Result<(), Refusal> {
     ground.may_read()?;
     if user == ground.user() {
         return Ok(());
@@ -129,10 +131,7 @@ pub(in crate::tenant) fn read_roles_of(ground: Ground<'_>, user: &UserId) -> Res
 }
 
 /// Sets who may not write to whom.
-pub(in crate::tenant) fn set_policy(
-    ground: Ground<'_>,
-    apart: &[(RoleId, RoleId)],
-) -> Result<(), Refusal> {
+pub(crate) fn set_policy(ground: Ground<'_>, apart: &[(RoleId, RoleId)]) -> Result<(), Refusal> {
     ground.may_write()?;
     check_field("apart", apart.len(), POLICY_PAIRS_MAX)?;
     ground.may_in_tenant(Permission::ManageRoles)?;
@@ -151,7 +150,7 @@ pub(in crate::tenant) fn set_policy(
 }
 
 /// Sets what differs in a room.
-pub(in crate::tenant) fn set_overwrite(
+pub(crate) fn set_overwrite(
     ground: Ground<'_>,
     keyed: Option<Keyed>,
     room: RoomNumber,
@@ -195,7 +194,7 @@ pub(in crate::tenant) fn set_overwrite(
 }
 
 /// Why somebody may or may not do something.
-pub(in crate::tenant) fn explain(
+pub(crate) fn explain(
     ground: Ground<'_>,
     room: Option<RoomNumber>,
     about: Option<&UserId>,
@@ -230,7 +229,7 @@ pub(in crate::tenant) fn explain(
 impl Ground<'_> {
     /// Whether somebody does not outrank the asker: between equals, who holds the same permission is not to
     /// be touched.
-    pub(in crate::tenant) fn not_outranked(
+    pub(crate) fn not_outranked(
         &self,
         room: Option<&Room>,
         user: &UserId,

@@ -15,15 +15,15 @@ use super::{Ground, Keyed, Verdict, check_count, check_field};
 use crate::{
     domain::Moment,
     tenant::{
-        event::Event,
+        commit::fresh_epoch,
+        records::event::Event,
         refusal::Refusal,
-        room::{Room, change_info},
-        state::fresh_epoch,
+        rooms::room::{Room, change_info},
     },
 };
 
 /// Makes a room.
-pub(in crate::tenant) fn create(
+pub(crate) fn create(
     ground: Ground<'_>,
     keyed: Keyed,
     id: &RoomId,
@@ -158,7 +158,7 @@ fn check_retention(retention: Retention) -> Result<(), Refusal> {
 }
 
 /// Changes what a room is like.
-pub(in crate::tenant) fn change(
+pub(crate) fn change(
     ground: Ground<'_>,
     keyed: Keyed,
     room: RoomNumber,
@@ -224,7 +224,7 @@ fn check_change(change: &RoomChange) -> Result<(), Refusal> {
 
 /// Joins a room: its number, and the event that makes the asker a member, unless they are one.
 /// `listening_to` counts the other rooms this connection hears.
-pub(in crate::tenant) fn join(
+pub(crate) fn join(
     ground: Ground<'_>,
     id: &RoomId,
     resume: Option<Position>,
@@ -282,7 +282,7 @@ fn may_come_in(ground: Ground<'_>, room: &Room) -> Result<(), Refusal> {
 }
 
 /// Leaves a room.
-pub(in crate::tenant) fn leave(ground: Ground<'_>, room: RoomNumber) -> Result<Event, Refusal> {
+pub(crate) fn leave(ground: Ground<'_>, room: RoomNumber) -> Result<Event, Refusal> {
     ground.may_write()?;
     let room = ground.member_of(room)?;
     match room.info.kind {
@@ -298,7 +298,7 @@ pub(in crate::tenant) fn leave(ground: Ground<'_>, room: RoomNumber) -> Result<E
 
 impl Ground<'_> {
     /// Whether slow mode lets the asker send a message now.
-    pub(in crate::tenant) fn not_too_fast(&self, room: &Room) -> Result<(), Refusal> {
+    pub(crate) fn not_too_fast(&self, room: &Room) -> Result<(), Refusal> {
         match room.wait_ms(self.user(), self.time) {
             Some(retry_after_ms) if self.may(room, Permission::SkipSlowMode).is_err() => {
                 Err(Refusal::TooFast { retry_after_ms })

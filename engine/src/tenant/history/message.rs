@@ -15,7 +15,7 @@ use crate::{
     domain::{History, HistoryError},
     hub::body_bytes,
     index::Order,
-    tenant::hashing::Hashing,
+    tenant::records::hashing::Hashing,
 };
 
 /// Rows that are read at once.

@@ -11,12 +11,14 @@ use homeroom_protocol::{Direction, RoomNumber, Seq, TimelineEvent, UserId};
 
 use self::rows::{lookup_key, read_record};
 use super::{
-    event::Event,
-    hashing::{Hashing, Lookup},
-    keys::KeyRecord,
-    restart::Entry,
+    records::{
+        event::Event,
+        hashing::{Hashing, Lookup},
+        keys::KeyRecord,
+        restart::Entry,
+        stored,
+    },
     settings::Seed,
-    stored,
 };
 use crate::{
     domain::{History, HistoryError},

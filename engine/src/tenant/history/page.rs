@@ -14,7 +14,7 @@ use crate::{
     domain::{History, HistoryError},
     hub::body_bytes,
     index::Order,
-    tenant::hashing::Hashing,
+    tenant::records::hashing::Hashing,
 };
 
 /// Reads a page, with the events as they happened.
@@ -170,7 +170,7 @@ fn show(
 }
 
 /// Drops events until the page is within its bytes: those farthest from the anchor, which are then more.
-pub(in crate::tenant) fn fit(page: &mut TimelinePage, direction: Direction, anchor: Seq) {
+pub(crate) fn fit(page: &mut TimelinePage, direction: Direction, anchor: Seq) {
     let mut bytes: usize = page
         .events
         .iter()

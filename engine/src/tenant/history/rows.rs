@@ -13,18 +13,19 @@
 //! Rooms and versions have 4 bytes, seqs and positions 8, all big-endian; a user stands as a keyed hash of
 //! 16. Each row is made of one event alone: what says that nothing is there any more expires at once.
 
-use homeroom_protocol::{
-    Emoji, Epoch, EventBody, Position, Reaction, RoomNumber, Seq, Timestamp, UserId,
-};
+use homeroom_protocol::{Emoji, Epoch, Position, Reaction, RoomNumber, Seq, Timestamp, UserId};
 
 use crate::{
     index::Row,
     log::LogPosition,
     tenant::{
-        event::Event,
-        hashing::{Digest, Hashing, Lookup},
-        keys::{self, KeyRecord},
-        restart::Entry,
+        records::{
+            concern::{Concern, MessageFact},
+            event::Event,
+            hashing::{Digest, Hashing, Lookup},
+            keys::{self, KeyRecord},
+            restart::Entry,
+        },
         settings::Seed,
     },
 };
@@ -33,7 +34,7 @@ const EDITED: u8 = 1;
 const REACTED: u8 = 2;
 
 /// The rows that make an event findable.
-pub(in crate::tenant) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
+pub(crate) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
     let event = match entry {
         Entry::Event(event) => event,
         // Nobody looks for it, and no page shows it.
@@ -53,60 +54,39 @@ pub(in crate::tenant) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows:
 
 fn message_rows(hashing: &Hashing, at: LogPosition, event: &Event, rows: &mut Vec<Row>) {
     let room = event.room;
-    match &event.body {
-        EventBody::Message(message) => {
+    match event.concern() {
+        Concern::Message(MessageFact::Said(message)) => {
             if let Some(root) = message.thread {
                 rows.push(points_at(thread_key(room, root, event.position.seq), at));
             }
         }
-        EventBody::MessageEdited {
+        Concern::Message(MessageFact::Edited {
             target, version, ..
-        } => {
-            rows.push(points_at(edited_key(room, *target), at));
-            rows.push(points_at(version_key(room, *target, *version), at));
+        }) => {
+            rows.push(points_at(edited_key(room, target), at));
+            rows.push(points_at(version_key(room, target, version), at));
         }
-        EventBody::ReactionSet {
+        Concern::Message(MessageFact::Reacted {
             target,
             reaction,
             on,
-        } => {
+        }) => {
             rows.push(Row {
-                key: reacted_key(room, *target, &reaction.emoji),
+                key: reacted_key(room, target, &reaction.emoji),
                 value: write_reaction(reaction),
                 expires: (reaction.count == 0).then_some(event.time),
             });
             rows.push(Row {
-                key: own_reaction_key(hashing, (room, *target), &event.author, &reaction.emoji),
-                value: vec![u8::from(*on)],
+                key: own_reaction_key(hashing, (room, target), &event.author, &reaction.emoji),
+                value: vec![u8::from(on)],
                 expires: (!on).then_some(event.time),
             });
         }
-        EventBody::RoomCreated { .. }
-        | EventBody::MemberJoined
-        | EventBody::MemberLeft
-        | EventBody::MemberAdded { .. }
-        | EventBody::MemberRemoved { .. }
-        | EventBody::RoomChanged { .. }
-        | EventBody::MemberInvited { .. }
-        | EventBody::MemberUninvited { .. }
-        | EventBody::MemberBanned { .. }
-        | EventBody::MemberUnbanned { .. }
-        | EventBody::MemberMuted { .. }
-        | EventBody::MemberUnmuted { .. }
-        | EventBody::OverwriteSet { .. }
-        | EventBody::MessageDeleted { .. }
-        | EventBody::PinSet { .. }
-        | EventBody::Tombstone { .. }
-        | EventBody::Reported(_)
-        | EventBody::StreamOpened
-        | EventBody::PlaceChanged { .. }
-        | EventBody::Marked { .. }
-        | EventBody::StatusSet { .. }
-        | EventBody::LevelSet { .. }
-        | EventBody::BlockSet { .. }
-        | EventBody::RolesGiven { .. }
-        | EventBody::ThreadFollowed { .. }
-        | EventBody::Unknown { .. } => {}
+        Concern::Message(MessageFact::Deleted { .. } | MessageFact::Pinned { .. })
+        | Concern::Room(_)
+        | Concern::Member(..)
+        | Concern::Person(_)
+        | Concern::Nothing => {}
     }
 }
 

@@ -12,14 +12,14 @@ use crate::{
         decide,
         history::{self, Fact, Question, Span, TimelinePage},
         refusal::Refusal,
-        room::Room,
+        rooms::room::Room,
         state::Tenant,
     },
 };
 
 /// How a reader comes to know of the threads of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::tenant) enum Summaries {
+pub(crate) enum Summaries {
     /// Each root says it.
     Shown,
     /// By the replies, which are told one by one.
@@ -46,7 +46,7 @@ impl Tenant {
     }
 
     /// What must be read of a room for somebody who is shown what became of each message.
-    pub(in crate::tenant) fn page_question(
+    pub(crate) fn page_question(
         &self,
         room: &Room,
         (thread, direction): (Option<Seq>, Direction),
@@ -96,7 +96,7 @@ impl Tenant {
     }
 
     /// The part of a room's timeline that was looked up, as far as it is kept: a day may have ended since.
-    pub(in crate::tenant) fn timeline_of(
+    pub(crate) fn timeline_of(
         &self,
         room: &Room,
         (direction, now): (Direction, Timestamp),
@@ -119,7 +119,7 @@ impl Tenant {
     }
 
     /// The part of a timeline that was looked up.
-    pub(in crate::tenant) fn timeline(&self, answer: Answer) -> Result<TimelinePage, Refusal> {
+    pub(crate) fn timeline(&self, answer: Answer) -> Result<TimelinePage, Refusal> {
         match answer {
             Some(Ok(Fact::Timeline { page, complete_to })) => {
                 if self.recent.completes(complete_to) {
@@ -136,7 +136,7 @@ impl Tenant {
     }
 
     /// A page that was read, as a reader is to see it now.
-    pub(in crate::tenant) fn page_now(
+    pub(crate) fn page_now(
         &self,
         (number, reader): (RoomNumber, &UserId),
         (direction, anchor): (Direction, Seq),
@@ -164,7 +164,7 @@ impl Tenant {
     }
 
     /// Takes out of a page whatever was deleted: each message's place stays.
-    pub(in crate::tenant) fn hide_deleted(
+    pub(crate) fn hide_deleted(
         &self,
         number: RoomNumber,
         summaries: Summaries,

@@ -10,9 +10,9 @@ use crate::{
     tenant::{
         decide::{self, Ground, Keyed, Verdict},
         history::{Fact, LookedMessage, Question, Target},
-        keys::Memory,
+        records::keys::Memory,
         refusal::Refusal,
-        room::Room,
+        rooms::room::Room,
         state::Tenant,
     },
 };

@@ -22,9 +22,11 @@ use homeroom_protocol::{
 use super::{
     decide::{Ground, Keyed, Verdict},
     effects,
-    hashing::Digest,
     history::{Fact, Question},
-    keys::{KeyRecord, Memory},
+    records::{
+        hashing::Digest,
+        keys::{KeyRecord, Memory},
+    },
     refusal::Refusal,
     state::Tenant,
 };

@@ -92,7 +92,7 @@ impl Tenant {
     }
 
     /// Whoever speaks in a thread follows it from then on, if they may follow one more.
-    pub(in crate::tenant) fn follow_where_spoken(
+    pub(crate) fn follow_where_spoken(
         &mut self,
         (asker, moment): (&Identity, Moment),
         thread: Option<(RoomNumber, Seq)>,

@@ -10,7 +10,7 @@ use crate::{
     identity::Identity,
     tenant::{
         decide::{self, Ground, Standing, Verdict},
-        event::TenantChange,
+        records::event::TenantChange,
         refusal::Refusal,
         state::Tenant,
     },
@@ -18,14 +18,14 @@ use crate::{
 
 /// Whoever changes roles: a client, or a back end.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::tenant) struct By<'a> {
-    pub(in crate::tenant) asker: &'a Identity,
-    pub(in crate::tenant) standing: Standing,
-    pub(in crate::tenant) moment: Moment,
+pub(crate) struct By<'a> {
+    pub(crate) asker: &'a Identity,
+    pub(crate) standing: Standing,
+    pub(crate) moment: Moment,
 }
 
 impl By<'_> {
-    pub(in crate::tenant) fn ground<'a>(&'a self, tenant: &'a Tenant) -> Ground<'a> {
+    pub(crate) fn ground<'a>(&'a self, tenant: &'a Tenant) -> Ground<'a> {
         Ground {
             standing: self.standing,
             ..tenant.ground(self.asker, self.moment)
@@ -65,7 +65,7 @@ impl Tenant {
     }
 
     /// Makes a verdict about an overwrite true.
-    pub(in crate::tenant) fn settle_overwrite(
+    pub(crate) fn settle_overwrite(
         &mut self,
         moment: Moment,
         verdict: Verdict,
@@ -160,7 +160,7 @@ impl Tenant {
         })
     }
 
-    pub(in crate::tenant) fn role_set(
+    pub(crate) fn role_set(
         &mut self,
         by: By<'_>,
         role: Role,
@@ -176,7 +176,7 @@ impl Tenant {
         Ok(())
     }
 
-    pub(in crate::tenant) fn role_removed(
+    pub(crate) fn role_removed(
         &mut self,
         by: By<'_>,
         role: RoleId,
@@ -191,7 +191,7 @@ impl Tenant {
         Ok(())
     }
 
-    pub(in crate::tenant) fn roles_given(
+    pub(crate) fn roles_given(
         &mut self,
         by: By<'_>,
         user: &UserId,
@@ -205,7 +205,7 @@ impl Tenant {
         Ok(())
     }
 
-    pub(in crate::tenant) fn policy_set(
+    pub(crate) fn policy_set(
         &mut self,
         by: By<'_>,
         apart: Vec<(RoleId, RoleId)>,

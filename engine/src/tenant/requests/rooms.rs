@@ -10,11 +10,11 @@ use super::{Answer, Asked, Reply, said};
 use crate::{
     domain::Outcome,
     tenant::{
+        connections::listening::Start,
         decide::{self, Ground, Verdict},
         effects,
-        listening::Start,
         refusal::Refusal,
-        room::Room,
+        rooms::room::Room,
         state::Tenant,
     },
 };
@@ -163,7 +163,7 @@ impl Tenant {
     }
 
     /// Makes a verdict about somebody's place true; the place and time to answer with.
-    pub(in crate::tenant) fn settle_place(
+    pub(crate) fn settle_place(
         &mut self,
         moment: crate::domain::Moment,
         verdict: Verdict,

@@ -9,9 +9,10 @@ use super::{Asked, Reply, said};
 use crate::{
     domain::Outcome,
     tenant::{
+        commit::fresh_epoch,
         decide::{self, Ground},
         refusal::Refusal,
-        state::{Tenant, fresh_epoch},
+        state::Tenant,
     },
 };
 

@@ -13,17 +13,17 @@ use crate::{
         decide::{self, Ground},
         effects,
         refusal::Refusal,
-        room::Room,
+        rooms::room::Room,
         state::Tenant,
     },
 };
 
 /// A signal as a client sent it.
 #[derive(Debug)]
-pub(in crate::tenant) struct Signalled {
-    pub(in crate::tenant) room: RoomNumber,
-    pub(in crate::tenant) name: SignalName,
-    pub(in crate::tenant) body: Vec<u8>,
+pub(crate) struct Signalled {
+    pub(crate) room: RoomNumber,
+    pub(crate) name: SignalName,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Tenant {
@@ -81,7 +81,7 @@ impl Tenant {
     }
 
     /// A signal has no reply; only what is wrong with it is said.
-    pub(in crate::tenant) fn signal(
+    pub(crate) fn signal(
         &mut self,
         moment: Moment,
         connection: ConnectionId,

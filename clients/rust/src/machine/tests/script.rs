@@ -1,14 +1,14 @@
 //! A machine, a clock, and a server that says what the scene tells it to.
 
 use homeroom_protocol::{
-    Auth, ClientFrame, Epoch, EventBody, Hello, IdempotencyKey, Permissions, Position, Request,
-    RequestId, RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, TimelineEvent, Timestamp, UserId,
-    Welcome, decode_client_message, encode_server_frame, limit,
+    Auth, ClientFrame, CloseCode, Epoch, ErrorCode, EventBody, Hello, IdempotencyKey, Permissions,
+    Position, Request, RequestId, RoomId, RoomInfo, RoomNumber, Seq, ServerFrame, TimelineEvent,
+    Timestamp, UserId, Welcome, decode_client_message, encode_server_frame, limit,
 };
 
 use crate::{
     command::{Command, Outcome},
-    event::Event,
+    event::{Event, Lost},
     machine::{Limits, Machine, Settings, State},
     moment::Moment,
 };
@@ -258,4 +258,31 @@ impl Script {
             })
             .collect()
     }
+}
+
+pub(super) fn refusal(id: RequestId, code: ErrorCode, retry_after_ms: Option<u64>) -> ServerFrame {
+    ServerFrame::Error {
+        id: Some(id),
+        code: code.number(),
+        retry_after_ms,
+        explanation: "no".into(),
+    }
+}
+
+pub(super) fn bye(code: CloseCode, reconnect_after_ms: Option<u64>) -> ServerFrame {
+    ServerFrame::Bye {
+        code: code.number(),
+        reconnect_after_ms,
+        explanation: "bye".into(),
+    }
+}
+
+pub(super) fn disconnections(script: &mut Script) -> Vec<(Lost, Option<u64>)> {
+    let events = script.events().into_iter();
+    events
+        .filter_map(|event| match event {
+            Event::Disconnected { why, retry_in_ms } => Some((why, retry_in_ms)),
+            _ => None,
+        })
+        .collect()
 }

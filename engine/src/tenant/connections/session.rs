@@ -1,0 +1,370 @@
+//! What a tenant knows of a connection while it lasts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use homeroom_protocol::{ConnectionId, RoomNumber, Timestamp, UserId};
+
+use super::budget::Bucket;
+use crate::{
+    hub::Generation, identity::Identity, log::LogPosition, tenant::presence::viewing::View,
+};
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) identity: Identity,
+    pub(crate) listening: BTreeMap<RoomNumber, Listening>,
+    pub(crate) watching: BTreeSet<UserId>,
+    /// Those it would watch if they had not blocked its user.
+    pub(crate) unseen: BTreeSet<UserId>,
+    /// When this is durable, the connection has been told the state of everyone it watches, and what
+    /// changes later reaches it as a signal.
+    pub(crate) watch_settles: LogPosition,
+    pub(crate) view: View,
+    /// The rooms in which its user is because of it.
+    pub(crate) occupies: BTreeSet<RoomNumber>,
+    pub(crate) budget: Bucket,
+    /// Before that it is not told again that it signals too often.
+    pub(crate) hushed_until: Timestamp,
+    /// Whom it named when it last asked to watch: where it is found in the index of watchers.
+    named: Vec<UserId>,
+    /// Under which position it is listed as one whose watch may not have settled.
+    listed_until: Option<LogPosition>,
+}
+
+/// A connection hears a room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listening {
+    /// Of its beginning: a hearing that ended and began again is another one.
+    pub(crate) begun: Generation,
+    /// Pages asked for under another one are not answered.
+    pub(crate) generation: Generation,
+}
+
+impl Session {
+    pub(crate) const fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            listening: BTreeMap::new(),
+            watching: BTreeSet::new(),
+            unseen: BTreeSet::new(),
+            watch_settles: LogPosition::START,
+            view: View::Heard,
+            occupies: BTreeSet::new(),
+            budget: Bucket::FULL,
+            hushed_until: Timestamp(0),
+            named: Vec::new(),
+            listed_until: None,
+        }
+    }
+
+    /// Whether it may see a user it watches changed; `false` when nothing did.
+    pub(crate) fn rewatch(&mut self, user: &UserId, is_seen: bool) -> bool {
+        let (from, to) = if is_seen {
+            (&mut self.unseen, &mut self.watching)
+        } else {
+            (&mut self.watching, &mut self.unseen)
+        };
+        from.take(user).is_some_and(|user| to.insert(user))
+    }
+}
+
+/// All connections of a tenant. Whatever is asked of a user's watchers costs as much as there are of
+/// them, however many others are connected: when thousands leave at once, none looks at all the others.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    /// Boxed, as the places of a tree are half empty.
+    by_connection: BTreeMap<ConnectionId, Box<Session>>,
+    /// Who named whom; as large as all lists of watched users together.
+    watchers: BTreeSet<(UserId, ConnectionId)>,
+    /// The same for connections whose watch may not have settled yet.
+    unsettled: BTreeSet<(UserId, ConnectionId)>,
+    /// Those connections, by when they may have settled.
+    settling: BTreeSet<(LogPosition, ConnectionId)>,
+    generations: u64,
+    /// Sessions looked at so far.
+    #[cfg(test)]
+    steps: usize,
+}
+
+impl Sessions {
+    pub(crate) fn get(&self, connection: ConnectionId) -> Option<&Session> {
+        self.by_connection.get(&connection).map(Box::as_ref)
+    }
+
+    pub(crate) fn get_mut(&mut self, connection: ConnectionId) -> Option<&mut Session> {
+        self.by_connection.get_mut(&connection).map(Box::as_mut)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.by_connection.len()
+    }
+
+    /// What its users' coming and going has cost.
+    #[cfg(test)]
+    pub(crate) const fn steps(&self) -> usize {
+        self.steps
+    }
+
+    pub(crate) fn open(&mut self, connection: ConnectionId, identity: Identity) {
+        self.by_connection
+            .insert(connection, Box::new(Session::new(identity)));
+    }
+
+    pub(crate) fn end(&mut self, connection: ConnectionId) -> Option<Session> {
+        self.unlist(connection);
+        let session = self.by_connection.remove(&connection)?;
+        for user in &session.named {
+            self.watchers.remove(&(user.clone(), connection));
+        }
+        Some(*session)
+    }
+
+    /// Newer than all before.
+    pub(crate) const fn next_generation(&mut self) -> Generation {
+        self.generations += 1;
+        Generation(self.generations)
+    }
+
+    /// A connection hears a room, under a generation of its own.
+    pub(crate) fn listen(&mut self, connection: ConnectionId, room: RoomNumber) -> Generation {
+        let generation = self.next_generation();
+        if let Some(session) = self.by_connection.get_mut(&connection) {
+            let listening = Listening {
+                begun: generation,
+                generation,
+            };
+            session.listening.insert(room, listening);
+        }
+        generation
+    }
+
+    /// A connection that hears a room does so under this generation from now on; whether that is so, and
+    /// new.
+    pub(crate) fn restamp(
+        &mut self,
+        connection: ConnectionId,
+        room: RoomNumber,
+        generation: Generation,
+    ) -> bool {
+        let session = self.by_connection.get_mut(&connection);
+        let listening = session.and_then(|session| session.listening.get_mut(&room));
+        listening.is_some_and(|listening| {
+            let is_newer = listening.generation < generation;
+            listening.generation = listening.generation.max(generation);
+            is_newer
+        })
+    }
+
+    /// The users of the connections that hear a room, each once.
+    pub(crate) fn who_hear(&self, room: RoomNumber) -> BTreeSet<UserId> {
+        let sessions = self.by_connection.values();
+        sessions
+            .filter(|session| session.listening.contains_key(&room))
+            .map(|session| session.identity.user.clone())
+            .collect()
+    }
+
+    /// A connection watches the first of these users, would watch the second, and no others.
+    pub(crate) fn watch(
+        &mut self,
+        connection: ConnectionId,
+        (watching, unseen): (BTreeSet<UserId>, BTreeSet<UserId>),
+        settles: LogPosition,
+    ) {
+        self.unlist(connection);
+        let Some(session) = self.by_connection.get_mut(&connection) else {
+            return;
+        };
+        for user in &session.named {
+            self.watchers.remove(&(user.clone(), connection));
+        }
+        session.named = watching.union(&unseen).cloned().collect();
+        session.watching = watching;
+        session.unseen = unseen;
+        session.watch_settles = settles;
+        session.listed_until = Some(settles);
+        self.settling.insert((settles, connection));
+        for user in &session.named {
+            self.watchers.insert((user.clone(), connection));
+            self.unsettled.insert((user.clone(), connection));
+        }
+    }
+
+    /// The connections that watch a user and may not have heard the last state they were told: for
+    /// them, what is said at `applied` must queue behind it.
+    pub(crate) fn unsettled_watchers(
+        &mut self,
+        user: &UserId,
+        durable: LogPosition,
+        applied: LogPosition,
+    ) -> Vec<ConnectionId> {
+        self.settle(durable);
+        let mut watchers = Vec::new();
+        for connection in found(&self.unsettled, user) {
+            #[cfg(test)]
+            {
+                self.steps += 1;
+            }
+            if let Some(session) = self.by_connection.get_mut(&connection)
+                && session.watch_settles > durable
+                && session.watching.contains(user)
+            {
+                session.watch_settles = applied;
+                watchers.push(connection);
+            }
+        }
+        watchers
+    }
+
+    /// The connections that are a user's own (`own`) or watch them, as far as they watch anybody.
+    pub(crate) fn around(&self, user: &UserId, own: Vec<ConnectionId>) -> BTreeSet<ConnectionId> {
+        let watches = |connection: &ConnectionId| {
+            let session = self.by_connection.get(connection);
+            session.is_some_and(|session| !session.named.is_empty())
+        };
+        (own.into_iter().filter(watches))
+            .chain(found(&self.watchers, user))
+            .collect()
+    }
+
+    /// Takes those off the lists whose watch has settled.
+    fn settle(&mut self, durable: LogPosition) {
+        while let Some(&(until, connection)) = self.settling.first()
+            && until <= durable
+        {
+            #[cfg(test)]
+            {
+                self.steps += 1;
+            }
+            match self.by_connection.get_mut(&connection) {
+                // It was told more since.
+                Some(session) if session.watch_settles > durable => {
+                    self.settling.pop_first();
+                    session.listed_until = Some(session.watch_settles);
+                    self.settling.insert((session.watch_settles, connection));
+                }
+                Some(_) | None => self.unlist(connection),
+            }
+        }
+    }
+
+    fn unlist(&mut self, connection: ConnectionId) {
+        let Some(session) = self.by_connection.get_mut(&connection) else {
+            return;
+        };
+        if let Some(until) = session.listed_until.take() {
+            self.settling.remove(&(until, connection));
+            for user in &session.named {
+                self.unsettled.remove(&(user.clone(), connection));
+            }
+        }
+    }
+}
+
+/// The connections an index has for a user.
+fn found<'a>(
+    index: &'a BTreeSet<(UserId, ConnectionId)>,
+    user: &'a UserId,
+) -> impl Iterator<Item = ConnectionId> + 'a {
+    let from = (user.clone(), ConnectionId(0));
+    let of_user = index.range(from..).take_while(move |(of, _)| of == user);
+    of_user.map(|(_, connection)| *connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserId {
+        UserId::new(name).unwrap()
+    }
+
+    fn sessions(count: u64) -> Sessions {
+        let mut sessions = Sessions::default();
+        for id in 0..count {
+            let identity = Identity::user(&format!("user-{id}")).unwrap();
+            sessions.open(ConnectionId(id), identity);
+        }
+        sessions
+    }
+
+    fn named(names: &[&str]) -> BTreeSet<UserId> {
+        names.iter().map(|name| user(name)).collect()
+    }
+
+    #[test]
+    fn a_watcher_is_unsettled_until_the_last_it_was_told_is_durable() {
+        let mut sessions = sessions(2);
+        let (ada, at) = (ConnectionId(0), LogPosition);
+        sessions.watch(ada, (named(&["eve", "bob"]), BTreeSet::new()), at(5));
+        sessions.watch(ConnectionId(1), (named(&["bob"]), BTreeSet::new()), at(5));
+        let eve = user("eve");
+        assert_eq!(sessions.unsettled_watchers(&eve, at(4), at(7)), [ada]);
+        // Told again at 7: 5 is not enough any more, for her alone.
+        assert_eq!(sessions.unsettled_watchers(&eve, at(5), at(8)), [ada]);
+        assert!(
+            sessions
+                .unsettled_watchers(&user("bob"), at(8), at(9))
+                .is_empty()
+        );
+        assert!(sessions.settling.is_empty() && sessions.unsettled.is_empty());
+        assert_eq!(sessions.watchers.len(), 3);
+    }
+
+    #[test]
+    fn whoever_watches_anew_or_ends_leaves_nothing_behind() {
+        let mut sessions = sessions(3);
+        for id in 0..3 {
+            sessions.watch(
+                ConnectionId(id),
+                (named(&["eve", "bob"]), BTreeSet::new()),
+                LogPosition(1),
+            );
+        }
+        sessions.watch(
+            ConnectionId(1),
+            (named(&["cleo"]), BTreeSet::new()),
+            LogPosition(2),
+        );
+        sessions.watch(
+            ConnectionId(2),
+            (BTreeSet::new(), BTreeSet::new()),
+            LogPosition(2),
+        );
+        let around = |sessions: &Sessions, name| -> Vec<u64> {
+            let own = vec![ConnectionId(1), ConnectionId(2)];
+            let around = sessions.around(&user(name), own);
+            around.into_iter().map(|id| id.0).collect()
+        };
+        assert_eq!(around(&sessions, "eve"), [0, 1], "of her own, who watches");
+        assert_eq!(around(&sessions, "cleo"), [1]);
+        for id in 0..3 {
+            sessions.end(ConnectionId(id));
+        }
+        assert!(sessions.watchers.is_empty() && sessions.unsettled.is_empty());
+        assert!(sessions.settling.is_empty());
+    }
+
+    /// With a disk that takes nothing, no watch settles; and still nobody who leaves looks at the others.
+    #[test]
+    fn what_is_said_of_a_user_costs_as_much_as_the_user_has_watchers() {
+        for count in [500, 5_000] {
+            let mut sessions = sessions(count);
+            for id in 0..count {
+                let watched = format!("user-{}", (id + 1) % count);
+                sessions.watch(
+                    ConnectionId(id),
+                    (named(&[&watched]), BTreeSet::new()),
+                    LogPosition(9),
+                );
+            }
+            for id in 0..count {
+                let name = user(&format!("user-{id}"));
+                sessions.end(ConnectionId(id));
+                sessions.unsettled_watchers(&name, LogPosition(1), LogPosition(9));
+            }
+            assert!(sessions.steps() <= usize::try_from(count).unwrap());
+        }
+    }
+}
