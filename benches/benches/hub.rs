@@ -18,18 +18,18 @@ const LISTENERS: u64 = 1000;
 struct Fast;
 
 impl SocketSink for Fast {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(std::hint::black_box(bytes).len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 fn shard() -> Shard {
     let mut shard = Shard::new(OUTBOX_BYTES_MAX);
     for id in 0..LISTENERS {
         let connection = ConnectionId(id);
-        let sink = Sink::Socket(Box::new(Fast));
+        let sink = Sink::Socket(Arc::new(Fast));
         shard.attach(TENANT, connection, sink, Arc::new(Gauge::default()));
         let listen = Delivery::Listen {
             connection,

@@ -21,11 +21,11 @@ const NOW: Timestamp = Timestamp(1);
 struct Fast;
 
 impl SocketSink for Fast {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 /// Takes nothing.
@@ -33,14 +33,14 @@ impl SocketSink for Fast {
 struct Stuck;
 
 impl SocketSink for Stuck {
-    fn try_write(&mut self, _: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
-fn shard(listeners: u64, sink: fn() -> Box<dyn SocketSink>) -> Shard {
+fn shard(listeners: u64, sink: fn() -> Arc<dyn SocketSink>) -> Shard {
     let mut shard = Shard::new(OUTBOX_BYTES_MAX);
     for id in 0..listeners {
         let connection = ConnectionId(id);
@@ -104,8 +104,8 @@ fn cost(mut shard: Shard) -> (u64, u64) {
 
 #[test]
 fn a_turn_costs_the_same_allocations_for_one_listener_and_for_a_thousand() {
-    let one = cost(shard(1, || Box::new(Fast)));
-    let thousand = cost(shard(1000, || Box::new(Fast)));
+    let one = cost(shard(1, || Arc::new(Fast)));
+    let thousand = cost(shard(1000, || Arc::new(Fast)));
     assert_eq!(one, thousand);
     assert!(one.0 > 0, "the counter counts");
 }
@@ -113,8 +113,8 @@ fn a_turn_costs_the_same_allocations_for_one_listener_and_for_a_thousand() {
 #[test]
 fn queueing_for_a_thousand_stuck_listeners_copies_no_payload() {
     let listeners = 1000;
-    let one = cost(shard(1, || Box::new(Stuck)));
-    let many = cost(shard(listeners, || Box::new(Stuck)));
+    let one = cost(shard(1, || Arc::new(Stuck)));
+    let many = cost(shard(listeners, || Arc::new(Stuck)));
     // Each grows its own list of pieces a little; 64 messages of 100 bytes would be far more.
     let bytes_each = (many.1 - one.1) / listeners;
     assert!(bytes_each < 64 * 100 / 10, "{bytes_each}");
@@ -127,7 +127,7 @@ fn an_idle_connection_allocates_nothing_of_its_own() {
     // Boxes and gauges are the caller's and are made before.
     let sinks: Vec<_> = (0..listeners)
         .map(|_| {
-            let sink: Box<dyn SocketSink> = Box::new(Fast);
+            let sink: Arc<dyn SocketSink> = Arc::new(Fast);
             (Sink::Socket(sink), Arc::new(Gauge::default()))
         })
         .collect();

@@ -58,7 +58,7 @@ fn frame(fill: u8, payload: u16) -> Vec<u8> {
 /// The connection's task and the hub in one: writes what is queued whenever there is room, as they do.
 struct Near {
     socket: Arc<Socket>,
-    sink: Box<dyn SocketSink>,
+    sink: Arc<dyn SocketSink>,
     queue: Vec<u8>,
     blocked: bool,
 }
