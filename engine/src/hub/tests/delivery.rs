@@ -51,8 +51,7 @@ fn replies_and_events_of_a_small_room_keep_their_order_wherever_the_socket_stops
     let whole = {
         let (ada, mut stage) = replies_beside_events(OPEN);
         stage.settle();
-        let bytes = ada.far().bytes.clone();
-        bytes
+        ada.far().bytes.clone()
     };
     for credit in 0..whole.len() {
         let (ada, mut stage) = replies_beside_events(credit);
