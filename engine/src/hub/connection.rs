@@ -120,6 +120,8 @@ pub(super) struct Connection {
     pub(super) pipe: Pipe,
     /// Its events left memory because it took them too slowly: none is queued before it takes a byte.
     aged: bool,
+    /// Something may be in `direct`, which lies elsewhere.
+    collected: bool,
     /// Told to close: nothing more is queued for it.
     pub(super) closing: bool,
     /// In the shard's list of connections that want a page.
@@ -166,6 +168,7 @@ impl Connection {
             tenant,
             pipe: Pipe::new(sink),
             gauge,
+            collected: false,
             direct: Vec::new(),
             rooms: Vec::new(),
             watches: Vec::new(),
@@ -202,6 +205,7 @@ impl Connection {
 
     /// Collects a direct push; whether it is the first of its turn.
     pub(super) fn collect(&mut self, push: Arc<Push>) -> bool {
+        self.collected = true;
         self.direct.push(push);
         self.direct.len() == 1
     }
@@ -212,11 +216,16 @@ impl Connection {
         scratch: &mut Vec<u8>,
         note: &mut Note<'_>,
     ) -> Result<(), Broken> {
-        let pushes = mem::take(&mut self.direct);
+        let pushes = self.take_collected();
         note.tally.direct += pushes.len() as u64;
         let sent = self.watched(note, |pipe| pipe.send(&pushes, scratch));
         self.count_answers(&pushes);
         sent
+    }
+
+    fn take_collected(&mut self) -> Vec<Arc<Push>> {
+        self.collected = false;
+        mem::take(&mut self.direct)
     }
 
     /// These were written or queued.
@@ -228,9 +237,9 @@ impl Connection {
         }
     }
 
-    /// Whether it has replies or direct pushes that are not written yet.
+    /// Whether it may have replies or direct pushes that are not written yet.
     pub(super) const fn has_collected(&self) -> bool {
-        !self.direct.is_empty()
+        self.collected
     }
 
     /// Writes or queues what was collected, and behind it a room's pushes; how many events were taken.
@@ -242,7 +251,7 @@ impl Connection {
         note: &mut Note<'_>,
     ) -> Result<usize, Broken> {
         let space = if self.aged { 0 } else { outbox_bytes_max };
-        let pushes = mem::take(&mut self.direct);
+        let pushes = self.take_collected();
         note.tally.direct += pushes.len() as u64;
         let heard = self.watched(note, |pipe| {
             pipe.send_and_hear((&pushes, scratch), joined, from, Some(room), space)
