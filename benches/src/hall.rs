@@ -24,11 +24,11 @@ const TENANT: TenantLife = TenantLife(1);
 pub struct Fast;
 
 impl SocketSink for Fast {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(black_box(bytes).len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 /// A socket with room for some bytes, which whoever reads it makes.
@@ -45,7 +45,7 @@ impl Narrow {
 }
 
 impl SocketSink for Narrow {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let room = self.room.load(Ordering::Relaxed);
         let taken = room.min(black_box(bytes).len());
         self.room.store(room - taken, Ordering::Relaxed);
@@ -55,7 +55,7 @@ impl SocketSink for Narrow {
         Ok(taken)
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 /// One shard, one room.
@@ -72,7 +72,7 @@ impl Hall {
         let mut shard = Shard::new(OUTBOX_BYTES_MAX);
         for id in 0..listeners {
             let connection = ConnectionId(id);
-            let sink = Sink::Socket(Box::new(sink()));
+            let sink = Sink::Socket(Arc::new(sink()));
             shard.attach(TENANT, connection, sink, Arc::new(Gauge::default()));
             let listen = Delivery::Listen {
                 connection,

@@ -8,7 +8,10 @@ use homeroom_protocol::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, mpsc},
+    sync::{
+        Semaphore,
+        mpsc::{self, error::TrySendError},
+    },
 };
 use tracing::Span;
 
@@ -125,6 +128,22 @@ impl Connection {
         Ok(())
     }
 
+    /// The same without waiting; whether there was room in the tenant's queue. If not, nothing was asked, and
+    /// [`request`](Self::request) waits for it.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn request_at_once(&self, id: RequestId, request: Request) -> Result<bool, Gone> {
+        let place = match self.tenant.try_reserve() {
+            Ok(place) => place,
+            Err(TrySendError::Full(())) => return Ok(false),
+            Err(TrySendError::Closed(())) => return Err(Gone),
+        };
+        let journey = journey::request(self.id, &request);
+        self.turn_at(place, journey).ask(id, request);
+        Ok(true)
+    }
+
     /// Signals to whoever shows a room now. Not answered; what is wrong with it comes through the sink, as
     /// an error without an id. Waits like [`request`](Self::request).
     ///
@@ -149,13 +168,21 @@ impl Connection {
     pub(crate) async fn turn(&self, request: &Request) -> Result<RequestTurn<'_>, Gone> {
         let journey = journey::request(self.id, request);
         let place = self.tenant.reserve().await.map_err(|_| Gone)?;
-        Ok(RequestTurn {
+        Ok(self.turn_at(place, journey))
+    }
+
+    fn turn_at<'a>(
+        &'a self,
+        place: mpsc::Permit<'a, Command<Tenant>>,
+        journey: Span,
+    ) -> RequestTurn<'a> {
+        RequestTurn {
             place,
             metrics: self.shards.metrics(),
             connection: self.id,
             gauge: &self.gauge,
             journey,
-        })
+        }
     }
 
     /// Moves the end of the session; `None`: it does not end by itself.

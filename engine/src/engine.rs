@@ -380,7 +380,7 @@ impl Tenant {
     pub async fn attach(
         &self,
         identity: Identity,
-        sink: Box<dyn SocketSink>,
+        sink: Arc<dyn SocketSink>,
     ) -> Result<Connection, TenantError> {
         self.attach_sink(identity, Sink::Socket(sink), Arc::default())
             .await

@@ -40,7 +40,7 @@ impl Heard {
 }
 
 impl SocketSink for Heard {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut rest = bytes;
         while rest.len() > 1 {
             // RFC 6455, section 5.2: a server's frames are not masked.
@@ -57,7 +57,7 @@ impl SocketSink for Heard {
         Ok(bytes.len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 struct Scene {
@@ -175,7 +175,7 @@ impl Scene {
     fn connect(&mut self, number: usize) -> ConnectionId {
         self.requests += 1;
         let connection = ConnectionId(self.requests);
-        let sink = Sink::Socket(Box::new(self.heard.clone()));
+        let sink = Sink::Socket(Arc::new(self.heard.clone()));
         self.shard
             .attach(LIFE, connection, sink, Arc::new(Gauge::default()));
         let user = UserId::new(format!("person-{number}")).expect("a valid id");

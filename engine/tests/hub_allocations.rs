@@ -31,11 +31,11 @@ const NOW: Timestamp = Timestamp(1);
 struct Fast;
 
 impl SocketSink for Fast {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 /// Takes nothing.
@@ -43,11 +43,11 @@ impl SocketSink for Fast {
 struct Stuck;
 
 impl SocketSink for Stuck {
-    fn try_write(&mut self, _: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 /// Where in memory each write of all sockets, or each push of all sessions, was, and how long it was. Has
@@ -77,12 +77,12 @@ impl Places {
 }
 
 impl SocketSink for Places {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.note(bytes.as_ptr(), bytes.len());
         Ok(bytes.len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 impl SessionSink for Places {
@@ -120,11 +120,11 @@ fn shard(listeners: u64, sink: impl Fn() -> Sink) -> Shard {
 }
 
 fn fast() -> Sink {
-    Sink::Socket(Box::new(Fast))
+    Sink::Socket(Arc::new(Fast))
 }
 
 fn stuck() -> Sink {
-    Sink::Socket(Box::new(Stuck))
+    Sink::Socket(Arc::new(Stuck))
 }
 
 fn message(seq: u64) -> Arc<Push> {
@@ -195,7 +195,7 @@ fn a_turn_costs_the_same_allocations_for_any_number_of_listeners() {
 #[test]
 fn every_socket_is_handed_the_same_bytes_once() {
     let places = Places::new();
-    let mut shard = shard(1000, || Sink::Socket(Box::new(places.clone())));
+    let mut shard = shard(1000, || Sink::Socket(Arc::new(places.clone())));
     for seq in 1..=16 {
         say(&mut shard, seq, message(seq));
     }
@@ -329,7 +329,7 @@ fn an_idle_connection_allocates_nothing_of_its_own() {
     // Boxes and gauges are the caller's and are made before.
     let sinks: Vec<_> = (0..listeners)
         .map(|_| {
-            let sink: Box<dyn SocketSink> = Box::new(Fast);
+            let sink: Arc<dyn SocketSink> = Arc::new(Fast);
             (Sink::Socket(sink), Arc::new(Gauge::default()))
         })
         .collect();

@@ -48,12 +48,12 @@ impl Counts {
 }
 
 impl SocketSink for Counts {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.fetch_add(1, Ordering::SeqCst);
         Ok(bytes.len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 async fn attach(tenant: &Tenant, who: &str, device: u64, sink: &Counts) -> Connection {
@@ -61,7 +61,7 @@ async fn attach(tenant: &Tenant, who: &str, device: u64, sink: &Counts) -> Conne
     let device = format!("device-{device}").parse().unwrap();
     let identity = Identity { device, ..identity };
     tenant
-        .attach(identity, Box::new(sink.clone()))
+        .attach(identity, Arc::new(sink.clone()))
         .await
         .unwrap()
 }

@@ -246,17 +246,17 @@ struct Deaf {
 }
 
 impl SocketSink for Deaf {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
-fn deaf() -> (Box<dyn SocketSink>, Weak<()>) {
+fn deaf() -> (Arc<dyn SocketSink>, Weak<()>) {
     let alive = Arc::new(());
     let seen = Arc::downgrade(&alive);
-    (Box::new(Deaf { _alive: alive }), seen)
+    (Arc::new(Deaf { _alive: alive }), seen)
 }
 
 async fn nobody_is_left(scene: &Scene, sinks: &[Weak<()>]) {
@@ -330,12 +330,12 @@ struct Recorder {
 }
 
 impl SocketSink for Recorder {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.written.lock().unwrap().extend(bytes);
         Ok(bytes.len())
     }
 
-    fn close(&mut self, code: CloseCode) {
+    fn close(&self, code: CloseCode) {
         assert_eq!(code, CloseCode::ShuttingDown);
         self.written.lock().unwrap().extend(b"closed");
     }
@@ -352,7 +352,7 @@ async fn a_shutdown_returns_when_every_socket_was_told() {
     let _ana = scene
         .tenant()
         .await
-        .attach(identity, Box::new(sink))
+        .attach(identity, Arc::new(sink))
         .await
         .unwrap();
     scene

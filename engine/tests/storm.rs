@@ -33,12 +33,12 @@ const DAWN: Timestamp = Timestamp(1_000_000_000_000);
 struct Writes(Arc<AtomicUsize>);
 
 impl SocketSink for Writes {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(bytes.len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 /// What was done so far.
@@ -146,7 +146,7 @@ impl School {
 
     fn connect(&mut self, number: u64, connection: u64) {
         let connection = ConnectionId(connection);
-        let sink = Sink::Socket(Box::new(self.writes.clone()));
+        let sink = Sink::Socket(Arc::new(self.writes.clone()));
         (self.shard).attach(LIFE, connection, sink, Arc::new(Gauge::default()));
         let identity = Identity::user(&name(number)).unwrap();
         self.input(Input::Connect {

@@ -118,8 +118,14 @@ impl Client {
                     if self.attached.is_some() {
                         self.heard = Instant::now();
                     }
-                    // Boxed for what it takes to ask a tenant: an idle connection holds none of it.
-                    if let Err(end) = Box::pin(self.take(&mut scratch[..count])).await {
+                    let mut input = &mut scratch[..count];
+                    let taken = match self.take_at_once(&mut input) {
+                        Ok(None) => Ok(()),
+                        // Boxed for what it takes to ask a tenant: an idle connection holds none of it.
+                        Ok(Some(item)) => Box::pin(self.take_from(item, input)).await,
+                        Err(end) => Err(end),
+                    };
+                    if let Err(end) = taken {
                         return end;
                     }
                 }
@@ -275,7 +281,16 @@ impl Client {
 
     /// Works through what was read.
     async fn take(&mut self, mut input: &mut [u8]) -> Result<(), End> {
-        while let Some(item) = self.reader.next(&mut input)? {
+        match self.reader.next(&mut input)? {
+            Some(item) => self.take_from(item, input).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same, from an item on.
+    async fn take_from(&mut self, first: Item<'_>, mut input: &mut [u8]) -> Result<(), End> {
+        let mut next = Some(first);
+        while let Some(item) = next {
             match item {
                 Item::Message(message) => self.take_message(&message).await?,
                 Item::Ping(payload) => {
@@ -285,8 +300,38 @@ impl Client {
                 Item::Pong => {}
                 Item::Close { code } => return Err(End::Left { code }),
             }
+            next = self.reader.next(&mut input)?;
         }
         Ok(())
+    }
+
+    /// Works through the beginning of what was read that is as most of it is: requests that nothing has to be
+    /// waited for. The first item that is not.
+    fn take_at_once<'a>(&mut self, input: &mut &'a mut [u8]) -> Result<Option<Item<'a>>, End> {
+        while let Some(item) = self.reader.next(input)? {
+            let asked = match &item {
+                Item::Message(message) => self.ask_at_once(message)?,
+                Item::Ping(_) | Item::Pong | Item::Close { .. } => false,
+            };
+            if !asked {
+                return Ok(Some(item));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks what a message asks, if that is one request that does not have to wait; else does nothing.
+    fn ask_at_once(&self, message: &[u8]) -> Result<bool, End> {
+        let Some(connection) = self.attached.as_ref().filter(|_| !self.must_pause()) else {
+            return Ok(false);
+        };
+        let mut frames = decode_client_message(message, self.reader.message_bytes_max())?;
+        let (1, Some(Ok(ClientFrame::Request { id, request }))) = (frames.len(), frames.next())
+        else {
+            return Ok(false);
+        };
+        let asked = connection.request_at_once(id, request);
+        Ok(asked.map_err(|_gone| self.service.restarted_tenant())?)
     }
 
     async fn take_message(&mut self, message: &[u8]) -> Result<(), End> {

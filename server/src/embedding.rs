@@ -257,7 +257,7 @@ impl Proven {
         self,
         service: &Service,
         hello: &Hello,
-        sink: Box<dyn SocketSink>,
+        sink: Arc<dyn SocketSink>,
     ) -> Result<Connection, Bye> {
         Service::check_version(hello)?;
         let Self {

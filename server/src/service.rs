@@ -293,7 +293,7 @@ impl Service {
     pub(crate) async fn admit(
         &self,
         hello: &Hello,
-        sink: Box<dyn SocketSink>,
+        sink: Arc<dyn SocketSink>,
     ) -> Result<Connection, Bye> {
         Self::check_version(hello)?;
         let identity = identify(hello, self.terms.guests)

@@ -74,8 +74,8 @@ impl Socket {
     }
 
     /// The write half, for the hub.
-    pub(crate) fn sink(self: &Arc<Self>) -> Box<dyn SocketSink> {
-        Box::new(Sink(Arc::clone(self)))
+    pub(crate) fn sink(self: &Arc<Self>) -> Arc<dyn SocketSink> {
+        Arc::<Self>::clone(self)
     }
 
     /// What to wait for now; [`changed`](Self::changed) says when to look again.
@@ -194,21 +194,17 @@ impl Writing {
     }
 }
 
-#[derive(Debug)]
-struct Sink(Arc<Socket>);
-
-impl SocketSink for Sink {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let socket = &*self.0;
-        let mut writing = socket.writing();
+impl SocketSink for Socket {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut writing = self.writing();
         if writing.closed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        writing.write_owed(&socket.wire);
+        writing.write_owed(&self.wire);
         let result = if writing.owes_now() {
             Err(io::ErrorKind::WouldBlock.into())
         } else {
-            socket.wire.try_write(bytes)
+            self.wire.try_write(bytes)
         };
         match &result {
             Ok(taken) => {
@@ -218,23 +214,23 @@ impl SocketSink for Sink {
                 }
                 writing.inside_frame = *taken < bytes.len();
                 writing.blocked = writing.inside_frame;
-                writing.write_owed(&socket.wire);
+                writing.write_owed(&self.wire);
             }
             Err(error) => writing.blocked = error.kind() == io::ErrorKind::WouldBlock,
         }
-        if writing.blocked || writing.owes_now() || socket.wire.holds() {
+        if writing.blocked || writing.owes_now() || self.wire.holds() {
             writing.change();
         }
         result
     }
 
-    fn close(&mut self, _: CloseCode) {
-        let mut writing = self.0.writing();
-        self.0.close_locked(&mut writing);
+    fn close(&self, _: CloseCode) {
+        let mut writing = self.writing();
+        self.close_locked(&mut writing);
     }
 
-    fn gauge_changed(&mut self) {
-        let mut writing = self.0.writing();
+    fn gauge_changed(&self) {
+        let mut writing = self.writing();
         if writing.paused {
             writing.change();
         }

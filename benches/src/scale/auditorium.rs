@@ -55,14 +55,14 @@ pub enum Pace {
 struct Last(watch::Sender<Seq>);
 
 impl SocketSink for Last {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         for seq in events(bytes) {
             self.0.send_replace(seq);
         }
         Ok(bytes.len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 /// The events in joined WebSocket messages.
@@ -107,7 +107,7 @@ impl Auditorium {
         for number in 0..shards {
             let (last, hears) = watch::channel(Seq(0));
             heard.push(hears);
-            let listener = attach(&tenant, number, Box::new(Last(last))).await?;
+            let listener = attach(&tenant, number, Arc::new(Last(last))).await?;
             if number == 0 {
                 let info = RoomInfo {
                     durability,
@@ -125,7 +125,7 @@ impl Auditorium {
             all.push(listener);
         }
         for number in shards..listeners {
-            let listener = attach(&tenant, number, Box::new(Fast)).await?;
+            let listener = attach(&tenant, number, Arc::new(Fast)).await?;
             listener.request(RequestId(2), join(ROOM)).await?;
             all.push(listener);
         }
@@ -191,7 +191,7 @@ impl Auditorium {
 async fn attach(
     tenant: &Tenant,
     number: usize,
-    sink: Box<dyn SocketSink>,
+    sink: Arc<dyn SocketSink>,
 ) -> Result<Connection, Failure> {
     let identity = Identity::user(&format!("listener-{number}"))?;
     Ok(tenant.attach(identity, sink).await?)

@@ -6,6 +6,10 @@ use homeroom_protocol::limit;
 /// so that the worker can look after others in between.
 pub const LISTENERS_PER_CALL: usize = 256;
 
+/// A room with at most so many listeners is written before the replies of its turn, so that whoever has both gets
+/// them in one write. What replies wait for is so bounded by few writes for each message of the turn.
+pub(super) const SMALL_ROOM_LISTENERS: usize = 32;
+
 /// Bytes a shard has collected for its next turn (by [`Push::weight`](super::Push::weight)) from which
 /// on it [takes no more](super::Shard::is_full) until that turn begins. As much is being written at
 /// the same time: a shard holds at most twice this, twice what its driver hands it in one go, and

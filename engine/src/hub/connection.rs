@@ -11,7 +11,7 @@ use super::{
     Audience, Gauge, Push, Sink, TenantLife,
     bounds::{OUTBOX_AGE_MS, STALL_MS},
     joined::Joined,
-    pipe::{Broken, Pipe},
+    pipe::{Broken, Heard, Pipe},
     push::{Thinned, Told},
     tally::Tally,
 };
@@ -108,46 +108,54 @@ pub(super) struct Note<'a> {
     pub(super) tally: &'a mut Tally,
 }
 
+/// What a write touches comes first and lies in one line of the processor's cache: with thousands of listeners
+/// each line beside it is a trip to memory for each of them, which costs as much as all instructions do.
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub(super) struct Connection {
-    pub(super) id: ConnectionId,
-    pub(super) tenant: TenantLife,
     pub(super) pipe: Pipe,
-    gauge: Arc<Gauge>,
+    /// Its events left memory because it took them too slowly: none is queued before it takes a byte.
+    aged: bool,
+    /// Something may be in `direct`, which lies elsewhere.
+    collected: bool,
+    /// Told to close: nothing more is queued for it.
+    pub(super) closing: bool,
+    /// In the shard's list of connections that want a page.
+    pub(super) listed_for_pages: bool,
+    /// In the shard's list of connections that may be stalled.
+    pub(super) listed_as_stalled: bool,
+    /// In the shard's lists of connections that are to be told of watched users.
+    pub(super) listed_for_changes: bool,
+    /// Pages asked for and not yet answered.
+    pub(super) pages: u8,
+    /// Listeners of this connection whose events must be read from the log.
+    behind: u32,
+    pub(super) id: ConnectionId,
     /// This turn's replies and direct pushes.
     direct: Vec<Arc<Push>>,
+    gauge: Arc<Gauge>,
+    pub(super) tenant: TenantLife,
+    /// How many of the shard's pauses have taken back what was queued here.
+    pub(super) pauses: u64,
+    /// Signals dropped and not yet told.
+    dropped: u64,
     pub(super) rooms: Vec<Seat>,
     pub(super) watches: Vec<Seat>,
     /// As a viewer: only of rooms that it hears.
     pub(super) views: Vec<Seat>,
     pub(super) showing: Showing,
-    /// How many of the shard's pauses have taken back what was queued here.
-    pub(super) pauses: u64,
     /// The tick in which it was last told of watched users.
     pub(super) told_in: u64,
-    /// In the shard's lists of connections that are to be told of watched users.
-    pub(super) listed_for_changes: bool,
-    /// Signals dropped and not yet told.
-    dropped: u64,
     /// When the sink last took something, or had nothing to take.
     progress: Timestamp,
     /// Since when its queue has not been empty, or when its events last left memory.
     queued_since: Timestamp,
-    /// Its events left memory because it took them too slowly: none is queued before it takes a byte.
-    aged: bool,
-    /// Listeners of this connection whose events must be read from the log.
-    behind: u32,
     /// Where the search for the next such listener begins, so that each gets its turn.
     pub(super) page_turn: u32,
-    /// Pages asked for and not yet answered.
-    pub(super) pages: u8,
-    /// In the shard's list of connections that want a page.
-    pub(super) listed_for_pages: bool,
-    /// In the shard's list of connections that may be stalled.
-    pub(super) listed_as_stalled: bool,
-    /// Told to close: nothing more is queued for it.
-    pub(super) closing: bool,
 }
+
+/// Ten thousand idle connections are ten thousand of these.
+const _: () = assert!(size_of::<Option<Connection>>() <= 256);
 
 impl Connection {
     pub(super) fn new(tenant: TenantLife, id: ConnectionId, sink: Sink, gauge: Arc<Gauge>) -> Self {
@@ -156,6 +164,7 @@ impl Connection {
             tenant,
             pipe: Pipe::new(sink),
             gauge,
+            collected: false,
             direct: Vec::new(),
             rooms: Vec::new(),
             watches: Vec::new(),
@@ -192,6 +201,7 @@ impl Connection {
 
     /// Collects a direct push; whether it is the first of its turn.
     pub(super) fn collect(&mut self, push: Arc<Push>) -> bool {
+        self.collected = true;
         self.direct.push(push);
         self.direct.len() == 1
     }
@@ -202,15 +212,48 @@ impl Connection {
         scratch: &mut Vec<u8>,
         note: &mut Note<'_>,
     ) -> Result<(), Broken> {
-        let pushes = mem::take(&mut self.direct);
+        let pushes = self.take_collected();
         note.tally.direct += pushes.len() as u64;
         let sent = self.watched(note, |pipe| pipe.send(&pushes, scratch));
+        self.count_answers(&pushes);
+        sent
+    }
+
+    fn take_collected(&mut self) -> Vec<Arc<Push>> {
+        self.collected = false;
+        mem::take(&mut self.direct)
+    }
+
+    /// These were written or queued.
+    fn count_answers(&mut self, pushes: &[Arc<Push>]) {
         let mut answered = pushes.iter().filter_map(|push| push.answered()).peekable();
         if answered.peek().is_some() {
             self.gauge.take_unanswered(answered);
             self.pipe.gauge_changed();
         }
-        sent
+    }
+
+    /// Whether it may have replies or direct pushes that are not written yet.
+    pub(super) const fn has_collected(&self) -> bool {
+        self.collected
+    }
+
+    /// Writes or queues what was collected, and behind it a room's pushes; how many events were taken.
+    pub(super) fn send_and_hear(
+        &mut self,
+        scratch: &mut Vec<u8>,
+        (joined, from, room): (&Joined, Option<usize>, RoomNumber),
+        outbox_bytes_max: usize,
+        note: &mut Note<'_>,
+    ) -> Result<usize, Broken> {
+        let space = if self.aged { 0 } else { outbox_bytes_max };
+        let pushes = self.take_collected();
+        note.tally.direct += pushes.len() as u64;
+        let heard = self.watched(note, |pipe| {
+            pipe.send_and_hear((&pushes, scratch), joined, from, Some(room), space)
+        });
+        self.count_answers(&pushes);
+        Ok(self.count_heard(joined, heard?, note))
     }
 
     /// Writes or queues a room's pushes; how many events were taken.
@@ -224,10 +267,14 @@ impl Connection {
     ) -> Result<usize, Broken> {
         let space = if self.aged { 0 } else { outbox_bytes_max };
         let heard = self.watched(note, |pipe| pipe.hear(joined, from, room, space))?;
+        Ok(self.count_heard(joined, heard, note))
+    }
+
+    fn count_heard(&mut self, joined: &Joined, heard: Heard, note: &mut Note<'_>) -> usize {
         note.tally.events += heard.events as u64;
         note.tally.signals += (joined.signals().len() - heard.dropped) as u64;
         self.drop_signals(heard.dropped as u64, note);
-        Ok(heard.events)
+        heard.events
     }
 
     /// Gives the newest of watched users; whether it was taken. Else nothing is lost: they will be told

@@ -306,13 +306,13 @@ pub enum Need {
 #[derive(Debug)]
 pub enum Sink {
     /// A socket: takes any part of joined WebSocket frames.
-    Socket(Box<dyn SocketSink>),
+    Socket(Arc<dyn SocketSink>),
     /// An in-process listener: takes typed frames.
     Session(Box<dyn SessionSink>),
 }
 
 /// The write half of a socket.
-pub trait SocketSink: Send + fmt::Debug {
+pub trait SocketSink: Send + Sync + fmt::Debug {
     /// Hands bytes to the kernel; how many it took. The bytes always end with a whole frame, so a sink
     /// that took all of them may put a frame of its own (a WebSocket pong) behind them. After
     /// `WouldBlock` (or fewer bytes than given) the sink itself sees to it that the hub is told when
@@ -320,14 +320,14 @@ pub trait SocketSink: Send + fmt::Debug {
     ///
     /// # Errors
     /// `WouldBlock` when it takes none now; anything else means the socket is gone.
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
 
     /// No more will be written: close after what the kernel already has.
-    fn close(&mut self, code: CloseCode);
+    fn close(&self, code: CloseCode);
 
     /// The connection's [`Gauge`] shows fewer unanswered requests or fewer bytes than before: a reader
     /// that stopped because of it looks again.
-    fn gauge_changed(&mut self) {}
+    fn gauge_changed(&self) {}
 }
 
 /// The receiving end of an in-process listener.

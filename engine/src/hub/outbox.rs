@@ -98,41 +98,122 @@ impl Piece {
     }
 }
 
-/// The queue of one socket. Allocates nothing while empty.
+/// The queue of one socket: one word while it is empty, as those of almost all are, and the way to a listener
+/// leads past it.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct Outbox(Option<Box<Queue>>);
+
+/// What a queue consists of that is not empty.
+#[derive(Debug, Default)]
+struct Queue {
     pieces: VecDeque<Piece>,
     bytes: usize,
     direct_bytes: usize,
 }
 
 impl Outbox {
-    pub(super) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Bytes still to be written.
     pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+        match &self.0 {
+            Some(queue) => queue.bytes,
+            None => 0,
+        }
     }
 
     /// Those of them that are in the direct lane.
     pub(super) const fn direct_bytes(&self) -> usize {
-        self.direct_bytes
+        match &self.0 {
+            Some(queue) => queue.direct_bytes,
+            None => 0,
+        }
     }
 
     /// What the queue weighs: its bytes and its own bookkeeping, so that many small frames cannot
     /// weigh more than a few large ones.
     pub(super) fn weight(&self) -> usize {
-        self.bytes + self.pieces.len() * size_of::<Piece>()
+        let weight = |queue: &Queue| queue.bytes + queue.pieces.len() * size_of::<Piece>();
+        self.0.as_deref().map_or(0, weight)
     }
 
     /// Queues whole frames, of which the first `written` bytes are gone already.
     pub(super) fn push(&mut self, bytes: Bytes, written: usize, lane: Lane) {
-        debug_assert!(written == 0 || self.pieces.is_empty());
-        if written >= bytes.len() {
-            return;
+        debug_assert!(written == 0 || self.is_empty());
+        if written < bytes.len() {
+            let queue = self.0.get_or_insert_default();
+            queue.push(bytes, written, lane);
         }
+    }
+
+    /// What to write next: the first piece where it is large or alone, else several copied together.
+    /// It always ends with a whole frame.
+    pub(super) fn gather<'a>(&'a self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+        (self.0.as_deref()).map_or(&[], |queue| queue.gather(scratch))
+    }
+
+    /// The next `taken` bytes are gone.
+    pub(super) fn advance(&mut self, taken: usize) {
+        self.change(|queue| queue.advance(taken));
+    }
+
+    /// Drops what is queued of such rooms, except the rest of a half-written frame. The first event of each
+    /// that will not be written.
+    pub(super) fn take_back(
+        &mut self,
+        unwanted: &dyn Fn(RoomNumber) -> bool,
+    ) -> BTreeMap<RoomNumber, Seq> {
+        (self.change(|queue| queue.take_back(unwanted))).unwrap_or_default()
+    }
+
+    /// Puts a refusal in the place of each reply that shows such a room, unless its beginning is already on
+    /// its way.
+    pub(super) fn refuse_replies(
+        &mut self,
+        shown: &dyn Fn(RoomNumber) -> bool,
+        refusal: fn(RequestId) -> Push,
+    ) {
+        self.change(|queue| queue.refuse_replies(shown, refusal));
+    }
+
+    /// The same for replies that let it into a room that it has left again.
+    pub(super) fn refuse_joined(&mut self, left: RoomNumber) {
+        self.change(|queue| queue.refuse_joined(left));
+    }
+
+    /// Drops what this connection alone was to be told and is void, except the rest of a half-written frame.
+    pub(super) fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
+        self.change(|queue| {
+            queue.drop_where(|lane| matches!(lane, Lane::Told(told) if is_void(told)));
+        });
+    }
+
+    /// Takes such users out of what this connection is to be told of watched ones, unless its beginning is
+    /// already on its way.
+    pub(super) fn hide_users(&mut self, is_hidden: &dyn Fn(&UserId) -> bool) {
+        self.change(|queue| queue.hide_users(is_hidden));
+    }
+
+    /// Drops everything, except the rest of a half-written frame.
+    pub(super) fn keep_half_written(&mut self) {
+        self.change(|queue| queue.drop_where(|_| true));
+    }
+
+    /// Idle connections are many: they keep no queue.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Queue) -> T) -> Option<T> {
+        let queue = self.0.as_deref_mut()?;
+        let result = change(queue);
+        if queue.pieces.is_empty() {
+            self.0 = None;
+        }
+        Some(result)
+    }
+}
+
+impl Queue {
+    fn push(&mut self, bytes: Bytes, written: usize, lane: Lane) {
         self.bytes += bytes.len() - written;
         if lane.is_direct() {
             self.direct_bytes += bytes.len() - written;
@@ -144,9 +225,7 @@ impl Outbox {
         });
     }
 
-    /// What to write next: the first piece where it is large or alone, else several copied together.
-    /// It always ends with a whole frame.
-    pub(super) fn gather<'a>(&'a self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    fn gather<'a>(&'a self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         let Some(first) = self.pieces.front() else {
             return &[];
         };
@@ -164,8 +243,7 @@ impl Outbox {
         scratch
     }
 
-    /// The next `taken` bytes are gone.
-    pub(super) fn advance(&mut self, mut taken: usize) {
+    fn advance(&mut self, mut taken: usize) {
         while let Some(piece) = self.pieces.front_mut() {
             let now = taken.min(piece.bytes.len() - piece.written);
             piece.written += now;
@@ -179,16 +257,9 @@ impl Outbox {
             }
             self.pieces.pop_front();
         }
-        // Idle connections are many: they keep no queue.
-        self.pieces = VecDeque::new();
     }
 
-    /// Drops what is queued of such rooms, except the rest of a half-written frame. The first event of each
-    /// that will not be written.
-    pub(super) fn take_back(
-        &mut self,
-        unwanted: &dyn Fn(RoomNumber) -> bool,
-    ) -> BTreeMap<RoomNumber, Seq> {
+    fn take_back(&mut self, unwanted: &dyn Fn(RoomNumber) -> bool) -> BTreeMap<RoomNumber, Seq> {
         let mut lost = BTreeMap::new();
         for piece in &self.pieces {
             if let Lane::Room(room) = piece.lane
@@ -204,9 +275,7 @@ impl Outbox {
         lost
     }
 
-    /// Puts a refusal in the place of each reply that shows such a room, unless its beginning is already on
-    /// its way.
-    pub(super) fn refuse_replies(
+    fn refuse_replies(
         &mut self,
         shown: &dyn Fn(RoomNumber) -> bool,
         refusal: fn(RequestId) -> Push,
@@ -223,8 +292,7 @@ impl Outbox {
         self.count();
     }
 
-    /// The same for replies that let it into a room that it has left again.
-    pub(super) fn refuse_joined(&mut self, left: RoomNumber) {
+    fn refuse_joined(&mut self, left: RoomNumber) {
         for piece in &mut self.pieces {
             if let Lane::Joined(request, room) = piece.lane
                 && room == left
@@ -237,14 +305,7 @@ impl Outbox {
         self.count();
     }
 
-    /// Drops what this connection alone was to be told and is void, except the rest of a half-written frame.
-    pub(super) fn drop_told(&mut self, is_void: &dyn Fn(Told) -> bool) {
-        self.drop_where(|lane| matches!(lane, Lane::Told(told) if is_void(told)));
-    }
-
-    /// Takes such users out of what this connection is to be told of watched ones, unless its beginning is
-    /// already on its way.
-    pub(super) fn hide_users(&mut self, is_hidden: &dyn Fn(&UserId) -> bool) {
+    fn hide_users(&mut self, is_hidden: &dyn Fn(&UserId) -> bool) {
         self.pieces.retain_mut(|piece| {
             if piece.lane != Lane::Users || piece.written > 0 {
                 return true;
@@ -259,11 +320,6 @@ impl Outbox {
             }
         });
         self.count();
-    }
-
-    /// Drops everything, except the rest of a half-written frame.
-    pub(super) fn keep_half_written(&mut self) {
-        self.drop_where(|_| true);
     }
 
     fn drop_where(&mut self, unwanted: impl Fn(Lane) -> bool) {
@@ -289,9 +345,6 @@ impl Outbox {
             .filter(|piece| piece.lane.is_direct())
             .map(length)
             .sum();
-        if self.pieces.is_empty() {
-            self.pieces = VecDeque::new();
-        }
     }
 }
 

@@ -37,7 +37,8 @@ pub(super) struct Heard {
 #[derive(Debug)]
 pub(super) enum Pipe {
     Socket(Socket),
-    Session(Session),
+    /// Apart: connections are laid out for sockets, see [`Connection`](super::connection::Connection).
+    Session(Box<Session>),
 }
 
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub(super) struct Socket {
 /// What goes into a sink.
 #[derive(Debug)]
 struct Flow {
-    sink: Box<dyn SocketSink>,
+    sink: Arc<dyn SocketSink>,
     blocked: bool,
     /// Bytes the sink took and nobody has counted yet.
     written: u64,
@@ -75,12 +76,12 @@ impl Pipe {
                 },
                 outbox: Outbox::default(),
             }),
-            Sink::Session(sink) => Self::Session(Session {
+            Sink::Session(sink) => Self::Session(Box::new(Session {
                 sink,
                 parked: VecDeque::new(),
                 parked_bytes: 0,
                 blocked: false,
-            }),
+            })),
         }
     }
 
@@ -161,6 +162,24 @@ impl Pipe {
             Self::Socket(socket) => socket.hear(joined, from, room, outbox_bytes_max),
             Self::Session(session) => session.hear(joined, from),
         }
+    }
+
+    /// Gives direct pushes, and behind them what [`hear`](Self::hear) gives: together where that is possible.
+    pub(super) fn send_and_hear(
+        &mut self,
+        (pushes, scratch): (&[Arc<Push>], &mut Vec<u8>),
+        joined: &Joined,
+        from: Option<usize>,
+        room: Option<RoomNumber>,
+        outbox_bytes_max: usize,
+    ) -> Result<Heard, Broken> {
+        if let Self::Socket(socket) = self
+            && let Some(heard) = socket.write_all((pushes, scratch), joined, from, room)?
+        {
+            return Ok(heard);
+        }
+        self.send(pushes, scratch)?;
+        self.hear(joined, from, room, outbox_bytes_max)
     }
 
     /// Writes what is queued, as far as the sink takes it; whether it took anything. The pipe is no
@@ -306,19 +325,53 @@ impl Socket {
                 }
                 &scratch[..]
             };
-            let mut taken = self.flow.write(bytes)?;
-            for push in group {
-                let written = taken.min(push.wire().len());
-                taken -= written;
-                let lane = Lane::of(push);
-                self.outbox.push(push.wire().clone(), written, lane);
-            }
+            let taken = self.flow.write(bytes)?;
+            self.keep_rest(group, taken);
             rest = later;
         }
         for push in rest {
             self.outbox.push(push.wire().clone(), 0, Lane::of(push));
         }
         within_direct_lane(self.outbox.direct_bytes())
+    }
+
+    /// The sink took so many bytes of these pushes: queues the others. How many it took beyond them.
+    fn keep_rest(&mut self, pushes: &[Arc<Push>], mut taken: usize) -> usize {
+        for push in pushes {
+            let written = taken.min(push.wire().len());
+            taken -= written;
+            if written < push.wire().len() {
+                let lane = Lane::of(push);
+                self.outbox.push(push.wire().clone(), written, lane);
+            }
+        }
+        taken
+    }
+
+    /// One write of pushes and what follows them; `None` where that is not possible, and nothing was done.
+    fn write_all(
+        &mut self,
+        (pushes, scratch): (&[Arc<Push>], &mut Vec<u8>),
+        joined: &Joined,
+        from: Option<usize>,
+        room: Option<RoomNumber>,
+    ) -> Result<Option<Heard>, Broken> {
+        let events_end = joined.events_end();
+        let start = from.map_or(events_end, |from| joined.start_of(from));
+        let pushes_bytes: usize = pushes.iter().map(|push| push.wire().len()).sum();
+        let bytes = pushes_bytes + joined.bytes().len() - start;
+        if self.flow.blocked || start == joined.bytes().len() || bytes > GATHER_BYTES {
+            return Ok(None);
+        }
+        scratch.clear();
+        for push in pushes {
+            scratch.extend_from_slice(push.wire());
+        }
+        scratch.extend_from_slice(&joined.bytes()[start..]);
+        let taken = self.flow.write(scratch)?;
+        let taken = self.keep_rest(pushes, taken);
+        within_direct_lane(self.outbox.direct_bytes())?;
+        Ok(Some(self.heard(joined, from, (start, taken), room)))
     }
 
     fn hear(
@@ -350,20 +403,30 @@ impl Socket {
             return Ok(Heard::default());
         }
         let taken = self.flow.write(bytes)?;
+        Ok(self.heard(joined, from, (start, taken), room))
+    }
+
+    /// The sink took so many bytes from `start` on: queues what of the others may wait.
+    fn heard(
+        &mut self,
+        joined: &Joined,
+        from: Option<usize>,
+        (start, taken): (usize, usize),
+        room: Option<RoomNumber>,
+    ) -> Heard {
+        let events = from.map_or(0, |from| joined.events().len() - from);
         if !self.flow.blocked {
-            return Ok(Heard {
-                events: all,
-                dropped: 0,
-            });
+            return Heard { events, dropped: 0 };
         }
         // Signals do not wait, except one whose first byte is gone.
-        let end = joined.boundary_from(events_end.max(start + taken));
+        let end = joined.boundary_from(joined.events_end().max(start + taken));
+        let lane = room.map_or(Lane::Rest, Lane::Room);
         self.outbox
             .push(joined.bytes().slice(start..end), taken, lane);
-        Ok(Heard {
-            events: all,
+        Heard {
+            events,
             dropped: joined.signals_from(end),
-        })
+        }
     }
 
     fn drain(&mut self, scratch: &mut Vec<u8>) -> Result<bool, Broken> {

@@ -3,7 +3,8 @@
 //! Sans-IO in the sense that it never waits, reads no clock and starts nothing: deliveries are
 //! collected, [`Shard::end_turn`] writes them. Within a turn first each connection's replies go out
 //! in one write, then each room's pushes are joined once into a shared buffer, of which every
-//! listener takes what it lacks in one write. What changes an audience acts at once, even while a
+//! listener takes what it lacks in one write. A small room goes before the replies, as whoever speaks in it
+//! has both: one write for the two is one in ten fewer. What changes an audience acts at once, even while a
 //! turn is half written; what is said waits for the next turn.
 //!
 //! The rule of delivery, for each listener of a room: an event is given if it is the listener's
@@ -325,16 +326,18 @@ impl Shard {
             } else if let Some(goodbye) = self.closing.pop_front() {
                 budget -= 1;
                 self.say_goodbye(&goodbye, now);
+            } else if let Some(job) = self.job.take() {
+                self.visit(job, &mut budget, now);
+            } else if let Some(batch) = self.turn.small.pop_front() {
+                self.begin_job(batch, true);
             } else if let Some(connection) = self.turn.direct.pop_front() {
                 budget -= 1;
                 self.send_direct(connection, now);
             } else if let Some(page) = self.turn.pages.pop_front() {
                 budget -= 1;
                 self.give_page(page, now);
-            } else if let Some(job) = self.job.take() {
-                self.visit(job, &mut budget, now);
             } else if let Some(batch) = self.turn.batches.pop_front() {
-                self.begin_job(batch);
+                self.begin_job(batch, false);
             } else if let Some(connection) = self.page_seekers.pop_front() {
                 budget -= 1;
                 self.ask(connection, needs);

@@ -17,6 +17,9 @@ pub(super) struct Work {
     /// Connections with replies.
     pub(super) direct: VecDeque<ConnectionId>,
     pub(super) pages: VecDeque<PageRead>,
+    /// Those of small rooms while replies are to be written: they go before them, and take along those of
+    /// their listeners.
+    pub(super) small: VecDeque<Batch>,
     pub(super) batches: VecDeque<Batch>,
     /// What all that was collected weighs. Nothing is subtracted while it is written: it is the whole
     /// turn's.
@@ -25,7 +28,10 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) fn is_empty(&self) -> bool {
-        self.direct.is_empty() && self.pages.is_empty() && self.batches.is_empty()
+        self.direct.is_empty()
+            && self.pages.is_empty()
+            && self.small.is_empty()
+            && self.batches.is_empty()
     }
 }
 
@@ -105,6 +111,8 @@ pub(super) struct Job {
     pub(super) batch: Batch,
     pub(super) joined: Joined,
     pub(super) stamp: Stamp,
+    /// Its listeners may have replies that are not written yet.
+    pub(super) with_replies: bool,
     /// Listeners below this index are still to be visited.
     pub(super) below: usize,
 }

@@ -212,7 +212,8 @@ impl ShardTask {
                     }
                 }
                 () = std::future::ready(()), if more => {}
-                () = tokio::time::sleep(RETRY), if !self.unheard.is_empty() => {}
+                // Made when it is waited for: what stands here is evaluated even where it is switched off.
+                () = async { tokio::time::sleep(RETRY).await }, if !self.unheard.is_empty() => {}
             }
             for input in inputs.drain(..) {
                 self.take(input);

@@ -21,12 +21,12 @@ const TEXT_BYTES: usize = 10_000;
 struct Eats(Arc<AtomicUsize>);
 
 impl SocketSink for Eats {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.fetch_add(bytes.len(), Ordering::Relaxed);
         Ok(bytes.len())
     }
 
-    fn close(&mut self, _: CloseCode) {}
+    fn close(&self, _: CloseCode) {}
 }
 
 fn event(seq: u64) -> Delivery {
@@ -61,7 +61,7 @@ fn crowd(
             life,
             tenant: tenant.clone(),
             connection: ConnectionId(n),
-            sink: Sink::Socket(Box::new(eaten.clone())),
+            sink: Sink::Socket(Arc::new(eaten.clone())),
             gauge: Arc::default(),
         })));
         let listen = Delivery::Listen {
@@ -188,7 +188,7 @@ async fn a_tick_gives_no_turn_to_a_life_with_nothing_to_do() {
             life: TenantLife(life),
             tenant: inbox.clone(),
             connection: ConnectionId(life),
-            sink: Sink::Socket(Box::new(Eats::default())),
+            sink: Sink::Socket(Arc::new(Eats::default())),
             gauge: Arc::default(),
         };
         task.take(ShardInput::Attach(Box::new(attach)));

@@ -222,6 +222,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut deadline: Pin<Box<Sleep>> = Box::pin(sleep_until(Instant::now()));
+        let mut set_for = None;
         let mut inputs = Vec::with_capacity(INPUTS_PER_TURN);
         let mut full_turn = false;
         loop {
@@ -239,7 +240,10 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 tokio::task::yield_now().await;
             }
             let wake_at = self.core.next_deadline();
-            if let Some(at) = wake_at {
+            if let Some(at) = wake_at
+                && set_for != wake_at
+            {
+                set_for = wake_at;
                 deadline.as_mut().reset(Instant::now() + clock::until(at));
             }
             // Told to close, it finishes what it took; what is left unread gets no answer and is sent
@@ -256,12 +260,17 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 }
                 () = &mut deadline, if wake_at.is_some() => {
                     self.core.tick(&mut self.env);
+                    set_for = None;
                     full_turn = true;
                 }
                 space = finished(&mut self.checkpoint) => self.core.set_space(space?),
                 () = self.snapshotting.written() => {}
                 indexed = finished(&mut self.indexing) => self.indexed = indexed,
-                _ = housekeeping.tick() => self.keep_house(),
+                _ = housekeeping.tick() => {
+                    self.keep_house();
+                    // The system's clock may have been set meanwhile.
+                    set_for = None;
+                }
                 count = inbox.recv_many(&mut inputs, INPUTS_PER_TURN), if takes_input => {
                     // Nobody holds its address any more.
                     self.closing |= count == 0;

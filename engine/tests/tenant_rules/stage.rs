@@ -39,7 +39,7 @@ struct Far {
 }
 
 impl SocketSink for Socket {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut far = self.0.lock().unwrap();
         if far.blocked {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -48,7 +48,7 @@ impl SocketSink for Socket {
         Ok(bytes.len())
     }
 
-    fn close(&mut self, _code: CloseCode) {}
+    fn close(&self, _code: CloseCode) {}
 }
 
 impl Stage {
@@ -65,7 +65,7 @@ impl Stage {
 
     pub(crate) fn open(&mut self, connection: ConnectionId) {
         let socket = Socket::default();
-        let sink = Sink::Socket(Box::new(socket.clone()));
+        let sink = Sink::Socket(Arc::new(socket.clone()));
         let gauge: Arc<Gauge> = Arc::default();
         self.shard.attach(LIFE, connection, sink, gauge);
         self.sockets.insert(connection, socket);

@@ -58,7 +58,7 @@ fn frame(fill: u8, payload: u16) -> Vec<u8> {
 /// The connection's task and the hub in one: writes what is queued whenever there is room, as they do.
 struct Near {
     socket: Arc<Socket>,
-    sink: Box<dyn SocketSink>,
+    sink: Arc<dyn SocketSink>,
     queue: Vec<u8>,
     blocked: bool,
 }
@@ -182,7 +182,7 @@ fn inside_a_frame_the_newest_pong_waits_for_its_end() {
 fn after_the_end_nothing_is_written() {
     over_all_kinds(|kind| async move {
         let (socket, mut far) = connected(kind).await;
-        let mut sink = socket.sink();
+        let sink = socket.sink();
         socket.finish(b"bye");
         socket.finish(b"again");
         socket.write_control(pong_message(b"?").unwrap());
@@ -203,7 +203,7 @@ fn after_the_end_nothing_is_written() {
 fn an_end_lets_out_what_was_taken_and_not_a_byte_more() {
     over_all_kinds(|kind| async move {
         let (socket, mut far) = connected(kind).await;
-        let mut sink = socket.sink();
+        let sink = socket.sink();
         let frames = vec![7; 3 * OFFER_BYTES_MAX];
         let mut taken = 0;
         loop {

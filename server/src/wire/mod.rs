@@ -30,6 +30,10 @@ use std::{
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use rustix::{
+    io::Errno,
+    net::{SendFlags, send},
+};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, Ready},
@@ -100,7 +104,7 @@ impl Wire {
     /// `WouldBlock` when it takes none; anything else is final.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Tcp(stream) => try_write(stream, bytes),
             Self::Tls(session) => session.try_write(bytes),
             Self::Other(foreign) => foreign.try_write(bytes),
         }
@@ -193,6 +197,17 @@ pub(crate) fn poll_ready(
 /// Pending once in a while, for what is ready without asking tokio.
 pub(crate) fn poll_budget(context: &mut Context<'_>) -> Poll<()> {
     pin!(consume_budget()).poll(context)
+}
+
+/// Writes to the kernel's socket without asking tokio whether that is worth a try: the answer is yes for all
+/// but the fullest, and lies where nothing else of a write does. One that is full is tried again as tokio has
+/// it, which alone knows what of its readiness is no longer true, and whom to wake.
+fn try_write(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    match send(stream, bytes, SendFlags::NOSIGNAL) {
+        Ok(taken) => Ok(taken),
+        Err(Errno::AGAIN | Errno::INTR) => stream.try_write(bytes),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads from the kernel's socket, and knows of a short read that nothing is left: without that, every message

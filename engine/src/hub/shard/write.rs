@@ -7,6 +7,7 @@ use homeroom_protocol::{ConnectionId, RoomNumber, Seq, Timestamp};
 use super::{
     super::{
         Audience,
+        bounds::SMALL_ROOM_LISTENERS,
         connection::{Connection, Note},
         joined::Joined,
         pipe::Broken,
@@ -22,9 +23,20 @@ impl Shard {
         debug_assert!(self.turn.is_empty() && self.job.is_none());
         mem::swap(&mut self.inbox, &mut self.turn);
         self.inbox.weight = 0;
-        for batch in &self.turn.batches {
+        let replies = !self.turn.direct.is_empty();
+        for _ in 0..self.turn.batches.len() {
+            let Some(batch) = self.turn.batches.pop_front() else {
+                break;
+            };
+            let mut listeners = 0;
             if let Some(roster) = self.seating.rosters.get_mut(batch.roster) {
                 roster.batch = None;
+                listeners = roster.listeners.len();
+            }
+            if replies && listeners <= SMALL_ROOM_LISTENERS {
+                self.turn.small.push_back(batch);
+            } else {
+                self.turn.batches.push_back(batch);
             }
         }
         self.stamp = self.stamp.next();
@@ -36,6 +48,7 @@ impl Shard {
         if let Some(slot) = self.seating.slot(connection)
             && let Some(found) = self.seating.connections.get_mut(slot)
             && !found.closing
+            && found.has_collected()
         {
             let mut note = Note {
                 now,
@@ -51,7 +64,7 @@ impl Shard {
     }
 
     /// Joins the next part of a batch, if anybody is left to hear it.
-    pub(super) fn begin_job(&mut self, mut batch: Batch) {
+    pub(super) fn begin_job(&mut self, mut batch: Batch, with_replies: bool) {
         let Some(roster) = self.seating.rosters.get_mut(batch.roster) else {
             return;
         };
@@ -67,6 +80,7 @@ impl Shard {
             batch,
             joined,
             stamp: self.stamp,
+            with_replies,
         });
     }
 
@@ -139,7 +153,15 @@ impl Shard {
             // Hears signals only: its events come from the log.
             Seq(u64::MAX)
         };
-        let heard = hear(connection, &job.joined, next, room, space, &mut note);
+        let replies = (job.with_replies && connection.has_collected()).then_some(&mut self.scratch);
+        let heard = hear(
+            connection,
+            &job.joined,
+            next,
+            (room, space),
+            replies,
+            &mut note,
+        );
         let Ok(heard) = heard else {
             self.end(slot);
             return;
@@ -184,13 +206,14 @@ impl Shard {
     }
 }
 
-/// Gives a listener what it lacks from `next` on, and the signals; what it lacks then.
+/// Gives a listener what it lacks from `next` on, and the signals; what it lacks then. Before that its replies,
+/// where there is scratch for them.
 fn hear(
     connection: &mut Connection,
     joined: &Joined,
     mut next: Seq,
-    room: RoomNumber,
-    space: usize,
+    (room, space): (RoomNumber, usize),
+    mut replies: Option<&mut Vec<u8>>,
     note: &mut Note<'_>,
 ) -> Result<Seq, Broken> {
     let mut from = joined.index_of(next);
@@ -200,6 +223,9 @@ fn hear(
         && said.first < next
         && let Some(rest) = said.from(next)
     {
+        if let Some(scratch) = replies.take() {
+            connection.send_collected(scratch, note)?;
+        }
         let after = said.last.next();
         let part = Joined::new(vec![rest], Vec::new(), connection.pipe.is_socket());
         let heard = connection.hear(&part, Some(0), Some(room), space, note)?;
@@ -210,7 +236,10 @@ fn hear(
             from = None;
         }
     }
-    let heard = connection.hear(joined, from, Some(room), space, note)?;
+    let heard = match replies {
+        Some(scratch) => connection.send_and_hear(scratch, (joined, from, room), space, note)?,
+        None => connection.hear(joined, from, Some(room), space, note)?,
+    };
     let heard_to = from.and_then(|from| joined.after(from + heard));
     Ok(heard_to.filter(|_| heard > 0).unwrap_or(next))
 }

@@ -1,33 +1,108 @@
 //! What reaches a fast reader, in which order, in how many writes.
 
-use super::*;
+use super::{super::bounds::SMALL_ROOM_LISTENERS, *};
 
 #[test]
 fn a_turn_is_one_write_per_listener_and_replies_come_first() {
-    let mut stage = Stage::new();
-    let (ada, _) = stage.socket(1, OPEN);
-    let (bob, _) = stage.socket(2, OPEN);
-    stage.listen(1, 1, 0);
-    stage.listen(2, 1, 0);
-    for seq in 1..=3 {
-        stage.event(seq);
+    for small in [true, false] {
+        let mut stage = Stage::new();
+        let (ada, _) = stage.socket(1, OPEN);
+        let (bob, _) = stage.socket(2, OPEN);
+        stage.listen(1, 1, 0);
+        stage.listen(2, 1, 0);
+        let others = if small {
+            0
+        } else {
+            SMALL_ROOM_LISTENERS as u64
+        };
+        for id in 0..others {
+            stage.socket(10 + id, OPEN);
+            stage.listen(10 + id, 1, 0);
+        }
+        for seq in 1..=3 {
+            stage.event(seq);
+        }
+        stage.direct(1, pong(1));
+        stage.direct(1, pong(2));
+        assert_eq!(
+            ada.far().writes,
+            0,
+            "nothing is written before the turn ends"
+        );
+        assert!(!stage.end_turn().more);
+        let writes = if small { 1 } else { 2 };
+        assert_eq!(
+            ada.far().writes,
+            writes,
+            "replies wait for no more than a few"
+        );
+        assert_eq!(bob.far().writes, 1);
+        assert_eq!(bob.seqs(), [1, 2, 3]);
+        let frames = ada.frames();
+        assert_eq!(&frames[0], pong(1).frame());
+        assert_eq!(&frames[1], pong(2).frame());
+        assert_eq!(seqs(&frames[2..]), [1, 2, 3]);
+        assert!(stage.needs.is_empty());
     }
+}
+
+#[test]
+fn replies_and_events_of_a_small_room_keep_their_order_wherever_the_socket_stops() {
+    let whole = {
+        let (ada, mut stage) = replies_beside_events(OPEN);
+        stage.settle();
+        ada.far().bytes.clone()
+    };
+    for credit in 0..whole.len() {
+        let (ada, mut stage) = replies_beside_events(credit);
+        stage.settle();
+        assert_eq!(ada.far().bytes, whole[..credit], "{credit}");
+        stage.allow(1, &ada, OPEN);
+        stage.settle();
+        let frames = ada.frames();
+        assert_eq!(&frames[0], pong(1).frame(), "{credit}");
+        assert_eq!(seqs(&frames[1..]), [1, 2], "{credit}");
+        // A signal waits for nobody, unless its first byte is gone.
+        let of_signal = decoded(&whole).starts[3];
+        let heard = frames.iter().any(|frame| frame == typing(4).frame());
+        assert_eq!(heard, credit > of_signal, "{credit}");
+    }
+}
+
+/// One listener of a small room, with a reply, two events and a signal.
+fn replies_beside_events(credit: usize) -> (Fake, Stage) {
+    let mut stage = Stage::new();
+    let (ada, _) = stage.socket(1, credit);
+    stage.listen(1, 1, 0);
     stage.direct(1, pong(1));
-    stage.direct(1, pong(2));
-    assert_eq!(
-        ada.far().writes,
-        0,
-        "nothing is written before the turn ends"
-    );
-    assert!(!stage.end_turn().more);
-    assert_eq!(ada.far().writes, 2, "one for the replies, one for the room");
-    assert_eq!(bob.far().writes, 1);
-    assert_eq!(bob.seqs(), [1, 2, 3]);
-    let frames = ada.frames();
-    assert_eq!(&frames[0], pong(1).frame());
-    assert_eq!(&frames[1], pong(2).frame());
-    assert_eq!(seqs(&frames[2..]), [1, 2, 3]);
-    assert!(stage.needs.is_empty());
+    stage.event(1);
+    stage.event(2);
+    stage.typing(4);
+    (ada, stage)
+}
+
+#[test]
+fn a_reply_reaches_whoever_hears_nothing_of_the_small_room_that_goes_first() {
+    let mut stage = Stage::new();
+    let (paused, _) = stage.socket(1, OPEN);
+    let (behind, _) = stage.socket(2, OPEN);
+    let (stranger, _) = stage.socket(3, OPEN);
+    let (session, _) = stage.session(4, OPEN);
+    stage.listen(1, 1, 0);
+    stage.pause(2);
+    for id in [2, 4] {
+        stage.listen_to(id, ROOM, 1, 0, 2);
+    }
+    stage.event(2);
+    for id in 1..=4 {
+        stage.direct(id, pong(id));
+    }
+    stage.settle();
+    for (id, sink) in [(1, paused), (2, behind), (3, stranger)] {
+        assert_eq!(sink.frames(), [pong(id).frame().clone()]);
+        assert_eq!(sink.far().writes, 1);
+    }
+    assert_eq!(session.far().frames, [pong(4).frame().clone()]);
 }
 
 #[test]

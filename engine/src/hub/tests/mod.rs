@@ -68,7 +68,7 @@ impl Fake {
 }
 
 impl SocketSink for Fake {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut far = self.far();
         assert!(!bytes.is_empty() && far.closed.is_none());
         far.writes += 1;
@@ -86,7 +86,7 @@ impl SocketSink for Fake {
         Ok(taken)
     }
 
-    fn close(&mut self, code: CloseCode) {
+    fn close(&self, code: CloseCode) {
         self.far().closed = Some(code);
     }
 }
@@ -257,7 +257,7 @@ impl Stage {
 
     fn socket_of(&mut self, tenant: TenantLife, id: u64, credit: usize) -> (Fake, Arc<Gauge>) {
         let (fake, gauge) = (Fake::new(credit), Arc::default());
-        let sink = Sink::Socket(Box::new(fake.clone()));
+        let sink = Sink::Socket(Arc::new(fake.clone()));
         (self.shard).attach(tenant, ConnectionId(id), sink, Arc::clone(&gauge));
         (fake, gauge)
     }
