@@ -33,7 +33,7 @@ use homeroom_engine::{
 };
 use homeroom_fuzz::{
     Choices,
-    requests::{self, KINDS, There},
+    requests::{KINDS, There, request as any_request},
     services,
 };
 use homeroom_protocol::{
@@ -192,7 +192,7 @@ impl Run {
     fn request(&mut self, choices: &mut Choices<'_>) -> Request {
         let kind = choices.below(KINDS);
         let there = self.there(choices);
-        requests::request(choices, kind, there)
+        any_request(choices, kind, there)
     }
 
     fn there(&self, choices: &mut Choices<'_>) -> There {

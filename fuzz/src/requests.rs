@@ -282,7 +282,7 @@ pub fn set_role(choices: &mut Choices<'_>) -> Role {
         name: text(choices),
         rank: u32::from(choices.byte() % 4),
         allow: permissions(choices),
-        prohibit: if choices.byte() % 8 == 0 {
+        prohibit: if choices.byte().is_multiple_of(8) {
             permissions(choices)
         } else {
             Permissions::NONE
