@@ -182,7 +182,7 @@ fn inside_a_frame_the_newest_pong_waits_for_its_end() {
 fn after_the_end_nothing_is_written() {
     over_all_kinds(|kind| async move {
         let (socket, mut far) = connected(kind).await;
-        let mut sink = socket.sink();
+        let sink = socket.sink();
         socket.finish(b"bye");
         socket.finish(b"again");
         socket.write_control(pong_message(b"?").unwrap());
@@ -203,7 +203,7 @@ fn after_the_end_nothing_is_written() {
 fn an_end_lets_out_what_was_taken_and_not_a_byte_more() {
     over_all_kinds(|kind| async move {
         let (socket, mut far) = connected(kind).await;
-        let mut sink = socket.sink();
+        let sink = socket.sink();
         let frames = vec![7; 3 * OFFER_BYTES_MAX];
         let mut taken = 0;
         loop {
@@ -290,7 +290,7 @@ async fn arrives_in_order(kind: Kind, steps: Vec<Step>) {
                 let mut some = vec![0; count];
                 let read = std::pin::pin!(far.read(&mut some));
                 // Only what is there: a client that waits is the end of the test.
-                if let std::task::Poll::Ready(read) = futures_poll(read) {
+                if let Poll::Ready(read) = futures_poll(read) {
                     got.extend_from_slice(&some[..read.unwrap()]);
                 }
             }
@@ -317,8 +317,8 @@ async fn arrives_in_order(kind: Kind, steps: Vec<Step>) {
 }
 
 /// One poll.
-fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
-    future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 proptest! {
