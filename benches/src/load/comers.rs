@@ -1,6 +1,6 @@
 //! What it costs that people come, stay silent, leave, and come back: processor time and memory.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -61,8 +61,20 @@ impl<'a, 'b> Comers<'a, 'b> {
         }
     }
 
-    /// They come for the first time; then each hears and says something large.
+    /// They come for the first time.
     pub(super) fn come(mut self) -> Result<Measured, String> {
+        let mut resident = Resident {
+            before: self.resident()?,
+            ..Resident::default()
+        };
+        let mut measured = self.measure(self.seats())?;
+        resident.then[0] = Some(self.settled()?);
+        measured.resident = Some(resident);
+        Ok(measured)
+    }
+
+    /// They come for the first time, and are told who is there; later each says and hears something large.
+    pub(super) fn stay(mut self) -> Result<Measured, String> {
         let mut resident = Resident {
             before: self.resident()?,
             ..Resident::default()
@@ -162,12 +174,12 @@ pub(super) fn say_something_large(fleet: &mut Fleet<'_>, seating: &Seating) -> R
             dialect.publish(&seat, number, &piece, line.say());
         }
         line.flush()?;
+        let asked_at = Instant::now();
         expected += (PIECES * seating.company(room).count()) as u64;
         // One room after the other: not all of it is to be under way at once.
         while fleet.received.deliveries - before < expected {
-            let heard = fleet.received.bytes;
             fleet.turn(Some(PATIENCE), |_, _, _| Ok(()))?;
-            if fleet.received.bytes == heard {
+            if fleet.is_silent_since(asked_at) {
                 let missing = expected - (fleet.received.deliveries - before);
                 return Err(format!("{missing} large messages did not come in 20 s"));
             }

@@ -158,6 +158,7 @@ pub fn measure(
             crowd?.live(habits, speed, window)
         }
         Plan::Come(entry) => Comers::new(&mut fleet, &server, seating, entry).come(),
+        Plan::Stay(entry) => Comers::new(&mut fleet, &server, seating, entry).stay(),
         Plan::ComeBack => Comers::new(&mut fleet, &server, seating, Entry::Room).come_back(),
         Plan::Waves { entry, waves } => {
             Comers::new(&mut fleet, &server, seating, entry).come_and_go(waves)

@@ -186,9 +186,8 @@ impl<'a, 'b> Crowd<'a, 'b> {
                 }
                 let has_more = next < self.seating.listeners;
                 let wait = if has_more { Duration::ZERO } else { PATIENCE };
-                let before = self.fleet.received.bytes;
                 self.listen(wait, true)?;
-                if !has_more && self.fleet.received.bytes == before {
+                if !has_more && self.fleet.is_silent_since(begun) {
                     let missing = round * each - self.told;
                     return Err(format!(
                         "{missing} were not told of somebody's presence in 20 s"

@@ -43,6 +43,8 @@ pub struct Fleet<'a> {
     /// From when a connection began until it was in.
     pub(super) arrivals: Histogram,
     alive_at: Instant,
+    /// When anything was read last.
+    heard_at: Instant,
     /// All that was read.
     pub(super) received: Received,
 }
@@ -75,6 +77,7 @@ impl<'a> Fleet<'a> {
             opened: 0,
             arrivals: Histogram::default(),
             alive_at: Instant::now(),
+            heard_at: Instant::now(),
             received: Received::default(),
         })
     }
@@ -193,6 +196,7 @@ impl<'a> Fleet<'a> {
                 return Err(error.to_string());
             }
         }
+        let before = self.received.bytes;
         for event in &self.events {
             let number = event.token().0;
             let line = &mut self.lines[number];
@@ -210,7 +214,15 @@ impl<'a> Fleet<'a> {
             }
             each(number, line, received)?;
         }
+        if self.received.bytes > before {
+            self.heard_at = Instant::now();
+        }
         self.keep_alive()
+    }
+
+    /// Whether nothing was heard for too long, of what is waited for since then.
+    pub(super) fn is_silent_since(&self, then: Instant) -> bool {
+        then.max(self.heard_at).elapsed() > PATIENCE
     }
 
     /// Says what must be said from time to time.

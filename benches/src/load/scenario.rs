@@ -89,6 +89,8 @@ pub enum Load {
     /// Nothing is published: the listeners come, and stay silent. What counts is what each of them costs; a case
     /// for each way of coming in.
     Come(Vec<Coming>),
+    /// The same, and what counts is the memory that each of them takes, before and after something large each way.
+    Stay(Vec<Coming>),
     /// The listeners come and leave, again and again: a case for each way of coming in. What counts is the memory that
     /// stays.
     Waves(Vec<Coming>),
@@ -135,8 +137,10 @@ pub enum Plan {
         /// How long.
         window: Window,
     },
-    /// It is measured what it costs that the listeners come, so far, and then what memory something large leaves.
+    /// It is measured what it costs that the listeners come, so far.
     Come(Entry),
+    /// It is measured what memory they take once they are in, told who is there; and after something large.
+    Stay(Entry),
     /// It is measured what it costs that they come back.
     ComeBack,
     /// They come so far and leave, so often.
@@ -205,7 +209,7 @@ impl Case {
     #[must_use]
     pub fn seating(&self) -> Seating {
         let entry = match self.plan {
-            Plan::Come(entry) | Plan::Waves { entry, .. } => entry,
+            Plan::Come(entry) | Plan::Stay(entry) | Plan::Waves { entry, .. } => entry,
             Plan::Publish { .. } | Plan::ComeBack | Plan::Turns(_) | Plan::Live { .. } => {
                 Entry::Room
             }
@@ -245,6 +249,7 @@ impl Scenario {
                 name: self.case_name(listeners, load),
                 rooms: match plan {
                     Plan::Come(Entry::ThreeRooms { rooms })
+                    | Plan::Stay(Entry::ThreeRooms { rooms })
                     | Plan::Waves {
                         entry: Entry::ThreeRooms { rooms },
                         ..
@@ -314,6 +319,13 @@ impl Scenario {
                 };
                 life.speeds.iter().map(plan).collect()
             }
+            Load::Stay(ways) => {
+                let plan = |way: &Coming| {
+                    let entry = way.entry(self.rooms).unwrap_or(Entry::Room);
+                    (Plan::Stay(entry), way.name().to_owned())
+                };
+                ways.iter().map(plan).collect()
+            }
             Load::Waves(ways) => {
                 let plan = |way: &Coming| {
                     let entry = way.entry(self.rooms).unwrap_or(Entry::Room);
@@ -361,7 +373,9 @@ impl Scenario {
                 let is_life = are_speeds && in_an_hour.are_plausible();
                 (speeds.len(), is_life, false)
             }
-            Load::Waves(ways) => (ways.len(), !ways.contains(&Coming::Back), false),
+            Load::Stay(ways) | Load::Waves(ways) => {
+                (ways.len(), !ways.contains(&Coming::Back), false)
+            }
         };
         if loads == 0 || !is_in_bounds {
             return Err(format!("the load {:?} is out of bounds", self.load));

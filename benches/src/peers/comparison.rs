@@ -136,7 +136,7 @@ impl Contest {
     pub const fn is_of_comers(&self) -> bool {
         matches!(
             self.case.plan,
-            Plan::Come(_) | Plan::ComeBack | Plan::Waves { .. }
+            Plan::Come(_) | Plan::Stay(_) | Plan::ComeBack | Plan::Waves { .. }
         )
     }
 }

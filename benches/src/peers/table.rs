@@ -111,7 +111,7 @@ impl Shown {
                 Pace::PerSecond(_) => (Self::Latency, "p50 / p99 / p99.9 ms"),
             },
             Plan::Turns(_) | Plan::Live { .. } => (Self::Latency, "p50 / p99 / p99.9 ms"),
-            Plan::Come(_) | Plan::ComeBack | Plan::Waves { .. } => {
+            Plan::Come(_) | Plan::Stay(_) | Plan::ComeBack | Plan::Waves { .. } => {
                 (Self::Memory, "bytes of memory each")
             }
         }
