@@ -14,9 +14,9 @@ use crate::{raw, secure::Papers};
 /// The option under which the generator is a server itself.
 pub const BE: &str = "--be";
 
-/// Rate budgets, out of the way: they are counted as ever, but never refuse. The other bound is how much one
-/// connection may have under way.
-const BUDGETS: [&str; 8] = [
+/// Rate budgets, out of the way: they are counted as ever, but never refuse. The other bounds are how much one
+/// connection may have under way, and how long one may stay that says no hello, as bare ones do.
+const BUDGETS: [&str; 9] = [
     "rules.connection_units_per_s=4294967295",
     "rules.connection_units_burst=4294967295",
     "rules.user_units_per_s=4294967295",
@@ -25,6 +25,7 @@ const BUDGETS: [&str; 8] = [
     "rules.messages_burst=4294967295",
     "rules.requests_in_flight_max=1024",
     "rules.connections_max=100000",
+    "limits.hello_within_ms=120000",
 ];
 
 /// A server that can be measured.

@@ -20,10 +20,8 @@ use crate::secure::Trust;
 const ENTERING_MAX: usize = 128;
 /// Events of one turn.
 const EVENTS: usize = 1024;
-/// Connections from one source before the next one's turn: an address has some 28,000 ports.
-pub(super) const FROM_ONE_SOURCE: u64 = 20_000;
-/// Sources beside the usual one, which a long run uses again from the first: all of 127.0.0.2 to 127.0.0.250.
-const SOURCES: u64 = 249;
+/// Connections from one source at a time: an address has some 28,000 ports.
+const FROM_ONE_SOURCE: usize = 20_000;
 /// Without anything for so long, a run has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -38,8 +36,6 @@ pub struct Fleet<'a> {
     marks: Marks,
     pub(super) lines: Vec<Line>,
     entered: usize,
-    /// Connections so far.
-    pub(super) opened: u64,
     /// From when a connection began until it was in.
     pub(super) arrivals: Histogram,
     alive_at: Instant,
@@ -74,7 +70,6 @@ impl<'a> Fleet<'a> {
             marks: Marks::default(),
             lines: Vec::new(),
             entered: 0,
-            opened: 0,
             arrivals: Histogram::default(),
             alive_at: Instant::now(),
             heard_at: Instant::now(),
@@ -107,10 +102,9 @@ impl<'a> Fleet<'a> {
                 return Ok(false);
             };
             let (registry, token) = (fleet.poll.registry(), fleet.lines.len());
-            let from = source(fleet.opened);
+            let from = source(token);
             let line = Line::open(registry, token, from, &fleet.manner, seat, fleet.dialect);
             fleet.lines.push(line.map_err(|error| error.to_string())?);
-            fleet.opened += 1;
             Ok(true)
         })
     }
@@ -247,10 +241,13 @@ impl<'a> Fleet<'a> {
     }
 }
 
-/// From where a connection comes, as the system chooses at first.
-fn source(opened: u64) -> Option<IpAddr> {
-    let round = (opened / FROM_ONE_SOURCE).checked_sub(1)?;
-    let last = u8::try_from(2 + round % SOURCES).expect("at most 250");
+/// From where a connection comes that is the n-th at a time; at first as the system chooses.
+///
+/// No more often than must be: a port that was asked for is nobody else's on the whole machine for the time being, while
+/// those that the system chooses are shared by connections to different servers.
+fn source(place: usize) -> Option<IpAddr> {
+    let round = (place / FROM_ONE_SOURCE).checked_sub(1)?;
+    let last = u8::try_from(2 + round).expect("a scenario has at most 60,000 connections");
     Some(Ipv4Addr::new(127, 0, 0, last).into())
 }
 
@@ -261,5 +258,18 @@ impl Received {
         self.deliveries += other.deliveries;
         self.acknowledged += other.acknowledged;
         self.messages += other.messages;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_come_from_another_address_before_ports_run_out() {
+        let loopback = |last| Some(IpAddr::from([127, 0, 0, last]));
+        assert_eq!(source(FROM_ONE_SOURCE - 1), None);
+        assert_eq!(source(FROM_ONE_SOURCE), loopback(2));
+        assert_eq!(source(2 * FROM_ONE_SOURCE), loopback(3));
     }
 }

@@ -135,12 +135,6 @@ impl Line {
         }
     }
 
-    /// The address that it comes from.
-    #[cfg(test)]
-    pub(super) fn source(&self) -> IpAddr {
-        self.channel.stream().local_addr().unwrap().ip()
-    }
-
     /// What to add to; [`flush`](Self::flush) sends it.
     pub(super) const fn say(&mut self) -> &mut Outgoing {
         &mut self.waiting
@@ -319,5 +313,19 @@ fn connect(from: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
     match socket.connect(&address.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
         _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_comes_from_where_it_is_told() {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let from = IpAddr::from([127, 0, 0, 9]);
+        let stream = connect(Some(from), server.local_addr().unwrap()).unwrap();
+        assert_eq!(server.accept().unwrap().1, stream.local_addr().unwrap());
+        assert_eq!(stream.local_addr().unwrap().ip(), from);
     }
 }

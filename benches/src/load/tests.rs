@@ -1,9 +1,6 @@
 //! Whole runs, small and bounded by messages: against the baseline, and against a host in this process.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    thread,
-};
+use std::{net::SocketAddr, thread};
 
 use homeroom_engine::{Config, Engine};
 use homeroom_protocol::CloseCode;
@@ -15,8 +12,7 @@ use tokio::runtime::Runtime;
 
 use super::{
     Dialect, Driver, Entry, Errand, Fleet, Habits, Homeroom, LARGE_BYTES, Measured, Pace, Role,
-    Seating, Until, Window, comers::say_something_large, crowd::Crowd, fleet::FROM_ONE_SOURCE,
-    line::Line,
+    Seating, Until, Window, comers::say_something_large, crowd::Crowd,
 };
 use crate::{
     host::tenant,
@@ -212,6 +208,9 @@ fn listeners_of_three_rooms_come_in_and_are_told_who_is_there() {
         // Each is told of six people, by name.
         let knows = dialect.knows(Errand::Watch(seating));
         assert_eq!(fleet.received.bytes - before >= 8 * 6 * 4, knows);
+        // What is said in a room comes to all in it, whichever of their rooms it is.
+        say_something_large(&mut fleet, &seating).unwrap();
+        assert!(fleet.lines[4..].iter().all(|line| line.delivered == 3 * 4));
     });
 }
 
@@ -330,17 +329,6 @@ fn who_knows_no_presence_is_no_crowd() {
     fleet.gather(seating.speakers()).unwrap();
     let refused = Crowd::gather(&mut fleet, None, seating, 128).unwrap_err();
     assert!(refused.contains("presence"), "{refused}");
-}
-
-#[test]
-fn connections_come_from_another_address_before_ports_run_out() {
-    let mut fleet = Fleet::new(&raw::Raw, baseline(Mode::Plain)).unwrap();
-    fleet.opened = 2 * FROM_ONE_SOURCE - 1;
-    let seating = Seating::new(2, 1, Entry::Room, false);
-    fleet.gather(seating.speakers()).unwrap();
-    let sources: Vec<_> = fleet.lines.iter().map(Line::source).collect();
-    let expected = [2, 3].map(|last| IpAddr::from([127, 0, 0, last]));
-    assert_eq!(sources, expected);
 }
 
 #[test]

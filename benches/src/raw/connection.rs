@@ -12,7 +12,8 @@ const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(super) struct Connection {
     pub(super) channel: Channel,
     pub(super) is_upgraded: bool,
-    pub(super) room: Option<usize>,
+    /// Those it is in; it speaks in the first.
+    pub(super) rooms: Vec<usize>,
     /// Read, and not yet a whole message.
     pub(super) partial: Vec<u8>,
     waiting: Vec<u8>,
@@ -24,7 +25,7 @@ impl Connection {
         Self {
             channel,
             is_upgraded: false,
-            room: None,
+            rooms: Vec::new(),
             partial: Vec::new(),
             waiting: Vec::new(),
         }

@@ -1,6 +1,6 @@
 //! How to speak with the baseline: a letter, and what it is about.
 
-use crate::load::{Dialect, Door, Entered, Errand, LARGE_BYTES, Outgoing, Role, Seat};
+use crate::load::{Dialect, Door, Entered, Entry, Errand, LARGE_BYTES, Outgoing, Role, Seat};
 
 /// Client: takes the seat of a speaker or a listener in the room whose number follows (`u32`, big endian).
 pub(super) const SPEAK: u8 = b'S';
@@ -40,11 +40,19 @@ impl Dialect for Raw {
                     Role::Speaker => SPEAK,
                     Role::Listener => LISTEN,
                 };
-                let [a, b, c, d] = seat.room.to_be_bytes();
-                say.binary(&[letter, a, b, c, d]);
+                for step in 0..rooms_of(seat).0 {
+                    let [a, b, c, d] = ((seat.room + step) % rooms_of(seat).1).to_be_bytes();
+                    say.binary(&[letter, a, b, c, d]);
+                }
                 Ok(Entered::More)
             }
-            Some([READY]) => Ok(Entered::Ready),
+            Some([READY]) => {
+                seat.step += 1;
+                Ok(match seat.step == rooms_of(seat).0 {
+                    true => Entered::Ready,
+                    false => Entered::More,
+                })
+            }
             Some(other) => Err(format!("{other:?}")),
         }
     }
@@ -79,5 +87,13 @@ impl Dialect for Raw {
 
     fn acknowledged(&self, _message: &[u8], _say: &mut Outgoing) -> Result<u64, String> {
         Ok(1)
+    }
+}
+
+/// How many rooms somebody is in, their own and those after it, and of how many.
+fn rooms_of(seat: &Seat) -> (u32, u32) {
+    match seat.entry {
+        Entry::Bare | Entry::Room => (1, u32::MAX),
+        Entry::ThreeRooms { rooms } => (rooms.clamp(1, 3), rooms.max(1)),
     }
 }

@@ -21,6 +21,7 @@ const EVENTS: usize = 1024;
 const READ_BYTES: usize = 256 * 1024;
 /// Most rooms, and bytes of one message.
 const ROOMS_MAX: u32 = 65_536;
+const ROOMS_EACH_MAX: usize = 3;
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// No client here looks at the accept key.
 const UPGRADED: &[u8] =
@@ -232,11 +233,11 @@ impl Raw {
         match message {
             &[letter @ (SPEAK | LISTEN), a, b, c, d] => {
                 let room = u32::from_be_bytes([a, b, c, d]);
-                if room >= ROOMS_MAX || connection.room.is_some() {
+                if room >= ROOMS_MAX || connection.rooms.len() >= ROOMS_EACH_MAX {
                     return Err(broken());
                 }
                 let room = room as usize;
-                connection.room = Some(room);
+                connection.rooms.push(room);
                 connection.write(&[0x82, 1, READY])?;
                 if self.rooms.len() <= room {
                     self.rooms.resize_with(room + 1, Room::default);
@@ -246,7 +247,7 @@ impl Raw {
                 }
             }
             [PUBLISH, text @ ..] => {
-                let number_of_room = connection.room.ok_or_else(broken)?;
+                let number_of_room = *connection.rooms.first().ok_or_else(broken)?;
                 let room = &mut self.rooms[number_of_room];
                 if room.batch.is_empty() {
                     self.dirty.push(number_of_room);
@@ -317,7 +318,7 @@ impl Raw {
             return;
         };
         connection.channel.leave(self.poll.registry());
-        if let Some(room) = connection.room {
+        for room in connection.rooms {
             self.rooms[room].listeners.retain(|&other| other != number);
         }
         self.free.push(number);
