@@ -177,6 +177,10 @@ impl Client {
                         Box::pin(connection.writable()).await;
                     }
                     if reading && ready.is_readable() {
+                        // There may be always something to read, and never a hello.
+                        if self.attached.is_none() && self.due() <= Instant::now() {
+                            return Err(self.overdue());
+                        }
                         return Ok(());
                     }
                 }

@@ -1,7 +1,7 @@
 // A peer of `compare`: rooms on uWebSockets, which Bun carries as its WebSocket server.
 //
-// A client's first message is a room's number in four bytes; once it listens there it is sent those bytes again.
-// Every later message is published to that room as it is: to everyone in it but the speaker.
+// A client's first message is the numbers of its rooms, four bytes each; once it listens there it is sent those
+// bytes again. Every later message is published to the first of them as it is: to everyone in it but the speaker.
 // Start it by Bun, with the port to listen on.
 
 const server = Bun.serve({
@@ -23,8 +23,10 @@ const server = Bun.serve({
         socket.publish(socket.data.room, message);
         return;
       }
-      socket.data.room = message.toString("hex");
-      socket.subscribe(socket.data.room);
+      for (let at = 0; at < message.length; at += 4) {
+        socket.subscribe(message.subarray(at, at + 4).toString("hex"));
+      }
+      socket.data.room = message.subarray(0, 4).toString("hex");
       socket.send(message);
     },
   },

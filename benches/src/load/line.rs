@@ -303,10 +303,13 @@ impl Line {
 /// Connects. A source gives a port of its own for each connection, of which an address has some 28,000.
 fn connect(from: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
     let Some(from) = from else {
-        return TcpStream::connect(address);
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        return Ok(stream);
     };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
     // Ports that earlier connections just left are free for this.
     socket.set_reuse_address(true)?;
     socket.bind(&SocketAddr::new(from, 0).into())?;

@@ -66,7 +66,7 @@ impl Comparison {
         if self.cases.iter().any(Contest::is_of_comers) {
             writeln!(
                 f,
-                "Who comes into three rooms is told by Homeroom alone who is there; the baseline lets everybody into one."
+                "Who comes into three rooms is told by Homeroom alone who is there."
             )?;
         }
         for (place, server) in self.servers.iter().enumerate() {

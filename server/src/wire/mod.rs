@@ -199,11 +199,18 @@ pub(crate) fn poll_budget(context: &mut Context<'_>) -> Poll<()> {
     pin!(consume_budget()).poll(context)
 }
 
+/// A socket whose peer is gone is an error, not a signal. Apple's systems have no such flag; there Rust's runtime
+/// ignores the signal.
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: SendFlags = SendFlags::empty();
+
 /// Writes to the kernel's socket without asking tokio whether that is worth a try: the answer is yes for all
 /// but the fullest, and lies where nothing else of a write does. One that is full is tried again as tokio has
 /// it, which alone knows what of its readiness is no longer true, and whom to wake.
 fn try_write(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    match send(stream, bytes, SendFlags::NOSIGNAL) {
+    match send(stream, bytes, SEND_FLAGS) {
         Ok(taken) => Ok(taken),
         Err(Errno::AGAIN | Errno::INTR) => stream.try_write(bytes),
         Err(error) => Err(error.into()),

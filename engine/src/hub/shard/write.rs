@@ -45,8 +45,12 @@ impl Shard {
     }
 
     pub(super) fn send_direct(&mut self, connection: ConnectionId, now: Timestamp) {
-        if let Some(slot) = self.seating.slot(connection)
-            && let Some(found) = self.seating.connections.get_mut(slot)
+        let Some(slot) = self.seating.slot(connection) else {
+            return;
+        };
+        // A pause may have come behind what was collected.
+        self.take_back_paused(slot);
+        if let Some(found) = self.seating.connections.get_mut(slot)
             && !found.closing
             && found.has_collected()
         {
@@ -127,6 +131,9 @@ impl Shard {
 
     /// Gives one listener what it lacks.
     pub(super) fn give(&mut self, job: &Job, index: usize, slot: u32, now: Timestamp) {
+        if job.with_replies {
+            self.take_back_paused(slot);
+        }
         let Some(connection) = self.seating.connections.get_mut(slot) else {
             return;
         };
@@ -185,6 +192,9 @@ impl Shard {
     }
 
     pub(super) fn say_goodbye(&mut self, goodbye: &Goodbye, now: Timestamp) {
+        if let Some(slot) = self.seating.slot(goodbye.connection) {
+            self.take_back_paused(slot);
+        }
         if let Some(slot) = self.seating.slot(goodbye.connection)
             && (self.seating.connections.get(slot)).is_some_and(|connection| connection.closing)
             && let Some(mut connection) = self.forget(slot)

@@ -68,6 +68,16 @@ impl Tenant {
                 }
                 Revealed::Users(id, users) => self.still_watched(connection, id, users, &delivery),
             },
+            // Whom it may not watch any more is not watched again.
+            Delivery::Watch {
+                connection,
+                mut users,
+            } => {
+                if let Some(session) = self.sessions.get(connection) {
+                    users.retain(|user| session.watching.contains(user));
+                }
+                Some(Delivery::Watch { connection, users })
+            }
             Delivery::Answer(answer) => Some(Delivery::Answer(self.still_true(answer))),
             Delivery::Event { .. }
             | Delivery::Passed { .. }
@@ -75,7 +85,6 @@ impl Tenant {
             | Delivery::Unlisten { .. }
             | Delivery::Pause { .. }
             | Delivery::Restamp { .. }
-            | Delivery::Watch { .. }
             | Delivery::Unwatch { .. }
             | Delivery::View { .. }
             | Delivery::Page { .. }
