@@ -1,4 +1,4 @@
-//! The servers that `compare` sets beside Homeroom: how each is [installed](install), how it is started, how one
+//! The servers that `compare` sets beside Homeroom: how each is installed, how it is started, how one
 //! speaks with it, and in what it is not Homeroom's equal.
 //!
 //! Their programs and settings are in `benches/peers/`, small enough to be read whole, and are compiled in, so that
