@@ -158,7 +158,7 @@ const CASES: [Case; 9] = [
     Case {
         name: "join as a new member",
         // The joining, and the beginning of the member's own stream.
-        events: 3,
+        events: 1,
         school: few,
         input: |school, n| {
             let newcomer = school.connect(&format!("user-{n}"));
