@@ -19,7 +19,7 @@ use homeroom_engine::{
 };
 use homeroom_protocol::{
     ConnectionId, Direction, Emoji, Mark, Overwrite, OverwriteTarget, Permission, Permissions,
-    PlacedMark, Request, Role, RoleId, Seq, UserId, frame::DeviceState,
+    PlacedMark, Request, Role, RoleId, Seq, Stream, UserId, frame::DeviceState,
 };
 
 /// The first who connects, and the maker of the room.
@@ -49,6 +49,14 @@ fn class(messages: u64) -> School {
 
 fn few() -> School {
     class(2)
+}
+
+/// Whose stream has begun, as it does with the first mark.
+fn streamed() -> School {
+    let mut school = few();
+    let (stream, resume) = (Stream::Personal, None);
+    school.ask(ANA, Request::Stream { stream, resume });
+    school
 }
 
 /// Who also has fifty rooms.
@@ -157,7 +165,6 @@ const CASES: [Case; 9] = [
     },
     Case {
         name: "join as a new member",
-        // The joining, and the beginning of the member's own stream.
         events: 1,
         school: few,
         input: |school, n| {
@@ -198,7 +205,7 @@ const CASES: [Case; 9] = [
     Case {
         name: "mark as read",
         events: 1,
-        school: few,
+        school: streamed,
         input: |_, n| {
             let generation = u32::try_from(n + 1).expect("few marks");
             let mark = Request::Mark(PlacedMark {
