@@ -39,7 +39,7 @@ described! {
     pub struct Settings {
         /// Most rooms. 65 536: their heads and ids together stay near 16 MiB of memory.
         pub rooms_max: usize,
-        /// Most members of one room. 20 000: a large school; one membership costs about 40 bytes.
+        /// Most members of one room. 20 000: a large school; one membership costs about 100 bytes.
         pub members_per_room_max: usize,
         /// Most rooms one user is a member of. 512: bounds what a check for a shared room has to look at.
         pub rooms_per_user_max: usize,
