@@ -3,9 +3,10 @@
 //! Where few are concerned, each is looked at at once. Where many may be, the room is paused: from then
 //! on nobody hears it, and its members are looked at a slice at a time, first in line whenever the tenant
 //! has a moment; who may still see it hears on from where they were, who may not is out. So a change
-//! costs the same for everybody else however large the audience is, and nothing is ever said to one who
-//! was not looked at yet. Where any room may be concerned, all of them are paused at once, and it is the
-//! connections that are looked at, each with the rooms it hears.
+//! costs the same for everybody else however large the audience is, and nothing of a room is ever said to one
+//! who was not looked at yet. Where any room may be concerned, all of them are paused at once, and it is the
+//! connections that are looked at, each with the rooms it hears. How somebody is whom it may watch no more, it
+//! may be told until then.
 
 use std::collections::BTreeMap;
 
