@@ -38,6 +38,7 @@ pub mod identity;
 pub mod index;
 pub mod log;
 pub mod metrics;
+mod numbered;
 pub mod runtime;
 pub mod session;
 pub mod snapshot;

@@ -11,6 +11,7 @@
 
 use std::{
     future::poll_fn,
+    hint::black_box,
     io,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
@@ -222,6 +223,11 @@ impl SocketSink for Socket {
             writing.change();
         }
         result
+    }
+
+    fn bring_near(&self) {
+        black_box(self.writing.is_poisoned());
+        self.wire.bring_near();
     }
 
     fn close(&self, _: CloseCode) {

@@ -322,6 +322,10 @@ pub trait SocketSink: Send + Sync + fmt::Debug {
     /// `WouldBlock` when it takes none now; anything else means the socket is gone.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Something will be written soon: a sink may look at what that takes, so that it is near then. Called for
+    /// several sinks, one after the other, before the first of them is written to.
+    fn bring_near(&self) {}
+
     /// No more will be written: close after what the kernel already has.
     fn close(&self, code: CloseCode);
 

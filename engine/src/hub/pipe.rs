@@ -89,6 +89,14 @@ impl Pipe {
         matches!(self, Self::Socket(_))
     }
 
+    /// Looks at what a write begins with.
+    pub(super) fn bring_near(&self) {
+        match self {
+            Self::Socket(socket) => socket.flow.sink.bring_near(),
+            Self::Session(_) => {}
+        }
+    }
+
     /// Whether the sink refused something and has not said since that it takes more.
     pub(super) const fn is_blocked(&self) -> bool {
         match self {

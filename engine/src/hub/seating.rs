@@ -13,11 +13,12 @@ use super::{
     roster::{Cursor, CursorState, Listener, Roster, Stamp},
     slots::Slots,
 };
+use crate::numbered::NumberedMap;
 
 #[derive(Debug)]
 pub(super) struct Seating {
     pub(super) connections: Slots<Connection>,
-    by_id: HashMap<ConnectionId, u32>,
+    by_id: NumberedMap<ConnectionId, u32>,
     pub(super) rosters: Slots<Roster>,
     by_audience: HashMap<(TenantLife, Audience), u32>,
     /// Seats given up so far, each one step: what a wave of leavers costs.
@@ -29,7 +30,7 @@ impl Seating {
     pub(super) fn new() -> Self {
         Self {
             connections: Slots::new(),
-            by_id: HashMap::new(),
+            by_id: NumberedMap::default(),
             rosters: Slots::new(),
             by_audience: HashMap::new(),
             #[cfg(test)]

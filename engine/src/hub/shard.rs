@@ -330,7 +330,7 @@ impl Shard {
                 self.visit(job, &mut budget, now);
             } else if let Some(batch) = self.turn.small.pop_front() {
                 self.begin_job(batch, true);
-            } else if let Some(connection) = self.turn.direct.pop_front() {
+            } else if let Some(connection) = self.next_direct() {
                 budget -= 1;
                 self.send_direct(connection, now);
             } else if let Some(page) = self.turn.pages.pop_front() {

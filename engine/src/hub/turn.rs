@@ -14,8 +14,8 @@ use super::{
 /// The work of one turn, in the order in which it is written.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    /// Connections with replies.
-    pub(super) direct: VecDeque<ConnectionId>,
+    /// Connections with replies, and the slot that each had when they were collected.
+    pub(super) direct: VecDeque<(u32, ConnectionId)>,
     pub(super) pages: VecDeque<PageRead>,
     /// Those of small rooms while replies are to be written: they go before them, and take along those of
     /// their listeners.
@@ -115,4 +115,6 @@ pub(super) struct Job {
     pub(super) with_replies: bool,
     /// Listeners below this index are still to be visited.
     pub(super) below: usize,
+    /// Those from this index on have been brought near.
+    pub(super) near: usize,
 }

@@ -66,7 +66,12 @@ pub struct Core<D: Domain> {
     effects: Vec<D::Effect>,
     /// Not yet handed out.
     questions: VecDeque<Ask<D>>,
+    /// Empty between two decisions, whose lists keep their room.
+    outcome: Outcome<D>,
 }
+
+/// Effects of one decision for which room is kept: those of nearly all.
+const OUTCOME_EFFECTS: usize = 16;
 
 impl<D: Domain> Core<D> {
     /// Takes over a domain that has applied everything up to `durable`, the end of its log.
@@ -82,6 +87,7 @@ impl<D: Domain> Core<D> {
             storage: storage_of(space),
             effects: Vec::new(),
             questions: VecDeque::new(),
+            outcome: Outcome::default(),
         }
     }
 
@@ -110,7 +116,7 @@ impl<D: Domain> Core<D> {
         let Some((lane, input)) = self.asked.remove(&ticket) else {
             return;
         };
-        let mut out = Outcome::default();
+        let mut out = std::mem::take(&mut self.outcome);
         let moment = self.moment(env);
         self.domain.handle(moment, input, Some(fact), &mut out);
         self.settle(out);
@@ -151,7 +157,7 @@ impl<D: Domain> Core<D> {
 
     /// Lets the domain do what is due.
     pub fn tick(&mut self, env: &mut impl Environment) {
-        let mut out = Outcome::default();
+        let mut out = std::mem::take(&mut self.outcome);
         let moment = self.moment(env);
         self.domain.tick(moment, &mut out);
         self.settle(out);
@@ -160,7 +166,7 @@ impl<D: Domain> Core<D> {
     /// The life ends in order: lets the domain say its last. It is over when it has
     /// [settled](Self::is_settled).
     pub fn end(&mut self, env: &mut impl Environment) {
-        let mut out = Outcome::default();
+        let mut out = std::mem::take(&mut self.outcome);
         let moment = self.moment(env);
         self.domain.end(moment, &mut out);
         self.settle(out);
@@ -276,7 +282,7 @@ impl<D: Domain> Core<D> {
 
     fn begin(&mut self, env: &mut impl Environment, lane: Option<Lane>, input: D::Input) -> Begun {
         let moment = self.moment(env);
-        let mut out = Outcome::default();
+        let mut out = std::mem::take(&mut self.outcome);
         if !self.domain.admit(moment, &input, &mut out) {
             self.settle(out);
             return Begun::Decided;
@@ -288,6 +294,7 @@ impl<D: Domain> Core<D> {
         };
         // What was admitted is decided by an answer; nothing can be said of it before.
         debug_assert!(out.events.is_empty() && out.held.is_empty() && out.now.is_empty());
+        self.outcome = out;
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.lanes.block(lane);
@@ -301,13 +308,20 @@ impl<D: Domain> Core<D> {
     }
 
     /// Queues what was decided, holds what depends on it, and lets go what depends on nothing new.
-    fn settle(&mut self, out: Outcome<D>) {
-        self.commits
-            .push(out.events.iter().map(D::encode).collect());
-        self.effects.extend(out.now);
+    fn settle(&mut self, mut out: Outcome<D>) {
+        self.commits.push(
+            out.events
+                .drain(..)
+                .map(|event| D::encode(&event))
+                .collect(),
+        );
+        self.effects.append(&mut out.now);
         let tail = self.commits.tail();
-        for effect in out.held {
+        for effect in out.held.drain(..) {
             self.held.push(tail, D::weight(&effect), effect);
+        }
+        if out.held.capacity().max(out.now.capacity()) <= OUTCOME_EFFECTS {
+            self.outcome = out;
         }
         self.release(self.commits.durable());
     }

@@ -274,7 +274,8 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 count = inbox.recv_many(&mut inputs, INPUTS_PER_TURN), if takes_input => {
                     // Nobody holds its address any more.
                     self.closing |= count == 0;
-                    full_turn = count == INPUTS_PER_TURN;
+                    gather(inbox, &mut inputs).await;
+                    full_turn = inputs.len() == INPUTS_PER_TURN;
                     self.taken.extend(inputs.drain(..));
                 }
                 () = std::future::ready(()), if saving => {}
@@ -510,6 +511,20 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             // Whoever asked may have gone; the end is the same.
             let _ = told.send(());
         }
+    }
+}
+
+/// Lets everybody on this thread who has something to ask do so, and takes that as well: whoever asks first
+/// would else be decided, committed and told of alone, and each of the others again.
+async fn gather<C>(inbox: &mut mpsc::Receiver<C>, inputs: &mut Vec<C>) {
+    if inputs.is_empty() || inputs.len() == INPUTS_PER_TURN {
+        return;
+    }
+    tokio::task::yield_now().await;
+    while inputs.len() < INPUTS_PER_TURN
+        && let Ok(input) = inbox.try_recv()
+    {
+        inputs.push(input);
     }
 }
 

@@ -21,8 +21,10 @@ mod tests;
 
 use std::{
     future::poll_fn,
+    hint::black_box,
     io::{self, Read},
     net::Shutdown,
+    os::fd::AsFd,
     pin::pin,
     task::{Context, Poll},
 };
@@ -107,6 +109,13 @@ impl Wire {
             Self::Tcp(stream) => try_write(stream, bytes),
             Self::Tls(session) => session.try_write(bytes),
             Self::Other(foreign) => foreign.try_write(bytes),
+        }
+    }
+
+    /// Looks at what a write begins with.
+    pub(crate) fn bring_near(&self) {
+        if let Self::Tcp(stream) = self {
+            black_box(stream.as_fd());
         }
     }
 

@@ -28,7 +28,7 @@ impl Shard {
                 self.tally.refused(*code);
             }
             if found.collect(push) {
-                self.inbox.direct.push_back(connection);
+                self.inbox.direct.push_back((slot, connection));
             }
         }
     }

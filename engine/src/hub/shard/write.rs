@@ -1,6 +1,6 @@
 //! Writing: replies first, then each room's joined buffer, from listener to listener.
 
-use std::mem;
+use std::{hint::black_box, mem};
 
 use homeroom_protocol::{ConnectionId, RoomNumber, Seq, Timestamp};
 
@@ -12,10 +12,14 @@ use super::{
         joined::Joined,
         pipe::Broken,
         roster::CursorState,
+        slots::Slots,
         turn::{Batch, Job},
     },
     Goodbye, Shard,
 };
+
+/// Connections that are [brought near](bring_near) together: what they have fits the nearest caches.
+const NEAR_CONNECTIONS: usize = 16;
 
 impl Shard {
     pub(super) fn begin_turn(&mut self) {
@@ -44,10 +48,22 @@ impl Shard {
         self.turns += 1;
     }
 
-    pub(super) fn send_direct(&mut self, connection: ConnectionId, now: Timestamp) {
-        let Some(slot) = self.seating.slot(connection) else {
+    /// The next of those with replies.
+    pub(super) fn next_direct(&mut self) -> Option<(u32, ConnectionId)> {
+        let direct = &mut self.turn.direct;
+        if direct.len().is_multiple_of(NEAR_CONNECTIONS) {
+            let slots = direct.iter().take(NEAR_CONNECTIONS).map(|(slot, _)| *slot);
+            bring_near(&self.seating.connections, slots);
+        }
+        direct.pop_front()
+    }
+
+    pub(super) fn send_direct(&mut self, (slot, connection): (u32, ConnectionId), now: Timestamp) {
+        let found = self.seating.connections.get(slot);
+        // The slot may be another's by now.
+        if found.is_none_or(|found| found.id != connection) {
             return;
-        };
+        }
         // A pause may have come behind what was collected.
         self.take_back_paused(slot);
         if let Some(found) = self.seating.connections.get_mut(slot)
@@ -81,6 +97,7 @@ impl Shard {
         self.stamp = self.stamp.next();
         self.job = Some(Job {
             below: roster.listeners.len(),
+            near: roster.listeners.len(),
             batch,
             joined,
             stamp: self.stamp,
@@ -115,6 +132,12 @@ impl Shard {
             if *budget == 0 {
                 self.job = Some(job);
                 return;
+            }
+            if job.below <= job.near {
+                job.near = job.below.saturating_sub(NEAR_CONNECTIONS);
+                let next = roster.listeners[job.near..job.below].iter();
+                let slots = next.map(|listener| listener.connection);
+                bring_near(&self.seating.connections, slots);
             }
             job.below -= 1;
             let listener = &mut roster.listeners[job.below];
@@ -213,6 +236,19 @@ impl Shard {
             connection.pipe.close_with(&goodbye.bye, goodbye.code);
             self.tally.bytes_written += connection.pipe.take_written();
         }
+    }
+}
+
+/// Looks at what writing to these connections begins with, of all before the first is written to. With thousands
+/// of connections it lies far away, and a processor waits for many things at once as long as for one: between
+/// two system calls it would wait for each anew.
+fn bring_near(connections: &Slots<Connection>, slots: impl Iterator<Item = u32> + Clone) {
+    let connections = || slots.clone().filter_map(|slot| connections.get(slot));
+    for connection in connections() {
+        black_box(connection.closing);
+    }
+    for connection in connections() {
+        connection.pipe.bring_near();
     }
 }
 

@@ -4,7 +4,7 @@
 //! What a request costs is decided before anything is looked up for it, so that refusing a flood costs
 //! next to nothing.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use homeroom_protocol::{Request, Timestamp, UserId};
 
@@ -50,7 +50,7 @@ pub(crate) struct Charge {
 /// may be, and as many that are not full again yet.
 #[derive(Debug, Default)]
 pub(crate) struct Budgets {
-    users: BTreeMap<UserId, Bucket>,
+    users: HashMap<UserId, Bucket>,
     messages: Bucket,
     refused: u64,
 }

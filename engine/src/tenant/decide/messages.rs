@@ -12,11 +12,12 @@ use homeroom_protocol::{
     },
 };
 
-use super::{Ground, Keyed, Verdict, check_count, check_field};
+use super::{Ground, Keyed, Verdict, allowed, check_count, check_field};
 use crate::tenant::{
     history::LookedMessage,
     records::keys::KeyRecord,
     refusal::Refusal,
+    rights::permit::Bearing,
     rooms::{
         mentions::{self, Readers},
         room::Room,
@@ -36,11 +37,11 @@ pub(crate) fn send(
     if let Some(record) = keyed.already()? {
         return Ok(Verdict::Already(record));
     }
-    let room = ground.joined(room)?;
-    if room.is_stream() {
+    let (room, bearing) = ground.joined_with_bearing(room)?;
+    if room.is_stream() || (draft.thread.is_some() && !room.keeps_messages()) {
         return Err(Refusal::NotHere);
     }
-    may_say(ground, room, draft.thread)?;
+    may_speak(bearing, draft.thread)?;
     if let Some(root) = draft.thread {
         check_root(ground, room, root)?;
     }
@@ -89,7 +90,7 @@ pub(crate) fn edit(
         return Err(Refusal::NotAuthor);
     }
     let said = looked.message;
-    may_speak(ground, room, said.thread)?;
+    may_speak(ground.bearing(ground.user(), room), said.thread)?;
     may_attach(ground, room, &draft)?;
     check_count(
         "versions of this message",
@@ -265,20 +266,13 @@ fn check_draft(draft: &Draft) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether one more message may be said, in the room or in a thread of it.
-fn may_say(ground: Ground<'_>, room: &Room, thread: Option<Seq>) -> Result<(), Refusal> {
-    if thread.is_some() && !room.keeps_messages() {
-        return Err(Refusal::NotHere);
-    }
-    may_speak(ground, room, thread)
-}
-
-fn may_speak(ground: Ground<'_>, room: &Room, thread: Option<Seq>) -> Result<(), Refusal> {
+/// Whether one may say something, in the room or in a thread of it.
+fn may_speak(bearing: Bearing<'_>, thread: Option<Seq>) -> Result<(), Refusal> {
     let permission = match thread {
         Some(_) => Permission::SendInThreads,
         None => Permission::Send,
     };
-    ground.may(room, permission)
+    allowed(bearing, permission)
 }
 
 fn may_attach(ground: Ground<'_>, room: &Room, draft: &Draft) -> Result<(), Refusal> {

@@ -188,9 +188,19 @@ impl<'a> Ground<'a> {
 
     /// The room with this number, if the asker may do something in it.
     pub(crate) fn joined(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
-        let room = self.member_of(room)?;
-        self.may(room, Permission::View)?;
+        let (room, _) = self.joined_with_bearing(room)?;
         Ok(room)
+    }
+
+    /// The same, and how the asker stands to it: for rules that ask for more than to see it.
+    pub(crate) fn joined_with_bearing(
+        &self,
+        room: RoomNumber,
+    ) -> Result<(&'a Room, Bearing<'a>), Refusal> {
+        let room = self.member_of(room)?;
+        let bearing = self.bearing(self.user(), room);
+        allowed(bearing, Permission::View)?;
+        Ok((room, bearing))
     }
 
     /// The room with this number, if the asker is in it, even without seeing it.
@@ -221,10 +231,7 @@ impl<'a> Ground<'a> {
 
     /// Whether the asker may do this in a room.
     pub(crate) fn may(&self, room: &Room, permission: Permission) -> Result<(), Refusal> {
-        match self.bearing(self.user(), room).obstacle(permission) {
-            None => Ok(()),
-            Some(cause) => Err(refusal_for(cause, permission)),
-        }
+        allowed(self.bearing(self.user(), room), permission)
     }
 
     /// Whether a service asks, for itself.
@@ -239,10 +246,7 @@ impl<'a> Ground<'a> {
 
     /// Whether the asker may do this in the tenant.
     pub(crate) fn may_in_tenant(&self, permission: Permission) -> Result<(), Refusal> {
-        match self.tenant_bearing(self.user()).obstacle(permission) {
-            None => Ok(()),
-            Some(cause) => Err(refusal_for(cause, permission)),
-        }
+        allowed(self.tenant_bearing(self.user()), permission)
     }
 
     /// Whether the asker may do this in a room, and to that user: to whoever does not outrank them.
@@ -342,6 +346,14 @@ impl<'a> Ground<'a> {
             body,
             keyed,
         }
+    }
+}
+
+/// Whether somebody who stands like this may do it.
+pub(crate) fn allowed(bearing: Bearing<'_>, permission: Permission) -> Result<(), Refusal> {
+    match bearing.obstacle(permission) {
+        None => Ok(()),
+        Some(cause) => Err(refusal_for(cause, permission)),
     }
 }
 

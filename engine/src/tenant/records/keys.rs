@@ -98,11 +98,14 @@ impl KeyWindow {
             };
         }
         match self.forgotten {
-            Some(forgotten) if time < forgotten.time.plus_ms(ttl_ms) => {
-                Memory::Unsure(forgotten.at)
-            }
-            _ => Memory::Free,
+            Some(forgotten) if !self.is_complete(time, ttl_ms) => Memory::Unsure(forgotten.at),
+            Some(_) | None => Memory::Free,
         }
+    }
+
+    /// Whether memory alone knows of every key that counts at a log time.
+    pub(crate) fn is_complete(&self, time: Timestamp, ttl_ms: u64) -> bool {
+        (self.forgotten).is_none_or(|forgotten| time >= forgotten.time.plus_ms(ttl_ms))
     }
 
     /// Takes in a record; whether it was new.

@@ -108,10 +108,13 @@ impl Tenant {
 
     /// What must be looked up of a user's key.
     pub(super) fn key_needs(&self, user: &UserId, key: IdempotencyKey) -> Option<Question> {
-        let lookup = self.hashing.lookup(user, key);
         // There is no clock here; an earlier time can only ask once too often.
         let time = self.rooms.last_time();
         let ttl_ms = self.settings.key_ttl_ms;
+        if self.keys.is_complete(time, ttl_ms) {
+            return None;
+        }
+        let lookup = self.hashing.lookup(user, key);
         if self.passing_keys.find(&lookup, time, ttl_ms).is_some() {
             return None;
         }

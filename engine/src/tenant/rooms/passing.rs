@@ -4,12 +4,15 @@
 //! the tenant wakes their timeline begins a new epoch: no position of before can be mistaken for one of now.
 //! Who is in such a room, and what it is like, is kept as everywhere.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use homeroom_protocol::{Epoch, RoomInfo, Seq, Timestamp, UserId};
 
 use super::pace::Pace;
-use crate::tenant::records::{event::Event, hashing::Lookup, keys::KeyRecord};
+use crate::{
+    numbered::NumberedMap,
+    tenant::records::{event::Event, hashing::Lookup, keys::KeyRecord},
+};
 
 /// Most keys that are remembered of what passed by, for all rooms together: enough for the retries of a
 /// moment. What has passed can be said again after a restart as well.
@@ -45,7 +48,7 @@ impl Passing {
 /// The newest keys of what passed by.
 #[derive(Debug, Default)]
 pub(crate) struct PassingKeys {
-    records: BTreeMap<Lookup, KeyRecord>,
+    records: NumberedMap<Lookup, KeyRecord>,
     /// Oldest first.
     order: VecDeque<Lookup>,
 }
