@@ -25,9 +25,9 @@ use homeroom_protocol::{
 use tokio::task::yield_now;
 
 /// Writes to listeners of the flood between a request of another tenant and its answer: one turn of the
-/// flood's while the request waits for its own tenant, one while the answer waits for the worker, one that
-/// is before it there, and the one that may have been under way.
-const FOREIGN_WRITES_MAX: usize = 4 * LISTENERS_PER_CALL;
+/// flood's while the request waits for its own tenant, up to two while that lets others ask as well, one while
+/// the answer waits for the worker, one that is before it there, and the one that may have been under way.
+const FOREIGN_WRITES_MAX: usize = 6 * LISTENERS_PER_CALL;
 /// Connections that send all the time.
 const FLOODERS: u64 = 3;
 const REQUESTS: u64 = 40;

@@ -4,7 +4,7 @@ use homeroom_protocol::limit;
 
 /// Listeners served by one call of [`Shard::end_turn`](super::Shard::end_turn); then it says `more`,
 /// so that the worker can look after others in between.
-pub const LISTENERS_PER_CALL: usize = 256;
+pub const LISTENERS_PER_CALL: usize = 128;
 
 /// A room with at most so many listeners is written before the replies of its turn, so that whoever has both gets
 /// them in one write. What replies wait for is so bounded by few writes for each message of the turn.
