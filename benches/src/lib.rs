@@ -6,6 +6,7 @@
 
 pub mod hall;
 pub mod host;
+pub mod judged;
 pub mod line;
 pub mod load;
 pub mod machine;

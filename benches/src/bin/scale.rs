@@ -14,9 +14,9 @@ use std::{
 use clap::{Parser, ValueEnum};
 use homeroom_benches::{
     host::Failure,
+    judged::Judged,
     machine::{Machine, write},
     scale::{
-        Judged,
         crowd::{self, Crowd},
         delivering::{self, Growth, Kept, Pair},
         past::{self, Long},
@@ -31,8 +31,8 @@ struct Arguments {
     /// Only these steps; by default all.
     #[arg(long, value_enum)]
     step: Vec<Step>,
-    /// Runs of each pair that is compared; the sides take turns.
-    #[arg(long, default_value_t = 5)]
+    /// Runs of each pair that is compared; the sides take turns. From six on ratios have an interval.
+    #[arg(long, default_value_t = 9)]
     runs: usize,
     /// Most listeners.
     #[arg(long, default_value_t = 50_000)]

@@ -252,6 +252,22 @@ fn a_schedule_is_kept_to_its_last_message() {
 }
 
 #[test]
+fn a_baseline_that_answers_answers_what_it_delivers() {
+    let at = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = raw::Server::bind(at, Mode::Plain).unwrap().answering();
+    let mut fleet = Fleet::new(&raw::Raw, serve(server)).unwrap();
+    let seating = Seating::new(2, LISTENERS, Entry::Room, false);
+    fleet.gather(seating.speakers()).unwrap();
+    fleet
+        .gather(seating.listeners(Role::Listener, Entry::Room))
+        .unwrap();
+    let driver = Driver::new(&mut fleet, None, Until::Delivered, 128);
+    let measured = driver.run(Pace::InFlight(16), Window::Messages(MESSAGES));
+    assert_eq!(measured.unwrap().count, MESSAGES * u64::from(LISTENERS));
+    assert_eq!(fleet.received.acknowledged, MESSAGES);
+}
+
+#[test]
 fn acknowledgements_are_counted_where_nobody_listens() {
     let acknowledged = Tiny {
         rooms: 2,

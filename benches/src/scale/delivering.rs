@@ -1,8 +1,9 @@
 //! Messages to many: with one thread and with two, to few and to many listeners, kept and not kept.
 //!
-//! What counts is the time of the processor: other programs on the machine hardly change it. How fast two
-//! threads are where each has a core of its own shows in it as well: as fast as the busier of them gets done
-//! with its share. The time on the clock is shown beside; on a busy machine it says nothing.
+//! What a delivery costs is told in time of the processor, which other programs on the machine hardly change. How much
+//! faster two threads are is told by the clock, as that is what one has of them; on a busy machine it says nothing.
+//! Beside it stands what the clock would show if each thread had a core of its own: as fast as the busier of them gets
+//! done with its share.
 
 use std::{
     collections::BTreeMap,
@@ -16,14 +17,14 @@ use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
-    Bar, Judged,
     auditorium::{Auditorium, Pace},
     config, usage,
 };
 use crate::{
     hall::{Fast, Hall},
     host::Failure,
-    machine::Spread,
+    judged::{Bar, Judged},
+    load::Median,
 };
 
 /// Listeners of the step with one and two threads: the rules, which one thread decides, take a small part
@@ -170,23 +171,39 @@ pub fn threads(
             two: run(2)?,
         });
     }
-    for (how, bar, ratio) in [
-        (
-            "work",
-            Bar::AtLeast(1.7),
-            Pair::by_the_work as fn(&Pair) -> f64,
-        ),
-        ("clock", Bar::None, Pair::by_the_clock),
-    ] {
-        let mut ratios: Vec<_> = pairs.iter().map(ratio).collect();
-        judged.push(Judged {
-            what: format!("two threads against one, by the {how}"),
-            figure: Spread::of(&mut ratios).median,
-            unit: "x",
-            bar,
-        });
-    }
+    judged.extend(speed_up(&pairs));
     Ok(pairs)
+}
+
+/// How much faster two threads were: by the clock, which has a bar, and by the processor, which is shown.
+fn speed_up(pairs: &[Pair]) -> Vec<Judged> {
+    let rows = [
+        (
+            "deliveries a second by the clock",
+            Bar::AtLeast(1.7),
+            Pair::by_the_clock as fn(&Pair) -> f64,
+        ),
+        (
+            "the same by the processor time of the busiest thread",
+            Bar::None,
+            Pair::by_the_work,
+        ),
+    ];
+    let judged = rows.into_iter().filter_map(|(how, bar, ratio)| {
+        let ratios: Vec<_> = pairs.iter().map(ratio).collect();
+        let what = format!("two threads against one, {how}");
+        Some(Judged::new(what, Median::of(&ratios)?, "×", bar))
+    });
+    judged.collect()
+}
+
+/// The dearest delivery to the cheapest, by the processor.
+fn spread(costs: &[Cost]) -> f64 {
+    let costs = costs.iter().map(|cost| cost.cpu_ns_per_delivery);
+    let (cheapest, dearest) = costs.fold((f64::INFINITY, 0.0_f64), |(least, most), cost| {
+        (least.min(cost), most.max(cost))
+    });
+    dearest / cheapest
 }
 
 /// What a delivery costs to more and more listeners.
@@ -238,19 +255,14 @@ pub fn growth(most: usize, deliveries: u64, judged: &mut Vec<Judged>) -> Result<
         ),
         ("the hub alone", Bar::None, &growth.hub_alone),
     ] {
-        let first = costs
-            .first()
-            .map_or(f64::NAN, |cost| cost.cpu_ns_per_delivery);
-        let worst = costs
-            .iter()
-            .map(|cost| cost.cpu_ns_per_delivery)
-            .fold(0.0, f64::max);
-        judged.push(Judged {
-            what: format!("a delivery to the worst number of listeners against 100: {name}"),
-            figure: worst / first,
-            unit: "x",
+        let sizes = costs.first().zip(costs.last());
+        let (few, many) = sizes.map_or((0, 0), |(few, many)| (few.listeners, many.listeners));
+        judged.push(Judged::new(
+            format!("the dearest delivery to the cheapest, to {few} … {many} listeners: {name}"),
+            Median::exact(spread(costs)),
+            "×",
             bar,
-        });
+        ));
     }
     Ok(growth)
 }
@@ -318,18 +330,63 @@ pub fn kept(
             Pace::OneByOne => "one by one".to_owned(),
             Pace::InFlight(depth) => format!("{depth} in flight"),
         };
-        judged.push(Judged {
-            what: format!("kept against not kept, {listeners} listeners, {how}, without a kernel"),
-            figure: Spread::of(&mut ratios).median,
-            unit: "x",
-            bar: Bar::AtMost(1.3),
-        });
-        judged.push(Judged {
-            what: format!("processor time to keep one message, {how}"),
-            figure: Spread::of(&mut extra).median,
-            unit: "µs",
-            bar: Bar::None,
-        });
+        let rows = [
+            (
+                format!("kept against not kept, {listeners} listeners, {how}, without a kernel"),
+                ratios,
+                "×",
+                Bar::AtMost(1.3),
+            ),
+            (
+                format!("processor time to keep one message, {how}"),
+                extra,
+                "µs",
+                Bar::None,
+            ),
+        ];
+        for (what, values, unit, bar) in rows {
+            let figure = Median::of(&values);
+            judged.extend(figure.map(|figure| Judged::new(what, figure, unit, bar)));
+        }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judged::Verdict;
+
+    fn cost(cpu: f64, busiest: f64, clock: f64) -> Cost {
+        Cost {
+            listeners: 1,
+            cpu_ns_per_delivery: cpu,
+            busiest_ns_per_delivery: busiest,
+            ns_per_delivery: clock,
+        }
+    }
+
+    #[test]
+    fn two_threads_are_judged_by_the_clock_and_by_nothing_else() {
+        // The machine had one core free: the threads took turns on it.
+        let pair = Pair {
+            one: cost(10.0, 10.0, 10.0),
+            two: cost(10.0, 5.0, 9.0),
+        };
+        let judged = speed_up(&[pair; 9]);
+        let shown: Vec<_> = judged
+            .iter()
+            .map(|it| (it.figure.median, it.verdict))
+            .collect();
+        assert_eq!(
+            shown,
+            [(10.0 / 9.0, Verdict::Missed), (2.0, Verdict::Shown)]
+        );
+    }
+
+    #[test]
+    fn a_curve_is_as_wide_as_from_its_cheapest_to_its_dearest() {
+        let costs = [50.0, 20.0, 60.0].map(|cpu| cost(cpu, 0.0, 0.0));
+        assert_eq!(spread(&costs), 3.0);
+    }
 }
