@@ -50,7 +50,7 @@ struct Arguments {
     #[arg(long)]
     folder: Option<PathBuf>,
     /// Where the result is written.
-    #[arg(long, default_value = "benches/results/storm.json")]
+    #[arg(long, default_value = "benches/results/outage.json")]
     out: PathBuf,
     /// Be the host over this data folder.
     #[arg(long, hide = true)]
