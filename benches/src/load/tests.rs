@@ -1,6 +1,8 @@
 //! Whole runs, small and bounded by messages: against the baseline, and against a host in this process.
 
-use std::{cell::Cell, net::SocketAddr, thread, time::Duration};
+mod losing;
+
+use std::{net::SocketAddr, thread, time::Duration};
 
 use homeroom_engine::{Config, Engine};
 use homeroom_protocol::CloseCode;
@@ -13,7 +15,7 @@ use tokio::runtime::Runtime;
 use super::{
     Act, Dialect, Door, Driver, Entered, Entry, Errand, Fleet, Habits, Homeroom, LARGE_BYTES,
     Measured, Note, Outgoing, Pace, Role, Seat, Seating, Until, Window,
-    comers::say_something_large, crowd::Crowd,
+    comers::say_something_large, crowd::Crowd, fleet::PATIENCE,
 };
 use crate::{
     host::tenant,
@@ -121,56 +123,6 @@ fn run_in(mut fleet: Fleet<'_>, tiny: &Tiny) -> Result<Measured, String> {
     driver.run(tiny.pace, Window::Messages(MESSAGES))
 }
 
-/// Another dialect, but that the first message of each seat is published so often.
-struct FirstMessage<'a> {
-    dialect: &'a dyn Dialect,
-    times: usize,
-}
-
-impl Dialect for FirstMessage<'_> {
-    fn name(&self) -> &str {
-        self.dialect.name()
-    }
-
-    fn door(&self) -> Door {
-        self.dialect.door()
-    }
-
-    fn enter(
-        &self,
-        seat: &mut Seat,
-        heard: Option<&[u8]>,
-        say: &mut Outgoing,
-    ) -> Result<Entered, String> {
-        self.dialect.enter(seat, heard, say)
-    }
-
-    fn publish(&self, seat: &Seat, number: u64, text: &str, say: &mut Outgoing) {
-        let times = if number == 0 { self.times } else { 1 };
-        for _ in 0..times {
-            self.dialect.publish(seat, number, text, say);
-        }
-    }
-
-    fn acknowledged(&self, message: &[u8], say: &mut Outgoing) -> Result<u64, String> {
-        self.dialect.acknowledged(message, say)
-    }
-}
-
-/// A window of a twentieth of a second, with a patience that fits it.
-fn run_for_a_moment(dialect: &dyn Dialect, mode: Mode, until: Until) -> Result<Measured, String> {
-    let mut fleet = Fleet::new(dialect, baseline(mode)).unwrap();
-    fleet.patience = Duration::from_millis(300);
-    let seating = Seating::new(1, LISTENERS, Entry::Room, false);
-    fleet.gather(seating.speakers())?;
-    fleet.gather(seating.listeners(Role::Listener, Entry::Room))?;
-    let window = Window::Time {
-        warm_up: Duration::ZERO,
-        measured: Duration::from_millis(50),
-    };
-    Driver::new(&mut fleet, None, until, 128).run(Pace::PerSecond(1000.0), window)
-}
-
 fn each_server(mode: Mode, check: impl Fn(&dyn Dialect, SocketAddr)) {
     check(&raw::Raw, baseline(mode));
     let host = InProcess::start();
@@ -184,46 +136,6 @@ fn every_listener_is_delivered_every_message_once() {
         assert_eq!(measured.count, MESSAGES * u64::from(LISTENERS));
         assert_eq!(measured.latency.count(), measured.count);
     });
-}
-
-#[test]
-fn what_is_under_way_when_the_window_ends_is_waited_for_and_timed() {
-    let measured = run_for_a_moment(&raw::Raw, Mode::Plain, Until::Delivered).unwrap();
-    let timed = measured.latency.count();
-    assert!(timed >= measured.count, "{timed} of {}", measured.count);
-    assert_eq!(timed % u64::from(LISTENERS), 0, "all of each message");
-}
-
-#[test]
-fn a_message_lost_in_a_timed_window_fails_the_run() {
-    let forgetful = FirstMessage {
-        dialect: &raw::Raw,
-        times: 0,
-    };
-    let failure = run_for_a_moment(&forgetful, Mode::Plain, Until::Delivered).unwrap_err();
-    assert!(failure.contains("with 1 of"), "{failure}");
-}
-
-#[test]
-fn a_message_too_many_in_a_timed_window_fails_the_run() {
-    let stammering = FirstMessage {
-        dialect: &raw::Raw,
-        times: 2,
-    };
-    let failure = run_for_a_moment(&stammering, Mode::Plain, Until::Delivered).unwrap_err();
-    assert!(failure.contains("more was delivered"), "{failure}");
-}
-
-#[test]
-fn an_acknowledgement_lost_in_a_timed_window_fails_the_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let forgetful = FirstMessage {
-        dialect: &raw::Raw,
-        times: 0,
-    };
-    let mode = Mode::Durable(folder.path().join("journal"));
-    let failure = run_for_a_moment(&forgetful, mode, Until::Acknowledged).unwrap_err();
-    assert!(failure.contains("with 1 of"), "{failure}");
 }
 
 #[test]
@@ -405,10 +317,10 @@ fn a_presence_storm_is_over_when_all_were_told_of_all() {
 }
 
 /// Of eight in two rooms, who do everything equally often.
-fn live(dialect: &dyn Dialect, window: Window) -> Result<Measured, String> {
+fn live(dialect: &dyn Dialect, window: Window, patience: Duration) -> Result<Measured, String> {
     let host = InProcess::start();
     let mut fleet = Fleet::new(dialect, host.address).unwrap().closely();
-    fleet.patience = Duration::from_millis(300);
+    fleet.patience = patience;
     let seating = Seating::new(2, 4, Entry::Room, true);
     fleet.gather(seating.speakers()).unwrap();
     let crowd = Crowd::gather(&mut fleet, None, seating, 128).unwrap();
@@ -423,97 +335,13 @@ fn live(dialect: &dyn Dialect, window: Window) -> Result<Measured, String> {
     crowd.live(habits, 10_000.0, window)
 }
 
-/// Homeroom's dialect, but that the first that anybody is told is noted so often.
-struct FirstHeard {
-    times: usize,
-    is_over: Cell<bool>,
-}
-
-impl Dialect for FirstHeard {
-    fn name(&self) -> &str {
-        Homeroom.name()
-    }
-
-    fn door(&self) -> Door {
-        Homeroom.door()
-    }
-
-    fn enter(
-        &self,
-        seat: &mut Seat,
-        heard: Option<&[u8]>,
-        say: &mut Outgoing,
-    ) -> Result<Entered, String> {
-        Homeroom.enter(seat, heard, say)
-    }
-
-    fn publish(&self, seat: &Seat, number: u64, text: &str, say: &mut Outgoing) {
-        Homeroom.publish(seat, number, text, say);
-    }
-
-    fn knows(&self, errand: Errand) -> bool {
-        Homeroom.knows(errand)
-    }
-
-    fn run_errand(
-        &self,
-        errand: Errand,
-        seat: &mut Seat,
-        heard: Option<&[u8]>,
-        say: &mut Outgoing,
-    ) -> Result<Entered, String> {
-        Homeroom.run_errand(errand, seat, heard, say)
-    }
-
-    fn act(
-        &self,
-        seat: &Seat,
-        act: Act,
-        id: u64,
-        text: &str,
-        say: &mut Outgoing,
-    ) -> Result<(), String> {
-        Homeroom.act(seat, act, id, text, say)
-    }
-
-    fn note(&self, message: &[u8], seat: &mut Seat, notes: &mut Vec<Note>) -> Result<(), String> {
-        let mut heard = Vec::new();
-        Homeroom.note(message, seat, &mut heard)?;
-        for note in heard {
-            let is_first = note == Note::Heard && !self.is_over.replace(true);
-            let times = if is_first { self.times } else { 1 };
-            notes.extend(std::iter::repeat_n(note, times));
-        }
-        Ok(())
-    }
-}
-
 #[test]
 fn all_that_people_do_is_answered() {
-    let measured = live(&Homeroom, Window::Messages(300)).unwrap();
+    let measured = live(&Homeroom, Window::Messages(300), PATIENCE).unwrap();
     assert_eq!(measured.latency.count(), 300);
     // A message or a reaction is told to the four of its room, and they are a third of it all.
     assert!(measured.count > 300, "{}", measured.count);
     assert!(measured.lived_s.unwrap() > 0.0);
-}
-
-#[test]
-fn a_message_that_somebody_is_not_told_or_told_twice_fails_a_day() {
-    let failed = |times| {
-        let dialect = FirstHeard {
-            times,
-            is_over: Cell::new(false),
-        };
-        let window = Window::Time {
-            warm_up: Duration::ZERO,
-            measured: Duration::from_millis(100),
-        };
-        live(&dialect, window).unwrap_err()
-    };
-    let lost = failed(0);
-    assert!(lost.contains("1 events untold"), "{lost}");
-    let doubled = failed(2);
-    assert!(doubled.contains("events were told"), "{doubled}");
 }
 
 #[test]
