@@ -1,8 +1,8 @@
 //! Where the figures of a run should stay, as ratios to the baseline of the same run wherever there is one.
 //!
 //! A bar belongs to what a case does and to its sizes, not to its name: a file of one's own that does the same is
-//! judged alike. Only Homeroom is judged, in each of its builds. Some rows have no bar: they show as a ratio what the bar
-//! beside them says in bytes or in milliseconds.
+//! judged alike. Only Homeroom is judged, in each of its builds. Some rows have no bar: they show as a ratio what the
+//! bar beside them says in bytes or in milliseconds.
 
 use std::collections::BTreeMap;
 
@@ -95,9 +95,9 @@ fn rules(case: &Case) -> Vec<Rule> {
         Plan::Come(Entry::Room) if !case.tls => vec![
             Rule::own(
                 "processor time to connect and join, as a guest",
-                "ms",
-                |run| run.cpu_us() / 1000.0,
-                Bar::AtMost(0.06),
+                "µs",
+                Run::cpu_us,
+                Bar::AtMost(60.0),
             ),
             Rule::ratio("the same", Run::cpu_us, Bar::None),
         ],
@@ -200,8 +200,8 @@ fn moment(run: &Run, number: usize) -> f64 {
     moments[number.min(last)] / MIB
 }
 
-/// What a delivery costs that is on disk before, to one that nobody keeps, both to 1,000 listeners: of the same round, though not
-/// of the same minute.
+/// What a delivery costs that is on disk before, to one that nobody keeps, both to 1,000 listeners: of the same
+/// round, though not of the same minute.
 fn durable_to_none(cases: &[CaseReport]) -> Vec<Judged> {
     let depth_of = |case: &Case| match case.plan {
         Plan::Publish {
@@ -233,8 +233,8 @@ fn durable_to_none(cases: &[CaseReport]) -> Vec<Judged> {
     judged
 }
 
-/// The dearest delivery to the cheapest, of cases that differ in nothing but their listeners, if they reach from a hundred to
-/// fifty thousand.
+/// The dearest delivery to the cheapest, of cases that differ in nothing but their listeners, if they reach from a
+/// hundred to fifty thousand.
 fn curves(cases: &[CaseReport]) -> Vec<Judged> {
     let mut by_load: BTreeMap<String, Vec<&CaseReport>> = BTreeMap::new();
     for report in cases {

@@ -97,8 +97,8 @@ impl<'a, 'b> Comers<'a, 'b> {
         Ok(measured)
     }
 
-    /// They came before, lost their connections, and come again. That says nothing of memory: what they left is forgotten while
-    /// they come.
+    /// They came before, lost their connections, and come again. That says nothing of memory: what they left is
+    /// forgotten while they come.
     pub(super) fn come_back(mut self) -> Result<Measured, String> {
         self.fleet.gather(self.seats())?;
         self.settled()?;
@@ -133,8 +133,8 @@ impl<'a, 'b> Comers<'a, 'b> {
         })
     }
 
-    /// What it costs that these come in. How fast they come, and what that takes of the generator, ends with the last of them;
-    /// what it takes of the server, when that has settled: what it does for them later is done for them too.
+    /// What it costs that these come in. How fast they come, and what that takes of the generator, ends with the last
+    /// of them; what it takes of the server, when that has settled: what it does for them later is done for them too.
     fn measure(&mut self, seats: Vec<Seat>) -> Result<Measured, String> {
         let count = seats.len() as u64;
         self.fleet.arrivals = Histogram::default();

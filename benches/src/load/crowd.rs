@@ -224,8 +224,8 @@ impl<'a, 'b> Crowd<'a, 'b> {
         Ok(self.moment()?.since(&start, count, latency))
     }
 
-    /// Everybody does as they are used to, so many times as fast as in life; then it is waited until all is answered and
-    /// told. What counts is what anybody is told.
+    /// Everybody does as they are used to, so many times as fast as in life; then it is waited until all is answered
+    /// and told. What counts is what anybody is told.
     pub(super) fn live(
         mut self,
         habits: Habits,

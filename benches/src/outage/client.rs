@@ -1,5 +1,5 @@
-//! One of those whose connection is cut. It follows the rules of the Rust client by being its machine: when it tries again,
-//! what it sends again, from where it resumes.
+//! One of those whose connection is cut. It follows the rules of the Rust client by being its machine: when it tries
+//! again, what it sends again, from where it resumes.
 
 use std::{
     net::SocketAddr,

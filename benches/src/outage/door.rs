@@ -1,4 +1,5 @@
-//! Strangers at the door: they knock at even times, whatever becomes of those before them, and are timed until their welcome.
+//! Strangers at the door: they knock at even times, whatever becomes of those before them, and are timed until their
+//! welcome.
 
 use std::{
     net::SocketAddr,

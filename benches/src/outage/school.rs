@@ -1,5 +1,5 @@
-//! The rooms of the clients, what they say there, and the audit: in the end every room is read from its beginning, and each
-//! message must be there once.
+//! The rooms of the clients, what they say there, and the audit: in the end every room is read from its beginning,
+//! and each message must be there once.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::Peer;
 use crate::{
     judged::{Bar, Judged},
     load::{
@@ -147,21 +148,30 @@ impl Contest {
         )
     }
 
-    /// How many times as dear as Homeroom's the delivery of each peer is to be here, if that was asked for.
-    const fn lead(&self) -> Option<f64> {
+    /// How many times as dear as Homeroom's the delivery of a peer is to be here, if that was asked for. One by one
+    /// uWebSockets is only shown: there is nothing to join, and it keeps no members.
+    fn lead(&self, peer: &str) -> Option<Bar> {
         let Case {
-            rooms, listeners, ..
+            rooms,
+            listeners,
+            durable,
+            tls,
+            plan,
+            ..
         } = self.case;
-        match self.case.plan {
-            Plan::Publish {
-                until: Until::Delivered,
-                pace: Pace::InFlight(depth),
-                ..
-            } if !self.case.durable && !self.case.tls => match (rooms, listeners, depth) {
-                (1, 1000, 1) | (1000, 10, _) => Some(1.0),
-                (1, 1000, 64) => Some(3.0),
-                _ => None,
-            },
+        let Plan::Publish {
+            until: Until::Delivered,
+            pace: Pace::InFlight(depth),
+            ..
+        } = plan
+        else {
+            return None;
+        };
+        match (rooms, listeners, depth) {
+            _ if durable || tls => None,
+            (1, 1000, 1) if peer == Peer::UWebSockets.name() => Some(Bar::None),
+            (1, 1000, 1) | (1000, 10, _) => Some(Bar::AtLeast(1.0)),
+            (1, 1000, 64) => Some(Bar::AtLeast(3.0)),
             _ => None,
         }
     }
@@ -172,16 +182,16 @@ impl Comparison {
     pub fn judge(&mut self) {
         let mut bars = self.report().bars;
         for contest in &self.cases {
-            let Some(lead) = contest.lead() else {
-                continue;
-            };
             for (server, outcome) in self.servers.iter().zip(&contest.outcomes) {
+                let Some(lead) = contest.lead(&server.name) else {
+                    continue;
+                };
                 let summary = outcome.summary.filter(|_| server.is_peer);
                 let ratios = summary.and_then(|summary| summary.to_homeroom);
                 let behind = ratios.and_then(|ratios| ratios.cpu);
                 bars.extend(behind.map(|figure| {
                     let what = format!("{}, {}: processor time", contest.case.name, server.name);
-                    Judged::new(what, figure, "× homeroom", Bar::AtLeast(lead))
+                    Judged::new(what, figure, "× homeroom", lead)
                 }));
             }
         }

@@ -1,7 +1,7 @@
 //! Which part a server plays in a comparison, and so what it is asked to do.
 //!
-//! What peers cannot do they are not asked, as a failure there would say nothing about them: none keeps what was said, and
-//! none is set up here for TLS. What is durable is compared with the baseline alone.
+//! What peers cannot do they are not asked, as a failure there would say nothing about them: none keeps what was
+//! said, and none is set up here for TLS. What is durable is compared with the baseline alone.
 
 use crate::load::Case;
 

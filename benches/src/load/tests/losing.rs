@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use super::*;
 
-/// Another dialect, but that the first message of each seat is published so often, or the first that anybody is told is noted
-/// so often.
+/// Another dialect, but that the first message of each seat is published so often, or the first that anybody is told
+/// is noted so often.
 struct Faulty<'a> {
     dialect: &'a dyn Dialect,
     publishes: usize,
