@@ -15,6 +15,8 @@ use crate::judged::{Bar, Judged};
 
 /// Listeners between which the cost of a delivery should hardly change.
 const CURVE: (u32, u32) = (100, 50_000);
+/// Connections for which memory and coming have bars.
+const MANY: u32 = 10_000;
 /// What is to be unchanged may differ by so much: memory is counted in pages.
 const UNCHANGED: f64 = 1.05;
 const MIB: f64 = 1_048_576.0;
@@ -91,13 +93,13 @@ impl Rule {
 fn rules(case: &Case) -> Vec<Rule> {
     match case.plan {
         Plan::Publish { until, pace, .. } => publishing(case, until, pace),
-        Plan::Stay(entry) => staying(entry, case.tls),
+        Plan::Stay(entry) => staying(entry, case.tls, bar_of_many(case)),
         Plan::Come(Entry::Room) if !case.tls => vec![
             Rule::own(
                 "processor time to connect and join, as a guest",
                 "µs",
                 Run::cpu_us,
-                Bar::AtMost(60.0),
+                bar_of_many(case)(60.0),
             ),
             Rule::ratio("the same", Run::cpu_us, Bar::None),
         ],
@@ -159,7 +161,15 @@ fn publishing(case: &Case, until: Until, pace: Pace) -> Vec<Rule> {
     }
 }
 
-fn staying(entry: Entry, is_tls: bool) -> Vec<Rule> {
+/// What all share weighs on few: with fewer connections than the bars are for, figures are only shown.
+fn bar_of_many(case: &Case) -> fn(f64) -> Bar {
+    match case.seating().listeners {
+        MANY.. => Bar::AtMost,
+        _ => |_| Bar::None,
+    }
+}
+
+fn staying(entry: Entry, is_tls: bool, bar: fn(f64) -> Bar) -> Vec<Rule> {
     let most = match (entry, is_tls) {
         (_, true) => 12_000.0,
         (Entry::Bare, false) => 2_000.0,
@@ -170,7 +180,7 @@ fn staying(entry: Entry, is_tls: bool) -> Vec<Rule> {
             "memory of a connection",
             "bytes",
             Run::resident_each,
-            Bar::AtMost(most),
+            bar(most),
         ),
         Rule::ratio("the same", Run::resident_each, Bar::None),
     ];
@@ -183,7 +193,7 @@ fn staying(entry: Entry, is_tls: bool) -> Vec<Rule> {
                 let count = super::report::real(run.count);
                 grown.map_or(f64::NAN, |grown| grown / count / run.resident_each())
             },
-            Bar::AtMost(UNCHANGED),
+            bar(UNCHANGED),
         ));
     }
     rules
@@ -408,6 +418,13 @@ mod tests {
             ]
         );
         assert_eq!(judged[1].figure.median, 30.0);
+        let mut few = report(
+            "idle",
+            "three rooms",
+            vec![server("homeroom", [stays(9e9, 9e9)])],
+        );
+        few.case.rooms = 30;
+        assert_eq!(judge(&[few])[0].verdict, Verdict::Shown);
     }
 
     #[test]
