@@ -40,7 +40,7 @@ impl Median {
 }
 
 impl Median {
-    /// Of a figure that would be the same again.
+    /// Of a figure that was taken once and stands for itself: a count of bytes, a quantile of thousands.
     #[must_use]
     pub const fn exact(value: f64) -> Self {
         Self {

@@ -31,6 +31,9 @@ use crate::{
 /// of it.
 const AUDIENCE: usize = 20_000;
 
+/// To how many a delivery is measured.
+const SIZES: [usize; 5] = [100, 1_000, 5_000, 20_000, 50_000];
+
 /// What so many messages cost.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Cost {
@@ -217,54 +220,77 @@ pub struct Growth {
     pub hub_alone: Vec<Cost>,
 }
 
-/// From 100 listeners to `most`.
+/// From 100 listeners to `most`, so often.
 ///
 /// # Errors
 /// The engine's.
-pub fn growth(most: usize, deliveries: u64, judged: &mut Vec<Judged>) -> Result<Growth, Failure> {
-    let mut growth = Growth {
-        engine_one_by_one: Vec::new(),
-        engine_16_in_flight: Vec::new(),
-        hub_alone: Vec::new(),
-    };
-    let sizes = [100, 1_000, 5_000, 20_000, 50_000];
-    for listeners in sizes.into_iter().filter(|&size| size <= most) {
-        let paces = [Pace::OneByOne, Pace::InFlight(16)];
-        let costs = measure(
-            shards(1),
-            1,
-            listeners,
-            Durability::None,
-            &paces,
-            deliveries,
-        )?;
-        growth.engine_one_by_one.push(costs[0]);
-        growth.engine_16_in_flight.push(costs[1]);
-        growth.hub_alone.push(hub(listeners, deliveries));
+pub fn growth(
+    runs: usize,
+    most: usize,
+    deliveries: u64,
+    judged: &mut Vec<Judged>,
+) -> Result<Vec<Growth>, Failure> {
+    let mut growths = Vec::new();
+    for _ in 0..runs {
+        growths.push(Growth::measure(most, deliveries)?);
     }
-    for (name, bar, costs) in [
-        (
-            "the engine, one by one",
-            Bar::AtMost(1.5),
-            &growth.engine_one_by_one,
-        ),
-        (
-            "the engine, 16 in flight",
-            Bar::AtMost(1.5),
-            &growth.engine_16_in_flight,
-        ),
-        ("the hub alone", Bar::None, &growth.hub_alone),
-    ] {
-        let sizes = costs.first().zip(costs.last());
-        let (few, many) = sizes.map_or((0, 0), |(few, many)| (few.listeners, many.listeners));
-        judged.push(Judged::new(
-            format!("the dearest delivery to the cheapest, to {few} … {many} listeners: {name}"),
-            Median::exact(spread(costs)),
-            "×",
-            bar,
-        ));
+    judged.extend(curves(&growths));
+    Ok(growths)
+}
+
+impl Growth {
+    fn measure(most: usize, deliveries: u64) -> Result<Self, Failure> {
+        let mut growth = Self {
+            engine_one_by_one: Vec::new(),
+            engine_16_in_flight: Vec::new(),
+            hub_alone: Vec::new(),
+        };
+        for listeners in SIZES.into_iter().filter(|&size| size <= most) {
+            let paces = [Pace::OneByOne, Pace::InFlight(16)];
+            let costs = measure(
+                shards(1),
+                1,
+                listeners,
+                Durability::None,
+                &paces,
+                deliveries,
+            )?;
+            growth.engine_one_by_one.push(costs[0]);
+            growth.engine_16_in_flight.push(costs[1]);
+            growth.hub_alone.push(hub(listeners, deliveries));
+        }
+        Ok(growth)
     }
-    Ok(growth)
+}
+
+/// How far apart the dearest and the cheapest delivery are. There is a bar for the engine, if all sizes were measured.
+fn curves(growths: &[Growth]) -> Vec<Judged> {
+    let bar = Bar::AtMost(1.5);
+    let curves = [
+        curve("the engine, one by one", growths, bar, |growth| {
+            &growth.engine_one_by_one
+        }),
+        curve("the engine, 16 in flight", growths, bar, |growth| {
+            &growth.engine_16_in_flight
+        }),
+        curve("the hub alone", growths, Bar::None, |growth| {
+            &growth.hub_alone
+        }),
+    ];
+    curves.into_iter().flatten().collect()
+}
+
+fn curve(name: &str, growths: &[Growth], bar: Bar, of: fn(&Growth) -> &[Cost]) -> Option<Judged> {
+    let sizes = of(growths.first()?);
+    let (few, many) = (sizes.first()?.listeners, sizes.last()?.listeners);
+    let is_whole = sizes.len() == SIZES.len();
+    let spreads: Vec<_> = growths.iter().map(|growth| spread(of(growth))).collect();
+    Some(Judged::new(
+        format!("the dearest delivery to the cheapest, to {few} … {many} listeners: {name}"),
+        Median::of(&spreads)?,
+        "×",
+        if is_whole { bar } else { Bar::None },
+    ))
 }
 
 fn hub(listeners: usize, deliveries: u64) -> Cost {
@@ -382,6 +408,33 @@ mod tests {
             shown,
             [(10.0 / 9.0, Verdict::Missed), (2.0, Verdict::Shown)]
         );
+    }
+
+    #[test]
+    fn a_curve_is_judged_where_it_is_whole() {
+        let growth = |sizes: &[usize]| {
+            let costs: Vec<_> = sizes
+                .iter()
+                .map(|&listeners| Cost {
+                    listeners,
+                    ..cost(if listeners == 1_000 { 20.0 } else { 40.0 }, 0.0, 0.0)
+                })
+                .collect();
+            Growth {
+                engine_one_by_one: costs.clone(),
+                engine_16_in_flight: costs.clone(),
+                hub_alone: costs,
+            }
+        };
+        let verdicts = |sizes: &[usize]| {
+            let growths: Vec<_> = (0..9).map(|_| growth(sizes)).collect();
+            let judged = curves(&growths);
+            assert_eq!(judged[0].figure.median, 2.0);
+            judged.iter().map(|it| it.verdict).collect::<Vec<_>>()
+        };
+        let (missed, shown) = (Verdict::Missed, Verdict::Shown);
+        assert_eq!(verdicts(&SIZES), [missed, missed, shown]);
+        assert_eq!(verdicts(&SIZES[..2]), [shown; 3]);
     }
 
     #[test]
