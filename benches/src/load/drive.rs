@@ -406,3 +406,37 @@ impl Pacing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        load::{Entry, Seating},
+        raw,
+    };
+
+    #[test]
+    fn what_is_under_way_when_the_window_ends_is_waited_for_and_timed() {
+        let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = raw::Server::bind(at, raw::Mode::Plain).unwrap();
+        let address = server.address().unwrap();
+        std::thread::spawn(move || server.serve());
+        let mut fleet = Fleet::new(&raw::Raw, address).unwrap();
+        let seating = Seating::new(2, 3, Entry::Room, false);
+        fleet.gather(seating.speakers()).unwrap();
+        let listeners = seating.listeners(Role::Listener, Entry::Room);
+        fleet.gather(listeners).unwrap();
+
+        let mut driver = Driver::new(&mut fleet, None, Until::Delivered, 128);
+        let now = Instant::now();
+        let mut pacing = Pacing::InFlight { max: 40, next: 0 };
+        driver.publish(&mut pacing, now, 10).unwrap();
+        driver.begin(now + Duration::from_nanos(1)).unwrap();
+        let after_the_warm_up = now + Duration::from_nanos(2);
+        driver.publish(&mut pacing, after_the_warm_up, 30).unwrap();
+        assert_eq!((driver.published, driver.completed), (40, 0));
+        driver.drain().unwrap();
+        assert_eq!((driver.published, driver.completed), (40, 40));
+        assert_eq!(driver.latency.count(), 30 * 3, "and no warm-up");
+    }
+}

@@ -26,7 +26,7 @@ impl Display for Comparison {
             writeln!(
                 f,
                 "\nBars. met: the median is on the right side; missed: the whole interval is on the wrong one; open: neither \
-                 is sure.\n\n| case, server | figure | bar | |\n|---|---|---|---|"
+                 is sure, or there were too few rounds for an interval.\n\n| case, server | figure | bar | |\n|---|---|---|---|"
             )?;
         }
         for judged in &self.bars {
@@ -69,7 +69,8 @@ impl Comparison {
     fn footnotes(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\nCPU-s per million: of the server, user and system, for a million deliveries, or for a million who came; \
+            "\nCPU-s per million: of the server, user and system, for a million deliveries, acknowledged messages where nobody \
+             listens, or who came; \
              median (min–max).\nRatios: of CPU-s within a round; median [95 % interval, from 6 rounds on]. \
              Bytes: of a delivery with all around it. \
              Generator: its share of a core; near 1 it was the generator that was measured.\nMemory: Rss, 3 s after the last came. Runtimes \
