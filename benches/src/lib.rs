@@ -6,9 +6,11 @@
 
 pub mod hall;
 pub mod host;
+pub mod judged;
 pub mod line;
 pub mod load;
 pub mod machine;
+pub mod outage;
 pub mod peers;
 pub mod raw;
 pub mod scale;

@@ -26,6 +26,9 @@ pub struct RawArguments {
     /// Append everything to this file, synced, before answering.
     #[arg(long)]
     journal: Option<PathBuf>,
+    /// Answer each publish with a frame as long as Homeroom's acknowledgement, also without a journal.
+    #[arg(long)]
+    answers: bool,
     /// Be under TLS with the certificate in this PEM file.
     #[arg(long, requires = "key")]
     certificate: Option<PathBuf>,
@@ -63,6 +66,9 @@ impl RawArguments {
         raise_open_files()?;
         let mode = self.journal.map_or(Mode::Plain, Mode::Durable);
         let mut server = Server::bind(self.listen, mode)?;
+        if self.answers {
+            server = server.answering();
+        }
         if let (Some(certificate), Some(key)) = (self.certificate, self.key) {
             let papers = Papers { certificate, key };
             server = server.showing(papers.proof().map_err(io::Error::other)?);

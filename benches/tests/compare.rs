@@ -50,6 +50,28 @@ fn homeroom_and_the_baseline_are_set_side_by_side() {
 }
 
 #[test]
+fn what_is_durable_is_asked_of_homeroom_and_of_a_baseline_that_is_durable_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let words = [
+        "durable-fan-out",
+        "--only",
+        "raw,homeroom,homeroom-durable",
+        "--folder",
+        data.to_str().unwrap(),
+    ];
+    let (is_well, printed, written) = compare(folder.path(), &words, None);
+    assert!(is_well, "{printed}");
+    let durable = &written["cases"][1];
+    assert_eq!(durable["case"]["durable"], true, "{printed}");
+    assert_eq!(durable["outcomes"][0]["runs"][0]["count"], 400);
+    assert_eq!(durable["outcomes"][1]["runs"][0]["count"], 400);
+    assert_eq!(durable["outcomes"][2]["runs"].as_array().unwrap().len(), 0);
+    assert!(printed.contains("not asked: homeroom is durable here itself"));
+}
+
+#[test]
 fn a_peer_that_cannot_be_installed_stays_in_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let words = ["--only", "raw,uwebsockets,nats"];

@@ -15,7 +15,7 @@ use homeroom_benches::{
         measure, plot, raise_open_files,
     },
     machine::{Machine, write},
-    peers::{Comparison, Contest, Entrant, Peer},
+    peers::{Comparison, Contest, Entrant, Part, Peer},
     serve,
 };
 
@@ -43,18 +43,21 @@ struct Arguments {
     /// Only the cases whose names hold this.
     #[arg(long)]
     case: Option<String>,
-    /// How often everything is measured.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// How often everything is measured. From six on ratios have an interval.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: u32,
     /// How long each run measures, in s.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: Option<u64>,
-    /// Listeners of a scenario that has one room: 1,000 if not told.
-    #[arg(long, value_delimiter = ',', default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    /// Listeners of scenarios that have one room, instead of what they say.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=20_000))]
     listeners: Vec<u32>,
     /// Bytes of text of each message.
     #[arg(long, default_value = "128", value_parser = clap::value_parser!(u16).range(8..=16_384))]
     bytes: u16,
+    /// Where data folders are made; by default the system's place for temporary files.
+    #[arg(long)]
+    folder: Option<PathBuf>,
     /// Where peers are installed; what is there is not fetched again.
     #[arg(long, default_value = "target/peers")]
     cache: PathBuf,
@@ -75,7 +78,7 @@ type Failure = Box<dyn Error>;
 struct Contestant {
     entrant: Entrant,
     contender: Option<Box<dyn Contender>>,
-    durable: bool,
+    part: Part,
 }
 
 fn main() -> ExitCode {
@@ -96,12 +99,15 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     raise_open_files()?;
     let cores = Cores::choose()?;
-    let folder = tempfile::tempdir()?;
+    let folder = match &arguments.folder {
+        Some(folder) => tempfile::tempdir_in(folder)?,
+        None => tempfile::tempdir()?,
+    };
     let cases = cases(arguments)?;
     let contestants = contestants(arguments)?;
     let machine = Machine::look(folder.path())?;
     let contests = measure_all(arguments, cases, &contestants, folder.path(), cores);
-    let comparison = Comparison {
+    let mut comparison = Comparison {
         machine,
         rounds: arguments.pairs,
         cores_apart: cores.are_apart(),
@@ -110,7 +116,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             .map(|contestant| contestant.entrant)
             .collect(),
         cases: contests,
+        bars: Vec::new(),
     };
+    comparison.judge();
     println!("{comparison}");
     write(&arguments.out, &comparison)?;
     let picture = arguments.out.with_extension("svg");
@@ -135,7 +143,7 @@ fn cases(arguments: &Arguments) -> Result<Vec<Case>, Failure> {
     for name in names {
         let mut scenario = Scenario::find(&name)?;
         scenario.text_bytes = usize::from(arguments.bytes);
-        if scenario.rooms == 1 {
+        if scenario.rooms == 1 && !arguments.listeners.is_empty() {
             scenario.listeners.clone_from(&arguments.listeners);
         }
         if let Some(seconds) = arguments.seconds {
@@ -173,7 +181,11 @@ fn contestants(arguments: &Arguments) -> Result<Vec<Contestant>, Failure> {
     let is_wanted = |name: &str| {
         arguments.only.is_empty() || arguments.only.iter().any(|wanted| wanted == name)
     };
-    let mut contestants = vec![raw(), homeroom(arguments, false), homeroom(arguments, true)];
+    let mut contestants = vec![
+        raw(),
+        homeroom(arguments, Part::Homeroom),
+        homeroom(arguments, Part::HomeroomDurable),
+    ];
     contestants.retain(|contestant| is_wanted(&contestant.entrant.name));
     for peer in Peer::ALL {
         let named = arguments.only.iter().any(|wanted| wanted == peer.name());
@@ -192,22 +204,26 @@ fn raw() -> Contestant {
             version: "(the baseline)".to_owned(),
             unequal: vec![
                 "the least a server can do: epoll and prebuilt frames as long as Homeroom's, no members, no limits, \
-                 nothing kept"
+                 nothing kept but in durable cases, where it appends, syncs once a turn, then answers and delivers"
                     .to_owned(),
             ],
             missing: None,
+            is_peer: false,
         },
-        contender: Some(Box::new(RawServer)),
-        durable: false,
+        contender: Some(Box::new(RawServer::default())),
+        part: Part::Raw,
     }
 }
 
-fn homeroom(arguments: &Arguments, durable: bool) -> Contestant {
-    let (name, kept) = match durable {
-        false => ("homeroom", "rooms keep nothing, as those of the peers"),
-        true => (
+fn homeroom(arguments: &Arguments, part: Part) -> Contestant {
+    let (name, kept) = match part {
+        Part::HomeroomDurable => (
             "homeroom-durable",
             "every message is on disk before it is acknowledged or delivered, which no peer does",
+        ),
+        Part::Homeroom | Part::Raw | Part::Peer => (
+            "homeroom",
+            "rooms keep nothing, as those of the peers, but in durable cases",
         ),
     };
     Contestant {
@@ -219,13 +235,17 @@ fn homeroom(arguments: &Arguments, durable: bool) -> Contestant {
                  budgets counted but raised"
                     .to_owned(),
                 kept.to_owned(),
+                "a connection may have 1,024 requests under way instead of 32, and a hello may take 120 s; it answers the \
+                 generator's pings, 20 s apart, and pings whoever is silent"
+                    .to_owned(),
             ],
             missing: None,
+            is_peer: false,
         },
         contender: Some(Box::new(HomeroomServer {
             program: arguments.homeroom.clone(),
         })),
-        durable,
+        part,
     }
 }
 
@@ -240,6 +260,7 @@ fn install(peer: Peer, cache: &Path) -> Contestant {
         version: String::new(),
         unequal: peer.unequal().iter().map(|&one| one.to_owned()).collect(),
         missing: None,
+        is_peer: true,
     };
     let contender: Option<Box<dyn Contender>> = match installed {
         Ok(installed) => {
@@ -255,7 +276,7 @@ fn install(peer: Peer, cache: &Path) -> Contestant {
     Contestant {
         entrant,
         contender,
-        durable: false,
+        part: Part::Peer,
     }
 }
 
@@ -288,12 +309,10 @@ fn measure_all(
                 let Some(contender) = &contestant.contender else {
                     continue;
                 };
-                if !outcome.is_hopeless() {
-                    let case = Case {
-                        durable: contestant.durable,
-                        ..contest.case.clone()
-                    };
-                    outcome.note(measure(contender.as_ref(), &case, folder, cores));
+                match contestant.part.asked(&contest.case) {
+                    Err(why) => outcome.spared = Some(why),
+                    Ok(_) if outcome.is_hopeless() => {}
+                    Ok(case) => outcome.note(measure(contender.as_ref(), &case, folder, cores)),
                 }
             }
         }

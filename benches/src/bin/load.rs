@@ -6,8 +6,8 @@ use std::{error::Error, ffi::OsString, fs, path::PathBuf, process::ExitCode};
 use clap::Parser;
 use homeroom_benches::{
     load::{
-        BE, Campaign, Contender, Cores, HomeroomServer, Progress, RawServer, Scenario, measure_all,
-        plot, raise_open_files,
+        ANSWERING, BE, Campaign, Contender, Cores, HomeroomServer, Progress, RawServer, Scenario,
+        measure_all, plot, raise_open_files,
     },
     machine, serve,
 };
@@ -33,7 +33,7 @@ struct Arguments {
     /// Bytes of text of a message instead of what the scenario says.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=16384))]
     text_bytes: Option<u64>,
-    /// Only these servers.
+    /// Only these servers, of raw, raw-answering and homeroom. Ratios are to the first; bars need raw.
     #[arg(long, value_delimiter = ',', default_value = "raw,homeroom")]
     servers: Vec<String>,
     /// Measure this homeroom program instead of the one built in; may be given again, to compare builds.
@@ -109,7 +109,8 @@ fn contenders(arguments: &Arguments) -> Result<Vec<Box<dyn Contender>>, String> 
     let mut contenders: Vec<Box<dyn Contender>> = Vec::new();
     for name in &arguments.servers {
         match name.as_str() {
-            "raw" => contenders.push(Box::new(RawServer)),
+            "raw" => contenders.push(Box::new(RawServer { answers: false })),
+            ANSWERING => contenders.push(Box::new(RawServer { answers: true })),
             "homeroom" if arguments.homeroom.is_empty() => {
                 contenders.push(Box::new(HomeroomServer::default()));
             }
@@ -120,7 +121,7 @@ fn contenders(arguments: &Arguments) -> Result<Vec<Box<dyn Contender>>, String> 
                     }));
                 }
             }
-            other => return Err(format!("{other} is no server: raw, homeroom")),
+            other => return Err(format!("{other} is no server: raw, {ANSWERING}, homeroom")),
         }
     }
     Ok(contenders)

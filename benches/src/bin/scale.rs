@@ -14,9 +14,9 @@ use std::{
 use clap::{Parser, ValueEnum};
 use homeroom_benches::{
     host::Failure,
+    judged::Judged,
     machine::{Machine, write},
     scale::{
-        Judged,
         crowd::{self, Crowd},
         delivering::{self, Growth, Kept, Pair},
         past::{self, Long},
@@ -31,8 +31,8 @@ struct Arguments {
     /// Only these steps; by default all.
     #[arg(long, value_enum)]
     step: Vec<Step>,
-    /// Runs of each pair that is compared; the sides take turns.
-    #[arg(long, default_value_t = 5)]
+    /// Runs of all that is compared; the sides take turns. From six on ratios have an interval.
+    #[arg(long, default_value_t = 9)]
     runs: usize,
     /// Most listeners.
     #[arg(long, default_value_t = 50_000)]
@@ -86,7 +86,7 @@ struct Report {
     machine: Machine,
     judged: Vec<Judged>,
     threads: Vec<Pair>,
-    listeners: Option<Growth>,
+    listeners: Vec<Growth>,
     kept: Vec<Kept>,
     tenants: Option<Many>,
     crowd: Option<Crowd>,
@@ -108,7 +108,7 @@ fn main() -> Result<ExitCode, Failure> {
         machine: Machine::look(&folder)?,
         judged: Vec::new(),
         threads: Vec::new(),
-        listeners: None,
+        listeners: Vec::new(),
         kept: Vec::new(),
         tenants: None,
         crowd: None,
@@ -147,7 +147,7 @@ fn measure(
         Step::Threads => report.threads = delivering::threads(runs, deliveries, judged)?,
         Step::Listeners => {
             let most = arguments.listeners;
-            report.listeners = Some(delivering::growth(most, deliveries, judged)?);
+            report.listeners = delivering::growth(runs, most, deliveries, judged)?;
         }
         Step::Kept => {
             let listeners = arguments.listeners.min(1000);

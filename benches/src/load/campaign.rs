@@ -46,11 +46,7 @@ pub fn measure_all(campaign: &Campaign<'_>, progress: &Progress) -> Result<Repor
         .map(|case| measure_case(campaign, case, progress))
         .collect();
     progress.end();
-    Ok(Report {
-        machine,
-        cores_apart: campaign.cores.are_apart(),
-        cases,
-    })
+    Ok(Report::of(machine, campaign.cores.are_apart(), cases))
 }
 
 fn measure_case(campaign: &Campaign<'_>, case: &Case, progress: &Progress) -> CaseReport {
@@ -72,18 +68,19 @@ fn measure_case(campaign: &Campaign<'_>, case: &Case, progress: &Progress) -> Ca
             let server = &mut servers[number];
             progress.step(&case.name, &server.name);
             match measure(contender, case, campaign.folder, campaign.cores) {
-                Ok(measured) => server.runs.push(Run::of(&measured)),
-                Err(failure) => server.failures.push(failure),
+                Ok(measured) => server.runs.push(Some(Run::of(&measured))),
+                Err(failure) => {
+                    server.runs.push(None);
+                    server.failures.push(failure);
+                }
             }
         }
     }
-    let mut report = CaseReport {
+    CaseReport {
         case: case.clone(),
         servers,
         skipped,
-    };
-    report.compare();
-    report
+    }
 }
 
 /// Why a case cannot be measured where a process may have so many open files.

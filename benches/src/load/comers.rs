@@ -27,6 +27,16 @@ pub struct Resident {
 }
 
 impl Resident {
+    /// Before, and when all were in.
+    fn of(before: f64, then: f64) -> Self {
+        let mut resident = Self {
+            before,
+            ..Self::default()
+        };
+        resident.then[0] = Some(then);
+        resident
+    }
+
     /// What came to it since, at each of the moments.
     pub fn grown(&self) -> impl Iterator<Item = f64> + use<> {
         let before = self.before;
@@ -63,28 +73,21 @@ impl<'a, 'b> Comers<'a, 'b> {
 
     /// They come for the first time.
     pub(super) fn come(mut self) -> Result<Measured, String> {
-        let mut resident = Resident {
-            before: self.resident()?,
-            ..Resident::default()
-        };
+        let before = self.resident()?;
         let mut measured = self.measure(self.seats())?;
-        resident.then[0] = Some(self.settled()?);
-        measured.resident = Some(resident);
+        measured.resident = Some(Resident::of(before, self.resident()?));
         Ok(measured)
     }
 
     /// They come for the first time, and are told who is there; later each says and hears something large.
     pub(super) fn stay(mut self) -> Result<Measured, String> {
-        let mut resident = Resident {
-            before: self.resident()?,
-            ..Resident::default()
-        };
+        let before = self.resident()?;
         let mut measured = self.measure(self.seats())?;
         if let Entry::ThreeRooms { .. } = self.entry {
             let all = self.of_comers();
             self.fleet.send_on(Errand::Watch(self.seating), all)?;
         }
-        resident.then[0] = Some(self.settled()?);
+        let mut resident = Resident::of(before, self.settled()?);
         if self.entry != Entry::Bare && self.fleet.dialect().knows(Errand::Large) {
             self.fleet.send_on(Errand::Large, self.of_comers())?;
             say_something_large(self.fleet, &self.seating)?;
@@ -94,19 +97,14 @@ impl<'a, 'b> Comers<'a, 'b> {
         Ok(measured)
     }
 
-    /// They came before, lost their connections, and come again.
+    /// They came before, lost their connections, and come again. That says nothing of memory: what they left is
+    /// forgotten while they come.
     pub(super) fn come_back(mut self) -> Result<Measured, String> {
         self.fleet.gather(self.seats())?;
         self.settled()?;
         let seats = self.fleet.part(self.of_comers().start, false);
-        let mut resident = Resident {
-            before: self.settled()?,
-            ..Resident::default()
-        };
-        let mut measured = self.measure(seats)?;
-        resident.then[0] = Some(self.settled()?);
-        measured.resident = Some(resident);
-        Ok(measured)
+        self.settled()?;
+        self.measure(seats)
     }
 
     /// They come and leave, so often, each time the same.
@@ -115,27 +113,41 @@ impl<'a, 'b> Comers<'a, 'b> {
             before: self.settled()?,
             ..Resident::default()
         };
+        // Those of the speakers are nobody's question.
+        self.fleet.arrivals = Histogram::default();
         let start = self.moment()?;
+        let mut coming = Duration::ZERO;
         for then in resident.then.iter_mut().take(waves) {
+            let begun = Instant::now();
             self.fleet.gather(self.seats())?;
+            coming += begun.elapsed();
             self.fleet.part(self.of_comers().start, true);
             *then = Some(self.settled()?);
         }
         let count = waves as u64 * u64::from(self.seating.listeners);
         let arrivals = std::mem::take(&mut self.fleet.arrivals);
-        let mut measured = self.moment()?.since(&start, count, arrivals);
-        measured.resident = Some(resident);
-        Ok(measured)
+        Ok(Measured {
+            wall: coming,
+            resident: Some(resident),
+            ..self.moment()?.since(&start, count, arrivals)
+        })
     }
 
-    /// What it costs until these are in.
+    /// What it costs that these come in. How fast they come, and what that takes of the generator, ends with the last
+    /// of them; what it takes of the server, when that has settled: what it does for them later is done for them too.
     fn measure(&mut self, seats: Vec<Seat>) -> Result<Measured, String> {
         let count = seats.len() as u64;
         self.fleet.arrivals = Histogram::default();
         let start = self.moment()?;
         self.fleet.gather(seats)?;
         let arrivals = std::mem::take(&mut self.fleet.arrivals);
-        Ok(self.moment()?.since(&start, count, arrivals))
+        let measured = self.moment()?.since(&start, count, arrivals);
+        self.fleet.listen_for(SETTLE)?;
+        let settled = self.moment()?.since(&start, count, Histogram::default());
+        Ok(Measured {
+            server: settled.server,
+            ..measured
+        })
     }
 
     fn seats(&self) -> Vec<Seat> {

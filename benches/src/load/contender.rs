@@ -14,6 +14,13 @@ use crate::{raw, secure::Papers};
 /// The option under which the generator is a server itself.
 pub const BE: &str = "--be";
 
+/// What Homeroom is called; a build of it, with its program behind it.
+pub(super) const HOMEROOM: &str = "homeroom";
+/// What the baseline is called.
+pub(super) const RAW: &str = "raw";
+/// And the one that answers what is published.
+pub const ANSWERING: &str = "raw-answering";
+
 /// Rate budgets, out of the way: they are counted as ever, but never refuse. The other bounds are how much one
 /// connection may have under way, and how long one may stay that says no hello, as bare ones do.
 const BUDGETS: [&str; 9] = [
@@ -55,13 +62,16 @@ pub struct HomeroomServer {
 
 /// The baseline.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct RawServer;
+pub struct RawServer {
+    /// Whether it answers each publish, as Homeroom does, also where nothing is durable.
+    pub answers: bool,
+}
 
 impl Contender for HomeroomServer {
     fn name(&self) -> String {
         match &self.program {
-            Some(program) => format!("homeroom {}", program.display()),
-            None => "homeroom".to_owned(),
+            Some(program) => format!("{HOMEROOM} {}", program.display()),
+            None => HOMEROOM.to_owned(),
         }
     }
 
@@ -72,7 +82,7 @@ impl Contender for HomeroomServer {
     fn start(&self, case: &Case, folder: &Path, cores: Cores) -> Result<Server, String> {
         let mut command = match &self.program {
             Some(program) => Command::new(program),
-            None => itself("homeroom")?,
+            None => itself(HOMEROOM)?,
         };
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         command.arg("--data").arg(folder.join("data"));
@@ -92,14 +102,22 @@ impl Contender for HomeroomServer {
 }
 
 impl Contender for RawServer {
+    fn name(&self) -> String {
+        let name = if self.answers { ANSWERING } else { RAW };
+        name.to_owned()
+    }
+
     fn dialect(&self) -> &dyn Dialect {
         &raw::Raw
     }
 
     fn start(&self, case: &Case, folder: &Path, cores: Cores) -> Result<Server, String> {
-        let mut command = itself("raw")?;
+        let mut command = itself(RAW)?;
         if case.durable {
             command.arg("--journal").arg(folder.join("journal"));
+        }
+        if self.answers {
+            command.arg("--answers");
         }
         if case.tls {
             let Papers { certificate, key } = Papers::within(folder);
@@ -136,7 +154,7 @@ pub fn measure(
     }
     let seating = case.seating();
     fleet.gather(seating.speakers())?;
-    match case.plan {
+    let measured = match case.plan {
         Plan::Publish {
             until,
             pace,
@@ -164,6 +182,10 @@ pub fn measure(
         Plan::Waves { entry, waves } => {
             Comers::new(&mut fleet, &server, seating, entry).come_and_go(waves)
         }
+    };
+    match measured {
+        Ok(Measured { count: 0, .. }) => Err("nothing was counted in the window".to_owned()),
+        measured => measured,
     }
 }
 

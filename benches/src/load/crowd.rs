@@ -3,9 +3,12 @@
 //! Everything leaves on a schedule that waits for nobody, as in [`Pace::PerSecond`](super::Pace), and latencies count
 //! from when something was due. Everything that comes is looked at, so a crowd costs the generator more than
 //! listeners do.
+//!
+//! When the time is over they stop, and what they asked must still be answered, and each message and reaction told to
+//! all of its room, once: what was lost or doubled fails the run.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -18,6 +21,9 @@ use super::{
 
 /// How long a presence storm takes to break out.
 const WITHIN: Duration = Duration::from_secs(1);
+/// While all is waited for that is under way: until it is looked at again; and when all is there, for what comes once
+/// too often.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Most requests that wait for an answer: a server that far behind has failed.
 const UNANSWERED_MAX: usize = 65_536;
 
@@ -46,7 +52,16 @@ pub enum Act {
 pub enum Note {
     /// This request is answered.
     Answered(u64),
-    /// Something was told.
+    /// So is this one, and it made what its room has at this place.
+    Made {
+        /// The request.
+        id: u64,
+        /// The place.
+        seq: u64,
+    },
+    /// Something that somebody made was told.
+    Heard,
+    /// Something else was told.
     Told,
     /// The presence of the user of this seat was told.
     Presence(u32),
@@ -123,8 +138,14 @@ pub(super) struct Crowd<'a, 'b> {
     unanswered: HashMap<u64, Instant>,
     asked: u64,
     told: u64,
+    /// The places of all that was made in each room, as those who made it were answered. Some make what is there.
+    made: Vec<HashSet<u64>>,
+    /// How much of it each listener was told.
+    heard: Vec<u64>,
     /// When the newest turn of each user was due, and whether it was to their screen.
     turns: Vec<(Instant, bool)>,
+    /// From when on what is due counts in the latencies; `None` while it warms up.
+    counts_from: Option<Instant>,
     /// From when something was due until it was answered; in a storm, until somebody was told.
     latency: Histogram,
     dice: Dice,
@@ -162,7 +183,10 @@ impl<'a, 'b> Crowd<'a, 'b> {
             unanswered: HashMap::new(),
             asked: 0,
             told: 0,
+            made: vec![HashSet::new(); seating.rooms as usize],
+            heard: vec![0; seating.listeners as usize],
             turns: vec![(Instant::now(), true); seating.listeners as usize],
+            counts_from: None,
             latency: Histogram::default(),
             dice: Dice(1),
         })
@@ -200,13 +224,24 @@ impl<'a, 'b> Crowd<'a, 'b> {
         Ok(self.moment()?.since(&start, count, latency))
     }
 
-    /// Everybody does as they are used to, so many times as fast as in life. What counts is what anybody is told.
+    /// Everybody does as they are used to, so many times as fast as in life; then it is waited until all is answered
+    /// and told. What counts is what anybody is told.
     pub(super) fn live(
         mut self,
         habits: Habits,
         speed: f64,
         window: Window,
     ) -> Result<Measured, String> {
+        let measured = self.measure(habits, speed, window)?;
+        self.drain()?;
+        Ok(Measured {
+            latency: self.latency,
+            ..measured
+        })
+    }
+
+    /// What the window holds, but for the latencies.
+    fn measure(&mut self, habits: Habits, speed: f64, window: Window) -> Result<Measured, String> {
         let users = f64::from(self.seating.listeners);
         let every = Duration::from_secs_f64(3600.0 / (habits.total() * speed * users));
         let begun = Instant::now();
@@ -219,7 +254,7 @@ impl<'a, 'b> Crowd<'a, 'b> {
         loop {
             let now = Instant::now();
             if start.is_none() && now >= begun + warm_up {
-                self.latency = Histogram::default();
+                self.counts_from = Some(begun + warm_up);
                 told_before = self.told;
                 start = Some(self.moment()?);
             }
@@ -228,10 +263,8 @@ impl<'a, 'b> Crowd<'a, 'b> {
                 None => self.asked >= most && self.unanswered.is_empty(),
             };
             if let (true, Some(start)) = (is_over, &start) {
-                let latency = std::mem::take(&mut self.latency);
-                let mut measured = self
-                    .moment()?
-                    .since(start, self.told - told_before, latency);
+                let count = self.told - told_before;
+                let mut measured = self.moment()?.since(start, count, Histogram::default());
                 measured.lived_s = Some(users * speed * measured.wall.as_secs_f64());
                 return Ok(measured);
             }
@@ -251,6 +284,48 @@ impl<'a, 'b> Crowd<'a, 'b> {
             let whole_ms = u64::try_from(rest.as_millis()).unwrap_or(0).min(1000);
             self.listen(Duration::from_millis(whole_ms), false)?;
         }
+    }
+
+    /// Waits until all is answered and told, and a moment longer for what should not come.
+    fn drain(&mut self) -> Result<(), String> {
+        let begun = Instant::now();
+        while !self.unanswered.is_empty() || self.untold()? > 0 {
+            self.listen(LOOK_AGAIN, false)?;
+            if self.fleet.is_silent_since(begun) {
+                let (unanswered, patience) = (self.unanswered.len(), self.fleet.patience);
+                let untold = self.untold()?;
+                return Err(format!(
+                    "nothing more came for {patience:?}, with {unanswered} requests unanswered, {untold} events untold"
+                ));
+            }
+        }
+        let until = Instant::now() + LOOK_AGAIN;
+        loop {
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return self.untold().map(|_| ());
+            }
+            self.listen(rest, false)?;
+        }
+    }
+
+    /// How much is still to be told to somebody, as far as those who made it were answered.
+    ///
+    /// # Errors
+    /// When all were answered and somebody was told more than was made.
+    fn untold(&self) -> Result<u64, String> {
+        let mut untold = 0;
+        for (listener, &heard) in self.heard.iter().enumerate() {
+            let room = listener % self.seating.rooms as usize;
+            let made = self.made[room].len() as u64;
+            if heard > made && self.unanswered.is_empty() {
+                return Err(format!(
+                    "{heard} events were told in room {room}, of {made}"
+                ));
+            }
+            untold += made.saturating_sub(heard);
+        }
+        Ok(untold)
     }
 
     /// How long the request waits that was due first, if that is too long. Looked at now and then.
@@ -286,7 +361,10 @@ impl<'a, 'b> Crowd<'a, 'b> {
             seating,
             unanswered,
             told,
+            made,
+            heard,
             turns,
+            counts_from,
             latency,
             ..
         } = self;
@@ -294,11 +372,20 @@ impl<'a, 'b> Crowd<'a, 'b> {
             let now = Instant::now();
             for note in line.notes.drain(..) {
                 match note {
-                    Note::Answered(id) => {
+                    Note::Answered(id) | Note::Made { id, .. } => {
                         let due = unanswered.remove(&id).ok_or("answered what nobody asked")?;
-                        if !is_storm {
+                        if counts_from.is_some_and(|from| due >= from) {
                             latency.record(now - due);
                         }
+                        if let Note::Made { seq, .. } = note {
+                            made[line.seat.room as usize].insert(seq);
+                        }
+                    }
+                    Note::Heard => {
+                        let listener = line.seat.number.checked_sub(seating.rooms);
+                        let heard = listener.and_then(|number| heard.get_mut(number as usize));
+                        *heard.ok_or("a speaker listens")? += 1;
+                        *told += u64::from(!is_storm);
                     }
                     Note::Told => *told += u64::from(!is_storm),
                     Note::Presence(seat) => {

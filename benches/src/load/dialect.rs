@@ -19,8 +19,13 @@ pub trait Dialect {
     /// What the server is called in tables.
     fn name(&self) -> &str;
 
-    /// Where its WebSocket is.
-    fn door(&self) -> Door;
+    /// Where its WebSocket is; at the root if nothing else is said.
+    fn door(&self) -> Door {
+        Door {
+            path: "/".to_owned(),
+            subprotocol: None,
+        }
+    }
 
     /// One step of entering: `heard` is `None` right after the upgrade, then each whole message the server
     /// sends (its payload), until this returns [`Entered::Ready`]. Whatever is put into `say` is sent.

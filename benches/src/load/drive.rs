@@ -5,12 +5,16 @@
 //! **Paced**: messages leave on a fixed schedule, whatever becomes of those before, and their latency counts from
 //! when they were due. So a server that stalls is charged with all that should have happened meanwhile (the
 //! omission that G. Tene named coordinated).
+//!
+//! When the window is over, its processor time and counts are taken, and nothing more is published. What is then
+//! under way must still arrive, once: what a server lost or doubled on the way fails the run. Latencies are of all that
+//! was due in the window, whenever it came.
 
 use std::time::{Duration, Instant};
 
 use super::{
     Resident, Role,
-    fleet::{Fleet, PATIENCE},
+    fleet::Fleet,
     histogram::Histogram,
     line::Received,
     process::{CpuTime, Server},
@@ -23,6 +27,9 @@ use super::{
 const CPU_S_MIN: f64 = 0.3;
 /// Until it is looked at again whether that is so.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long it is listened, when all has arrived, for what comes once too often.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// What a message must be until it is no more under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +78,8 @@ pub struct Measured {
     pub bytes: u64,
     /// How often it read.
     pub reads: u64,
-    /// From when a message was due until a listener had it, or its speaker the acknowledgement.
+    /// From when a message was due until a listener had it, or its speaker the acknowledgement: of all that was due in
+    /// the window, also where it came later.
     pub latency: Histogram,
     /// Messages that were looked at, where they were.
     pub messages: u64,
@@ -100,6 +108,8 @@ pub struct Driver<'a, 'b> {
     text: String,
     published: u64,
     completed: u64,
+    /// From when on what is due counts in the latencies; `None` while it warms up.
+    counts_from: Option<Instant>,
     latency: Histogram,
 }
 
@@ -131,30 +141,40 @@ impl<'a, 'b> Driver<'a, 'b> {
             text: text(text_bytes),
             published: 0,
             completed: 0,
+            counts_from: None,
             latency: Histogram::default(),
         }
     }
 
-    /// Publishes at this pace for this long.
+    /// Publishes at this pace for this long, and waits until all of it has arrived.
     ///
     /// # Errors
-    /// Whatever broke, or that nothing happened for 20 s; for people.
+    /// Whatever broke; what was lost (then nothing happened for 20 s) or came too often. For people.
     pub fn run(mut self, pace: Pace, window: Window) -> Result<Measured, String> {
+        let measured = self.measure(pace, window)?;
+        self.drain()?;
+        Ok(Measured {
+            latency: self.latency,
+            ..measured
+        })
+    }
+
+    /// What the window holds, but for the latencies.
+    fn measure(&mut self, pace: Pace, window: Window) -> Result<Measured, String> {
         let begun = Instant::now();
         let mut pacing = Pacing::new(pace, begun, self.rooms.len());
         let mut start = match window {
             Window::Time { .. } => None,
-            Window::Messages(_) => Some(self.moment()?),
+            Window::Messages(_) => Some(self.begin(begun)?),
         };
-        let mut progress = (self.fleet.received, begun);
+        let mut waits_since = begun;
         let mut looked_at = begun;
         loop {
             let now = Instant::now();
             let is_over = match window {
                 Window::Time { warm_up, measured } => {
                     if start.is_none() && now >= begun + warm_up {
-                        self.latency = Histogram::default();
-                        start = Some(self.moment()?);
+                        start = Some(self.begin(begun + warm_up)?);
                     }
                     let over_at = begun + warm_up + measured;
                     now >= over_at
@@ -176,21 +196,55 @@ impl<'a, 'b> Driver<'a, 'b> {
                     Until::Delivered => end.received.deliveries - start.received.deliveries,
                     Until::Acknowledged => end.received.acknowledged - start.received.acknowledged,
                 };
-                return Ok(end.since(start, count, self.latency));
+                return Ok(end.since(start, count, Histogram::default()));
             }
             let left = match window {
                 Window::Time { .. } => u64::MAX,
                 Window::Messages(count) => count.saturating_sub(self.published),
             };
+            if self.published == self.completed {
+                waits_since = now;
+            }
             let wait = self.publish(&mut pacing, now, left)?;
             self.listen(wait)?;
-            if self.fleet.received.bytes > progress.0.bytes {
-                progress = (self.fleet.received, now);
-            } else if now - progress.1 > PATIENCE {
-                let under_way = self.published - self.completed;
-                return Err(format!("nothing came for 20 s, with {under_way} under way"));
-            }
+            self.must_not_be_stuck(waits_since)?;
         }
+    }
+
+    /// From now on it counts, and so do the latencies of what is due from then on.
+    fn begin(&mut self, from: Instant) -> Result<Moment, String> {
+        self.counts_from = Some(from);
+        self.moment()
+    }
+
+    /// Waits until all that is under way has arrived, and a moment longer for what should not.
+    fn drain(&mut self) -> Result<(), String> {
+        let begun = Instant::now();
+        while self.completed < self.published {
+            self.listen(LOOK_AGAIN)?;
+            self.must_not_be_stuck(begun)?;
+        }
+        let until = Instant::now() + QUIET;
+        loop {
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(());
+            }
+            // With nothing under way, its room refuses whatever comes.
+            self.listen(rest)?;
+        }
+    }
+
+    /// Fails when something has been under way since then and nothing came for too long.
+    fn must_not_be_stuck(&self, since: Instant) -> Result<(), String> {
+        let (missing, published) = (self.published - self.completed, self.published);
+        if missing == 0 || !self.fleet.is_silent_since(since) {
+            return Ok(());
+        }
+        let patience = self.fleet.patience;
+        Err(format!(
+            "nothing more came for {patience:?}, with {missing} of {published} messages under way"
+        ))
     }
 
     /// Publishes what is due. Returns how long nothing more will be.
@@ -263,6 +317,7 @@ impl<'a, 'b> Driver<'a, 'b> {
             rooms,
             until,
             completed,
+            counts_from,
             latency,
             ..
         } = self;
@@ -276,7 +331,11 @@ impl<'a, 'b> Driver<'a, 'b> {
                 return Ok(());
             }
             let now = Instant::now();
-            *completed += room.receive(from, count, |due| latency.record(now - due))?;
+            *completed += room.receive(from, count, |due| {
+                if counts_from.is_some_and(|from| due >= from) {
+                    latency.record(now - due);
+                }
+            })?;
             Ok(())
         })
     }
@@ -345,5 +404,39 @@ impl Pacing {
                 next: 0,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        load::{Entry, Seating},
+        raw,
+    };
+
+    #[test]
+    fn what_is_under_way_when_the_window_ends_is_waited_for_and_timed() {
+        let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = raw::Server::bind(at, raw::Mode::Plain).unwrap();
+        let address = server.address().unwrap();
+        std::thread::spawn(move || server.serve());
+        let mut fleet = Fleet::new(&raw::Raw, address).unwrap();
+        let seating = Seating::new(2, 3, Entry::Room, false);
+        fleet.gather(seating.speakers()).unwrap();
+        let listeners = seating.listeners(Role::Listener, Entry::Room);
+        fleet.gather(listeners).unwrap();
+
+        let mut driver = Driver::new(&mut fleet, None, Until::Delivered, 128);
+        let now = Instant::now();
+        let mut pacing = Pacing::InFlight { max: 40, next: 0 };
+        driver.publish(&mut pacing, now, 10).unwrap();
+        driver.begin(now + Duration::from_nanos(1)).unwrap();
+        let after_the_warm_up = now + Duration::from_nanos(2);
+        driver.publish(&mut pacing, after_the_warm_up, 30).unwrap();
+        assert_eq!((driver.published, driver.completed), (40, 0));
+        driver.drain().unwrap();
+        assert_eq!((driver.published, driver.completed), (40, 40));
+        assert_eq!(driver.latency.count(), 30 * 3, "and no warm-up");
     }
 }

@@ -18,11 +18,13 @@ use crate::secure::Trust;
 
 /// Connections that are on their way in at once.
 const ENTERING_MAX: usize = 128;
+/// Until it is looked at again whether they are stuck.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Events of one turn.
 const EVENTS: usize = 1024;
 /// Connections from one source at a time: an address has some 28,000 ports.
 const FROM_ONE_SOURCE: usize = 20_000;
-/// Without anything for so long, a run has failed.
+/// Without anything that was waited for, for so long, a run has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// All connections of a run.
@@ -39,8 +41,10 @@ pub struct Fleet<'a> {
     /// From when a connection began until it was in.
     pub(super) arrivals: Histogram,
     alive_at: Instant,
-    /// When anything was read last.
+    /// When anything was read last that is waited for.
     heard_at: Instant,
+    /// How long that may be ago.
+    pub(super) patience: Duration,
     /// All that was read.
     pub(super) received: Received,
 }
@@ -73,6 +77,7 @@ impl<'a> Fleet<'a> {
             arrivals: Histogram::default(),
             alive_at: Instant::now(),
             heard_at: Instant::now(),
+            patience: PATIENCE,
             received: Received::default(),
         })
     }
@@ -142,6 +147,7 @@ impl<'a> Fleet<'a> {
         mut next: impl FnMut(&mut Self) -> Result<bool, String>,
     ) -> Result<(), String> {
         let mut has_more = true;
+        let begun = Instant::now();
         while has_more || self.entered < self.lines.len() {
             while has_more && self.lines.len() - self.entered < ENTERING_MAX {
                 has_more = next(self)?;
@@ -149,11 +155,11 @@ impl<'a> Fleet<'a> {
             if self.entered == self.lines.len() {
                 continue;
             }
-            self.turn(Some(PATIENCE), |_, _, _| Ok(()))?;
-            if self.events.is_empty() {
-                let missing = self.lines.len() - self.entered;
+            self.turn(Some(LOOK_AGAIN), |_, _, _| Ok(()))?;
+            if self.is_silent_since(begun) {
+                let (missing, patience) = (self.lines.len() - self.entered, self.patience);
                 return Err(format!(
-                    "nothing came for 20 s, with {missing} on their way in"
+                    "nothing came for {patience:?}, with {missing} on their way in"
                 ));
             }
         }
@@ -190,7 +196,7 @@ impl<'a> Fleet<'a> {
                 return Err(error.to_string());
             }
         }
-        let before = self.received.bytes;
+        let mut has_heard = false;
         for event in &self.events {
             let number = event.token().0;
             let line = &mut self.lines[number];
@@ -200,7 +206,9 @@ impl<'a> Fleet<'a> {
             if !event.is_readable() {
                 continue;
             }
+            let is_on_its_way = !line.is_in();
             let received = line.read(&mut self.buffer, &self.marks, self.dialect)?;
+            has_heard |= is_on_its_way || received.is_waited_for();
             self.received.add(received);
             if received.entered {
                 self.entered += 1;
@@ -208,7 +216,7 @@ impl<'a> Fleet<'a> {
             }
             each(number, line, received)?;
         }
-        if self.received.bytes > before {
+        if has_heard {
             self.heard_at = Instant::now();
         }
         self.keep_alive()
@@ -216,7 +224,7 @@ impl<'a> Fleet<'a> {
 
     /// Whether nothing was heard for too long, of what is waited for since then.
     pub(super) fn is_silent_since(&self, then: Instant) -> bool {
-        then.max(self.heard_at).elapsed() > PATIENCE
+        then.max(self.heard_at).elapsed() > self.patience
     }
 
     /// Says what must be said from time to time.
@@ -252,6 +260,11 @@ fn source(place: usize) -> Option<IpAddr> {
 }
 
 impl Received {
+    /// Not so what only keeps a connection alive: that comes for ever.
+    const fn is_waited_for(&self) -> bool {
+        self.deliveries + self.acknowledged + self.messages > 0
+    }
+
     const fn add(&mut self, other: Self) {
         self.bytes += other.bytes;
         self.reads += other.reads;

@@ -170,20 +170,26 @@ impl Dialect for Homeroom {
         for heard in frames(message)? {
             match heard {
                 ServerFrame::Event { event, .. } => {
-                    if let (EventBody::Message(_), Ok(seq)) =
-                        (&event.body, u32::try_from(event.seq.0))
-                    {
+                    let is_message = matches!(event.body, EventBody::Message(_));
+                    if let (true, Ok(seq)) = (is_message, u32::try_from(event.seq.0)) {
                         seat.step = seq;
                     }
-                    notes.push(Note::Told);
+                    let is_reaction = matches!(event.body, EventBody::ReactionSet { .. });
+                    notes.push(match is_message || is_reaction {
+                        true => Note::Heard,
+                        false => Note::Told,
+                    });
                 }
                 ServerFrame::Typing { .. } => notes.push(Note::Told),
                 ServerFrame::Presence { users } => {
                     let numbers = users.iter().filter_map(|user| number(&user.user));
                     notes.extend(numbers.map(Note::Presence));
                 }
+                ServerFrame::Sent { id, position, .. } => notes.push(Note::Made {
+                    id: id.0,
+                    seq: position.seq.0,
+                }),
                 ServerFrame::Done { id }
-                | ServerFrame::Sent { id, .. }
                 | ServerFrame::Marked { id, .. }
                 | ServerFrame::Page { id, .. } => notes.push(Note::Answered(id.0)),
                 other => refusal(other)?,

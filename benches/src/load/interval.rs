@@ -1,5 +1,7 @@
 //! How sure one can be of a median of few runs.
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// A median, and between which values the true one is, 19 times of 20.
@@ -34,6 +36,28 @@ impl Median {
             low: cut.map(|cut| sorted[cut]),
             high: cut.map(|cut| sorted[sorted.len() - 1 - cut]),
         })
+    }
+}
+
+impl Median {
+    /// Of a figure that was taken once and stands for itself: a count of bytes, a quantile of thousands.
+    #[must_use]
+    pub const fn exact(value: f64) -> Self {
+        Self {
+            median: value,
+            low: Some(value),
+            high: Some(value),
+        }
+    }
+}
+
+impl fmt::Display for Median {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2}", self.median)?;
+        match (self.low, self.high) {
+            (Some(low), Some(high)) if low < high => write!(f, " [{low:.2}–{high:.2}]"),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! A [`Server`] is started on a core of its own, a [`Fleet`] of connections gathers in its rooms, a [`Driver`]
 //! publishes and measures.
 
+mod bars;
 mod campaign;
 mod comers;
 mod contender;
@@ -27,6 +28,7 @@ mod report;
 mod room;
 mod scenario;
 mod seating;
+mod table;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -34,7 +36,7 @@ mod wire;
 pub use self::{
     campaign::{Campaign, measure_all},
     comers::{Resident, WAVES_MAX},
-    contender::{BE, Contender, HomeroomServer, RawServer, measure},
+    contender::{ANSWERING, BE, Contender, HomeroomServer, RawServer, measure},
     crowd::{Act, Habits, Note},
     dialect::{Dialect, Door, Entered, Entry, Errand, KeepAlive, LARGE_BYTES, Role, Seat},
     drive::{Driver, Measured, Pace, Until, Window},

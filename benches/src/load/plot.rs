@@ -62,7 +62,7 @@ pub fn plot(report: &Report) -> String {
 
 fn bar(out: &mut String, y: f64, server: &ServerReport, scale: f64) {
     text(out, 20.0, y + 10.0, "normal", &server.name);
-    if server.runs.is_empty() {
+    if server.well().next().is_none() {
         text(out, LEFT, y + 10.0, "normal", "failed");
         return;
     }

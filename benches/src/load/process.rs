@@ -154,7 +154,10 @@ impl Server {
         };
         match address {
             Ok(address) => server.address = address,
-            Err(failure) => return Err(format!("{failure} {}", server.complaints())),
+            Err(failure) => {
+                let said = server.complaints();
+                return Err(format!("{failure}; it said: {said}"));
+            }
         }
         Ok(server)
     }
@@ -305,6 +308,20 @@ mod tests {
             (250.0 / ticks, 1075.0 / ticks)
         );
         assert_eq!(parse_cpu_time("7 (short) S 1"), None);
+    }
+
+    #[test]
+    fn a_server_that_ends_at_once_is_quoted() {
+        let cores = Cores { split: None };
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo the port is taken >&2; exit 1"]);
+        // A port where nothing listens: it was just given back.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let refused = Server::start(&mut shell, Announced::At(address), cores).unwrap_err();
+        assert!(refused.contains("ended at once"), "{refused}");
+        assert!(refused.contains("it said: the port is taken"), "{refused}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! What was measured, for people and for machines.
-
-use std::fmt::Write as _;
+//! What was measured, and what follows from it.
+//!
+//! A ratio is of one round, in which both ran one after the other, and what is told is the median of these: what slows
+//! the machine down for a while changes both sides. A round in which one of them failed makes none.
 
 use serde::Serialize;
 
-use super::{Case, Measured, Plan, Resident, interval::Median};
-use crate::machine::Machine;
+use super::{Case, Measured, Resident, bars, contender::ANSWERING, interval::Median};
+use crate::{judged::Judged, machine::Machine};
 
 /// All that was measured in one go.
 #[derive(Debug, Clone, Serialize)]
@@ -16,6 +17,8 @@ pub struct Report {
     pub cores_apart: bool,
     /// Case by case.
     pub cases: Vec<CaseReport>,
+    /// Where figures are to stay, as far as these cases tell.
+    pub bars: Vec<Judged>,
 }
 
 /// One case, of all servers.
@@ -35,14 +38,17 @@ pub struct CaseReport {
 pub struct ServerReport {
     /// What it is called.
     pub name: String,
-    /// Run by run; the n-th runs of all servers were made one after the other.
-    pub runs: Vec<Run>,
-    /// Runs that failed, and why. When there is one, ratios may be of runs that were not neighbours.
+    /// Round by round: the n-th runs of all servers were made one after the other. None where it failed.
+    pub runs: Vec<Option<Run>>,
+    /// Why it did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<String>,
-    /// To the first server of the report, run by run.
+    /// To the first server of the report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratios: Option<Ratios>,
+    /// To the baseline that answers what is published, where that took part and is not the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_answering: Option<Ratios>,
 }
 
 /// One run. What is counted are deliveries; where nobody listens, acknowledged messages; where nobody
@@ -85,7 +91,7 @@ pub struct Run {
     pub resident: Option<Resident>,
 }
 
-/// Medians of the pairwise ratios to the first server.
+/// Medians of the pairwise ratios to another server.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Ratios {
     /// Of user and system time together.
@@ -94,10 +100,47 @@ pub struct Ratios {
     pub user: Option<Median>,
     /// Of how many each second.
     pub per_s: Option<Median>,
-    /// Of latencies.
+    /// Of the latencies that half stayed at or below.
     pub p50: Option<Median>,
-    /// Of latencies.
+    /// Of those of 99 %.
     pub p99: Option<Median>,
+    /// Of those of 99.9 %.
+    pub p999: Option<Median>,
+    /// Of how many times its p50 the p99.9 of each was.
+    pub tail: Option<Median>,
+    /// Of the memory of a connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resident: Option<Median>,
+}
+
+impl Ratios {
+    /// Of one server to another, whose runs stand round by round.
+    #[must_use]
+    pub fn between(runs: &[Option<Run>], base: &[Option<Run>]) -> Self {
+        let ratio = |of: fn(&Run) -> f64| pairwise(runs, base, of);
+        Self {
+            cpu: ratio(Run::cpu_us),
+            user: ratio(|run| run.user_us),
+            per_s: ratio(|run| run.per_s),
+            p50: ratio(|run| run.p50_ms),
+            p99: ratio(|run| run.p99_ms),
+            p999: ratio(|run| run.p999_ms),
+            tail: ratio(Run::tail),
+            resident: ratio(Run::resident_each),
+        }
+    }
+}
+
+/// The median of the ratios of something, of the rounds in which both ran and had it.
+pub(super) fn pairwise(
+    runs: &[Option<Run>],
+    base: &[Option<Run>],
+    of: impl Fn(&Run) -> f64,
+) -> Option<Median> {
+    let pairs = runs.iter().zip(base);
+    let ratios = pairs.filter_map(|(run, base)| Some(of(run.as_ref()?) / of(base.as_ref()?)));
+    // A user time of 0 is a coarse clock, not a speed.
+    Median::of(&ratios.filter(|ratio| ratio.is_normal()).collect::<Vec<_>>())
 }
 
 impl Run {
@@ -134,173 +177,75 @@ impl Run {
     pub fn cpu_us(&self) -> f64 {
         self.user_us + self.system_us
     }
-}
 
-impl CaseReport {
-    /// Fills in the ratios of all servers but the first to it.
-    pub fn compare(&mut self) {
-        let Some((first, others)) = self.servers.split_first_mut() else {
-            return;
-        };
-        for other in others {
-            let ratio = |of: fn(&Run) -> f64| {
-                let pairs = other.runs.iter().zip(&first.runs);
-                let ratios = pairs.map(|(run, base)| of(run) / of(base));
-                // A user time of 0 is a coarse clock, not a speed.
-                Median::of(&ratios.filter(|ratio| ratio.is_finite()).collect::<Vec<_>>())
-            };
-            let ratios = Ratios {
-                cpu: ratio(Run::cpu_us),
-                user: ratio(|run| run.user_us),
-                per_s: ratio(|run| run.per_s),
-                p50: ratio(|run| run.p50_ms),
-                p99: ratio(|run| run.p99_ms),
-            };
-            other.ratios = Some(ratios);
-        }
-    }
-}
-
-impl ServerReport {
-    /// The median of something over its runs.
+    /// How many times the p50 the p99.9 was.
     #[must_use]
-    pub fn median(&self, of: impl Fn(&Run) -> f64) -> f64 {
-        let values: Vec<f64> = self.runs.iter().map(of).collect();
-        Median::of(&values).map_or(f64::NAN, |median| median.median)
+    pub fn tail(&self) -> f64 {
+        self.p999_ms / self.p50_ms
     }
 
-    /// The least and the most of something over its runs.
-    fn ends(&self, of: impl Fn(&Run) -> f64) -> (f64, f64) {
-        let ends = (f64::INFINITY, f64::NEG_INFINITY);
-        let values = self.runs.iter().map(of);
-        values.fold(ends, |(min, max), value| (min.min(value), max.max(value)))
+    /// Bytes of memory of a connection; no number where that is not the question.
+    #[must_use]
+    pub fn resident_each(&self) -> f64 {
+        self.resident_bytes.unwrap_or(f64::NAN)
     }
 }
 
 impl Report {
-    /// A table in Markdown.
+    /// Of these cases, whose ratios it fills in.
     #[must_use]
-    pub fn table(&self) -> String {
-        let mut out = format!("{}\n\n", self.machine);
-        if !self.cores_apart {
-            out.push_str("Server and generator shared one core.\n\n");
+    pub fn of(machine: Machine, cores_apart: bool, cases: Vec<CaseReport>) -> Self {
+        let mut cases = cases;
+        cases.iter_mut().for_each(CaseReport::compare);
+        Self {
+            machine,
+            cores_apart,
+            bars: bars::judge(&cases),
+            cases,
         }
-        out.push_str(
-            "CPU-s/M: processor seconds of the server for a million deliveries (acknowledged messages where nobody listens, \
-             connections where nobody speaks), median (min–max). × : to the first server of the case, median of the pairs [95 %]. \
-             Memory: bytes for each connection, when all are in → after 60 KB each way; all of the server before waves → after each.\n\n\
-             | case | server | CPU-s/M | user | system | × CPU | × user | thousand/s | × | p50 ms | p99 | p99.9 | max | bytes | in a read | generator | besides |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
-        );
-        for case in &self.cases {
-            if let Some(why) = &case.skipped {
-                // A text to which nothing can be added has no end here: writing to it cannot fail.
-                let _ = writeln!(out, "| {} | skipped: {why} |", case.case.name);
-            }
-            for server in &case.servers {
-                server.row(&case.case, &mut out);
-            }
+    }
+}
+
+impl CaseReport {
+    /// Fills in the ratios of all servers but the first to it.
+    fn compare(&mut self) {
+        let answering = self.server(ANSWERING).map(|server| server.runs.clone());
+        let Some((first, others)) = self.servers.split_first_mut() else {
+            return;
+        };
+        for other in others {
+            other.ratios = Some(Ratios::between(&other.runs, &first.runs));
+            other.to_answering = answering
+                .as_ref()
+                .filter(|_| first.name != ANSWERING && other.name != ANSWERING)
+                .map(|answering| Ratios::between(&other.runs, answering));
         }
-        out
+    }
+
+    /// The server of this name.
+    pub(super) fn server(&self, name: &str) -> Option<&ServerReport> {
+        self.servers.iter().find(|server| server.name == name)
     }
 }
 
 impl ServerReport {
-    fn row(&self, case: &Case, out: &mut String) {
-        if let Some(failure) = self.failures.first() {
-            let runs = self.runs.len() + self.failures.len();
-            let count = self.failures.len();
-            // A text to which nothing can be added has no end here: writing to it cannot fail.
-            let _ = writeln!(
-                out,
-                "| {} | {} | failed {count} of {runs}: {} |",
-                case.name,
-                self.name,
-                failure.replace(['|', '\n', '\r'], " ")
-            );
-        }
-        if self.runs.is_empty() {
-            return;
-        }
-        let (low, high) = self.ends(Run::cpu_us);
-        let ratio = |of: fn(&Ratios) -> Option<Median>| {
-            let median = self.ratios.as_ref().and_then(of);
-            median.map_or_else(String::new, |ratio| match (ratio.low, ratio.high) {
-                (Some(low), Some(high)) => format!("{:.2} [{low:.2}–{high:.2}]", ratio.median),
-                _ => format!("{:.2}", ratio.median),
-            })
-        };
-        let _ = writeln!(
-            out,
-            "| {} | {} | {:.2} ({low:.2}–{high:.2}) | {:.2} | {:.2} | {} | {} | {:.1} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {:.1} | {:.2} | {} |",
-            case.name,
-            self.name,
-            self.median(Run::cpu_us),
-            self.median(|run| run.user_us),
-            self.median(|run| run.system_us),
-            ratio(|ratios| ratios.cpu),
-            ratio(|ratios| ratios.user),
-            self.median(|run| run.per_s) / 1000.0,
-            ratio(|ratios| ratios.per_s),
-            self.median(|run| run.p50_ms),
-            self.median(|run| run.p99_ms),
-            self.median(|run| run.p999_ms),
-            self.median(|run| run.max_ms),
-            self.median(|run| run.bytes),
-            self.median(|run| run.per_read),
-            self.median(|run| run.generator),
-            self.besides(case),
-        );
+    /// The runs that did not fail.
+    pub fn well(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().flatten()
     }
 
-    /// What only some cases tell.
-    fn besides(&self, case: &Case) -> String {
-        let has = |of: fn(&Run) -> Option<f64>| {
-            let is_told = self.runs.iter().all(|run| of(run).is_some());
-            is_told.then(|| self.median(|run| of(run).unwrap_or(f64::NAN)))
-        };
-        let memory = self.memory(case);
-        let frames = has(|run| run.frames).map(|frames| format!("{frames:.3} frames"));
-        let users = has(|run| run.user_second_us);
-        let users = users.map(|us| format!("{us:.2} µs a second of a user"));
-        let told: Vec<String> = [
-            Some(memory).filter(|memory| !memory.is_empty()),
-            frames,
-            users,
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        told.join(", ")
+    /// The median of something over its runs.
+    #[must_use]
+    pub fn median(&self, of: impl Fn(&Run) -> f64) -> f64 {
+        let values: Vec<f64> = self.well().map(of).collect();
+        Median::of(&values).map_or(f64::NAN, |median| median.median)
     }
 
-    /// Medians of memory: of each connection when all are in and after something large; or all of the server before
-    /// and after waves.
-    fn memory(&self, case: &Case) -> String {
-        let is_in_all = matches!(case.plan, Plan::Waves { .. });
-        let of = |run: &Run| -> Vec<f64> {
-            let Some(resident) = run.resident else {
-                return Vec::new();
-            };
-            if is_in_all {
-                let then = resident.then.into_iter().flatten();
-                let all = [resident.before].into_iter().chain(then);
-                all.map(|bytes| bytes / f64::from(1 << 20)).collect()
-            } else {
-                let each = real(run.count);
-                resident.grown().map(|grown| grown / each).collect()
-            }
-        };
-        let moments = self.runs.first().map_or(0, |run| of(run).len());
-        let medians = (0..moments)
-            .map(|moment| self.median(|run| of(run).get(moment).copied().unwrap_or(f64::NAN)));
-        let shown: Vec<String> = medians
-            .map(|median| match is_in_all {
-                true => format!("{median:.1} MiB"),
-                false => format!("{median:.0}"),
-            })
-            .collect();
-        shown.join(" → ")
+    /// The least and the most of something over its runs.
+    pub(super) fn ends(&self, of: impl Fn(&Run) -> f64) -> (f64, f64) {
+        let ends = (f64::INFINITY, f64::NEG_INFINITY);
+        let values = self.well().map(of);
+        values.fold(ends, |(min, max), value| (min.min(value), max.max(value)))
     }
 }
 
@@ -313,11 +258,11 @@ pub(super) fn real(count: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::load::{Scenario, plot};
 
-    fn run(user_us: f64, system_us: f64) -> Run {
+    pub(in crate::load) fn run(user_us: f64, system_us: f64) -> Run {
         Run {
             count: 10,
             per_s: 1000.0,
@@ -340,25 +285,20 @@ mod tests {
     fn server(name: &str, runs: Vec<Run>) -> ServerReport {
         ServerReport {
             name: name.to_owned(),
-            runs,
+            runs: runs.into_iter().map(Some).collect(),
             ..ServerReport::default()
         }
     }
 
     fn report(servers: Vec<ServerReport>) -> Report {
         let case = Scenario::find("rooms").unwrap().cases().remove(0);
-        let mut case = CaseReport {
+        let case = CaseReport {
             case,
             servers,
             skipped: None,
         };
-        case.compare();
         let folder = tempfile::tempdir().unwrap();
-        Report {
-            machine: Machine::look(folder.path()).unwrap(),
-            cores_apart: true,
-            cases: vec![case],
-        }
+        Report::of(Machine::look(folder.path()).unwrap(), true, vec![case])
     }
 
     #[test]
@@ -371,6 +311,33 @@ mod tests {
         assert_eq!(ratios.cpu.unwrap().median, 1.5);
         assert_eq!(ratios.user.unwrap().median, 2.0);
         assert!(report.cases[0].servers[0].ratios.is_none());
+    }
+
+    #[test]
+    fn a_failed_run_leaves_no_ratio_of_rounds_that_were_not_the_same() {
+        // The machine slowed down tenfold after the first round, in which one of them failed.
+        let mut raw = server("raw", vec![run(1.0, 1.0), run(10.0, 10.0), run(10.0, 10.0)]);
+        let mut other = server("x", vec![run(2.0, 2.0), run(20.0, 20.0), run(20.0, 20.0)]);
+        other.runs[0] = None;
+        raw.runs[2] = None;
+        let report = report(vec![raw, other]);
+        let ratios = report.cases[0].servers[1].ratios.unwrap();
+        assert_eq!(ratios.cpu, Median::of(&[2.0]));
+        let json = serde_json::to_value(&report).unwrap();
+        assert!(json["cases"][0]["servers"][1]["runs"][0].is_null());
+    }
+
+    #[test]
+    fn the_baseline_that_answers_stands_beside_the_plain_one() {
+        let report = report(vec![
+            server("raw", vec![run(1.0, 1.0)]),
+            server("raw-answering", vec![run(2.0, 2.0)]),
+            server("x", vec![run(3.0, 3.0)]),
+        ]);
+        let x = &report.cases[0].servers[2];
+        assert_eq!(x.ratios.unwrap().cpu, Median::of(&[3.0]));
+        assert_eq!(x.to_answering.unwrap().cpu, Median::of(&[1.5]));
+        assert!(report.table().contains("1.50 × raw-answering"));
     }
 
     #[test]
@@ -387,6 +354,7 @@ mod tests {
     fn a_server_that_failed_is_in_the_table_and_in_the_picture() {
         let mut failed = server("broken", Vec::new());
         failed.failures = vec!["it | fell\nover".to_owned()];
+        failed.runs = vec![None];
         let report = report(vec![server("a<b", vec![run(0.25, 0.5)]), failed]);
         let table = report.table();
         assert!(

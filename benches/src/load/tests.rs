@@ -1,6 +1,8 @@
 //! Whole runs, small and bounded by messages: against the baseline, and against a host in this process.
 
-use std::{net::SocketAddr, thread};
+mod losing;
+
+use std::{net::SocketAddr, thread, time::Duration};
 
 use homeroom_engine::{Config, Engine};
 use homeroom_protocol::CloseCode;
@@ -11,8 +13,9 @@ use homeroom_server::{
 use tokio::runtime::Runtime;
 
 use super::{
-    Dialect, Driver, Entry, Errand, Fleet, Habits, Homeroom, LARGE_BYTES, Measured, Pace, Role,
-    Seating, Until, Window, comers::say_something_large, crowd::Crowd,
+    Act, Dialect, Door, Driver, Entered, Entry, Errand, Fleet, Habits, Homeroom, LARGE_BYTES,
+    Measured, Note, Outgoing, Pace, Role, Seat, Seating, Until, Window,
+    comers::say_something_large, crowd::Crowd, fleet::PATIENCE,
 };
 use crate::{
     host::tenant,
@@ -161,6 +164,22 @@ fn a_schedule_is_kept_to_its_last_message() {
 }
 
 #[test]
+fn a_baseline_that_answers_answers_what_it_delivers() {
+    let at = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = raw::Server::bind(at, Mode::Plain).unwrap().answering();
+    let mut fleet = Fleet::new(&raw::Raw, serve(server)).unwrap();
+    let seating = Seating::new(2, LISTENERS, Entry::Room, false);
+    fleet.gather(seating.speakers()).unwrap();
+    fleet
+        .gather(seating.listeners(Role::Listener, Entry::Room))
+        .unwrap();
+    let driver = Driver::new(&mut fleet, None, Until::Delivered, 128);
+    let measured = driver.run(Pace::InFlight(16), Window::Messages(MESSAGES));
+    assert_eq!(measured.unwrap().count, MESSAGES * u64::from(LISTENERS));
+    assert_eq!(fleet.received.acknowledged, MESSAGES);
+}
+
+#[test]
 fn acknowledgements_are_counted_where_nobody_listens() {
     let acknowledged = Tiny {
         rooms: 2,
@@ -297,10 +316,11 @@ fn a_presence_storm_is_over_when_all_were_told_of_all() {
     assert!(measured.messages > 0);
 }
 
-#[test]
-fn all_that_people_do_is_answered() {
+/// Of eight in two rooms, who do everything equally often.
+fn live(dialect: &dyn Dialect, window: Window, patience: Duration) -> Result<Measured, String> {
     let host = InProcess::start();
-    let mut fleet = Fleet::new(&Homeroom, host.address).unwrap().closely();
+    let mut fleet = Fleet::new(dialect, host.address).unwrap().closely();
+    fleet.patience = patience;
     let seating = Seating::new(2, 4, Entry::Room, true);
     fleet.gather(seating.speakers()).unwrap();
     let crowd = Crowd::gather(&mut fleet, None, seating, 128).unwrap();
@@ -312,8 +332,12 @@ fn all_that_people_do_is_answered() {
         reacts: 10.0,
         reads: 10.0,
     };
-    let window = Window::Messages(300);
-    let measured = crowd.live(habits, 10_000.0, window).unwrap();
+    crowd.live(habits, 10_000.0, window)
+}
+
+#[test]
+fn all_that_people_do_is_answered() {
+    let measured = live(&Homeroom, Window::Messages(300), PATIENCE).unwrap();
     assert_eq!(measured.latency.count(), 300);
     // A message or a reaction is told to the four of its room, and they are a third of it all.
     assert!(measured.count > 300, "{}", measured.count);

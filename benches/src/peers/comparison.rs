@@ -6,8 +6,12 @@
 
 use serde::Serialize;
 
+use super::Peer;
 use crate::{
-    load::{Case, CaseReport, Measured, Median, Plan, Report, Run, ServerReport},
+    judged::{Bar, Judged},
+    load::{
+        Case, CaseReport, Measured, Median, Pace, Plan, Ratios, Report, Run, ServerReport, Until,
+    },
     machine::Machine,
 };
 
@@ -24,6 +28,8 @@ pub struct Comparison {
     pub servers: Vec<Entrant>,
     /// What they had to do.
     pub cases: Vec<Contest>,
+    /// Where Homeroom's figures are to stay, as far as these cases tell.
+    pub bars: Vec<Judged>,
 }
 
 /// A server that takes part.
@@ -37,6 +43,8 @@ pub struct Entrant {
     pub unequal: Vec<String>,
     /// Why it could not take part.
     pub missing: Option<String>,
+    /// Whether others made it.
+    pub is_peer: bool,
 }
 
 /// One case, and how each server did.
@@ -55,6 +63,9 @@ pub struct Outcome {
     pub runs: Vec<Option<Run>>,
     /// Why it did.
     pub failures: Vec<String>,
+    /// Why it was not asked, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spared: Option<&'static str>,
     /// What follows, if anything was measured.
     pub summary: Option<Summary>,
 }
@@ -72,10 +83,12 @@ pub struct Summary {
     pub per_s: f64,
     /// Bytes of a delivery, all around it included.
     pub bytes: f64,
-    /// The cost as a multiple of the baseline's, round by round.
-    pub to_raw: Option<Median>,
-    /// The cost as a multiple of Homeroom's, round by round.
-    pub to_homeroom: Option<Median>,
+    /// The share of a core that the generator used: near 1 it was the generator that was measured.
+    pub generator: f64,
+    /// All as multiples of the baseline's, round by round.
+    pub to_raw: Option<Ratios>,
+    /// All as multiples of Homeroom's, round by round.
+    pub to_homeroom: Option<Ratios>,
     /// Latency, where messages came on a schedule: half, 99 % and 99.9 % were at or below.
     pub latency_ms: [f64; 3],
     /// Memory of the server for each who came, where that is the question.
@@ -85,11 +98,7 @@ pub struct Summary {
 impl Outcome {
     /// Notes how a round went.
     pub fn note(&mut self, round: Result<Measured, String>) {
-        let run = round.map(|measured| Run::of(&measured));
-        self.note_run(run.and_then(|run| match run.count {
-            0 => Err("nothing was delivered in the window".to_owned()),
-            _ => Ok(run),
-        }));
+        self.note_run(round.map(|measured| Run::of(&measured)));
     }
 
     fn note_run(&mut self, run: Result<Run, String>) {
@@ -121,13 +130,12 @@ impl Contest {
 
     /// Draws conclusions; `raw` and `homeroom` are the places of those two, if they took part.
     pub fn conclude(&mut self, raw: Option<usize>, homeroom: Option<usize>) {
-        let runs = |place: Option<usize>| -> Vec<Option<Run>> {
-            let outcome = place.and_then(|place| self.outcomes.get(place));
-            outcome.map_or_else(Vec::new, |outcome| outcome.runs.clone())
+        let runs = |place: Option<usize>| -> Option<Vec<Option<Run>>> {
+            Some(self.outcomes.get(place?)?.runs.clone())
         };
         let (raw, homeroom) = (runs(raw), runs(homeroom));
         for outcome in &mut self.outcomes {
-            outcome.summary = Summary::of(&outcome.runs, &raw, &homeroom);
+            outcome.summary = Summary::of(&outcome.runs, raw.as_deref(), homeroom.as_deref());
         }
     }
 
@@ -139,15 +147,66 @@ impl Contest {
             Plan::Come(_) | Plan::Stay(_) | Plan::ComeBack | Plan::Waves { .. }
         )
     }
+
+    /// How many times as dear as Homeroom's the delivery of a peer is to be here, if that was asked for. One by one
+    /// uWebSockets is only shown: there is nothing to join, and it keeps no members.
+    fn lead(&self, peer: &str) -> Option<Bar> {
+        let Case {
+            rooms,
+            listeners,
+            durable,
+            tls,
+            plan,
+            ..
+        } = self.case;
+        let Plan::Publish {
+            until: Until::Delivered,
+            pace: Pace::InFlight(depth),
+            ..
+        } = plan
+        else {
+            return None;
+        };
+        match (rooms, listeners, depth) {
+            _ if durable || tls => None,
+            (1, 1000, 1) if peer == Peer::UWebSockets.name() => Some(Bar::None),
+            (1, 1000, 1) | (1000, 10, _) => Some(Bar::AtLeast(1.0)),
+            (1, 1000, 64) => Some(Bar::AtLeast(3.0)),
+            _ => None,
+        }
+    }
 }
 
 impl Comparison {
+    /// Fills in the bars: those of the load generator, and how far peers are behind.
+    pub fn judge(&mut self) {
+        let mut bars = self.report().bars;
+        for contest in &self.cases {
+            for (server, outcome) in self.servers.iter().zip(&contest.outcomes) {
+                let Some(lead) = contest.lead(&server.name) else {
+                    continue;
+                };
+                let summary = outcome.summary.filter(|_| server.is_peer);
+                let ratios = summary.and_then(|summary| summary.to_homeroom);
+                let behind = ratios.and_then(|ratios| ratios.cpu);
+                bars.extend(behind.map(|figure| {
+                    let what = format!("{}, {}: processor time", contest.case.name, server.name);
+                    Judged::new(what, figure, "× homeroom", lead)
+                }));
+            }
+        }
+        self.bars = bars;
+    }
+
     /// The cases in which this server took part and has nothing to show.
     pub fn failures_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let mut servers = self.servers.iter();
         let place = servers.position(|server| server.name == name && server.missing.is_none());
         let contests = place.into_iter().flat_map(|place| {
-            let failed = move |contest: &&Contest| contest.outcomes[place].summary.is_none();
+            let failed = move |contest: &&Contest| {
+                let outcome = &contest.outcomes[place];
+                outcome.summary.is_none() && outcome.spared.is_none()
+            };
             self.cases.iter().filter(failed)
         });
         contests.map(|contest| contest.case.name.as_str())
@@ -158,9 +217,9 @@ impl Comparison {
     pub fn report(&self) -> Report {
         let server = |(entrant, outcome): (&Entrant, &Outcome)| ServerReport {
             name: entrant.name.clone(),
-            runs: outcome.runs.iter().flatten().copied().collect(),
+            runs: outcome.runs.clone(),
             failures: outcome.failures.clone(),
-            ratios: None,
+            ..ServerReport::default()
         };
         let case = |contest: &Contest| CaseReport {
             skipped: None,
@@ -172,25 +231,20 @@ impl Comparison {
                 .map(server)
                 .collect(),
         };
-        Report {
-            machine: self.machine.clone(),
-            cores_apart: self.cores_apart,
-            cases: self.cases.iter().map(case).collect(),
-        }
+        let cases = self.cases.iter().map(case).collect();
+        Report::of(self.machine.clone(), self.cores_apart, cases)
     }
 }
 
 impl Summary {
-    fn of(rounds: &[Option<Run>], raw: &[Option<Run>], homeroom: &[Option<Run>]) -> Option<Self> {
+    fn of(
+        rounds: &[Option<Run>],
+        raw: Option<&[Option<Run>]>,
+        homeroom: Option<&[Option<Run>]>,
+    ) -> Option<Self> {
         let over = |of: fn(&Run) -> f64| -> Vec<f64> { rounds.iter().flatten().map(of).collect() };
         let median = |of| Some(Median::of(&over(of))?.median);
-        let ratio = |other: &[Option<Run>]| {
-            let pairs = rounds.iter().zip(other);
-            let ratios = pairs
-                .filter_map(|(run, other)| Some(run.as_ref()?.cpu_us() / other.as_ref()?.cpu_us()));
-            // A time of 0 is a coarse clock, not a speed.
-            Median::of(&ratios.filter(|ratio| ratio.is_normal()).collect::<Vec<_>>())
-        };
+        let ratios = |base: &[Option<Run>]| Ratios::between(rounds, base);
         let costs = over(Run::cpu_us);
         Some(Self {
             cpu: Median::of(&costs)?,
@@ -201,15 +255,15 @@ impl Summary {
             user: Median::of(&over(|run| run.user_us))?,
             per_s: median(|run| run.per_s)?,
             bytes: median(|run| run.bytes)?,
-            to_raw: ratio(raw),
-            to_homeroom: ratio(homeroom),
+            generator: median(|run| run.generator)?,
+            to_raw: raw.map(ratios),
+            to_homeroom: homeroom.map(ratios),
             latency_ms: [
                 median(|run| run.p50_ms)?,
                 median(|run| run.p99_ms)?,
                 median(|run| run.p999_ms)?,
             ],
-            resident_bytes: median(|run| run.resident_bytes.unwrap_or(f64::NAN))
-                .filter(|bytes| bytes.is_finite()),
+            resident_bytes: median(Run::resident_each).filter(|bytes| bytes.is_finite()),
         })
     }
 }
@@ -274,11 +328,54 @@ pub(super) mod tests {
         ]);
         contest.conclude(Some(0), Some(1));
         let summary = contest.outcomes[1].summary.unwrap();
-        assert_eq!(summary.to_raw, Median::of(&[2.0, 2.0, 2.0]));
-        assert_eq!(summary.to_homeroom, Median::of(&[1.0, 1.0, 1.0]));
+        let cpu = |ratios: Option<Ratios>| ratios.unwrap().cpu;
+        assert_eq!(cpu(summary.to_raw), Median::of(&[2.0, 2.0, 2.0]));
+        assert_eq!(cpu(summary.to_homeroom), Median::of(&[1.0, 1.0, 1.0]));
         assert_eq!((summary.cpu.median, summary.cpu_ends), (4.0, (4.0, 20.0)));
         assert_eq!(summary.user.median, 3.0);
         assert_eq!(summary.resident_bytes, None);
+    }
+
+    #[test]
+    fn peers_are_held_against_homeroom_and_homeroom_against_the_baseline() {
+        let mut contest = contest(vec![
+            vec![Ok(run(1.0)); 9],
+            vec![Ok(run(1.4)); 9],
+            vec![Ok(run(9.0)); 9],
+        ]);
+        contest.conclude(Some(0), Some(1));
+        let entrant = |(name, is_peer): (&str, bool)| Entrant {
+            name: name.to_owned(),
+            version: String::new(),
+            unequal: Vec::new(),
+            missing: None,
+            is_peer,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut comparison = Comparison {
+            machine: Machine::look(folder.path()).unwrap(),
+            rounds: 9,
+            cores_apart: true,
+            servers: [("raw", false), ("homeroom", false), ("socketio", true)]
+                .map(entrant)
+                .to_vec(),
+            cases: vec![contest],
+            bars: Vec::new(),
+        };
+        comparison.judge();
+        let told: Vec<_> = comparison
+            .bars
+            .iter()
+            .map(|it| (it.what.rsplit(", ").next().unwrap(), it.figure.median))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("homeroom: processor time", 1.2),
+                ("homeroom: user time of a delivery", 1.4),
+                ("socketio: processor time", 10.0 / 2.4)
+            ]
+        );
     }
 
     #[test]
@@ -290,7 +387,7 @@ pub(super) mod tests {
         ]);
         contest.conclude(Some(0), None);
         let summary = contest.outcomes[1].summary.unwrap();
-        assert_eq!(summary.to_raw, Median::of(&[2.0]));
+        assert_eq!(summary.to_raw.unwrap().cpu, Median::of(&[2.0]));
         assert_eq!(summary.to_homeroom, None);
         assert_eq!(contest.outcomes[2].summary, None);
         assert!(contest.outcomes[2].is_hopeless());

@@ -65,7 +65,7 @@ impl Installed {
         Ok(Self { peer, folder })
     }
 
-    /// What starts it at a port of 127.0.0.1; what it says goes to a file in its folder.
+    /// What starts it at a port of 127.0.0.1.
     fn command(&self, port: u16) -> io::Result<Command> {
         let port = port.to_string();
         let mut command = match self.peer {
@@ -85,12 +85,9 @@ impl Installed {
             Peer::Nats => command.args(["--config", self.settings("nats.conf", &port)?]),
             Peer::Sockudo => command.args(["--config", self.settings("sockudo.toml", &port)?]),
         };
-        let log = File::create(self.folder.join(format!("{}.log", self.peer)))?;
         command
             .current_dir(&self.folder)
-            .env("NODE_ENV", "production")
-            .stdin(Stdio::null())
-            .stderr(log);
+            .env("NODE_ENV", "production");
         Ok(command)
     }
 
@@ -145,11 +142,7 @@ impl Contender for Installed {
         let mut command = self
             .command(address.port())
             .map_err(|error| error.to_string())?;
-        let server = Server::start(&mut command, Announced::At(address), cores);
-        server.map_err(|error| {
-            let said = last_lines(&self.folder.join(format!("{}.log", self.peer)));
-            format!("{error}; it said: {said}")
-        })
+        Server::start(&mut command, Announced::At(address), cores)
     }
 }
 

@@ -7,6 +7,7 @@
 mod comparison;
 mod install;
 mod nats;
+mod part;
 mod socket_io;
 mod sockudo;
 mod table;
@@ -21,6 +22,7 @@ use crate::load::{Dialect, Entry, Seat};
 pub use self::{
     comparison::{Comparison, Contest, Entrant, Outcome, Summary},
     install::{Installed, NotInstalled},
+    part::Part,
 };
 
 /// A server that others made.
@@ -77,6 +79,7 @@ impl Peer {
                 "keeps nothing and acknowledges nothing",
                 "no authentication and no members: whoever names a room is in it",
                 "messages are not parsed, and passed on as they came, with 4 bytes around them",
+                "heartbeats off (idle connections are closed after 16 minutes); up to 64 MiB may wait for a socket",
             ],
             Self::SocketIo => &[
                 "keeps nothing and acknowledges nothing",

@@ -1,7 +1,7 @@
 //! How to speak with a NATS server over its WebSocket, configured by `peers/nats.conf`: a room is a subject, what
 //! is said there is published to it.
 
-use crate::load::{Dialect, Door, Entered, Outgoing, Role, Seat};
+use crate::load::{Dialect, Entered, Outgoing, Role, Seat};
 
 use super::rooms;
 
@@ -12,13 +12,6 @@ pub(super) struct Nats;
 impl Dialect for Nats {
     fn name(&self) -> &str {
         "nats-server"
-    }
-
-    fn door(&self) -> Door {
-        Door {
-            path: "/".to_owned(),
-            subprotocol: None,
-        }
     }
 
     /// NATS sends lines, and several of them may share a message.

@@ -119,6 +119,19 @@ fn listen(peer: Peer, stream: &[u8], cuts: &[usize]) -> (String, u64) {
     (said(&say), counted)
 }
 
+/// What somebody says who wants rooms 3, 4 and 0, when they are sent these messages; and after how many they are in.
+fn enter_three(peer: Peer, heard: &[String]) -> (String, Option<usize>) {
+    let mut seat = seat(Role::Listener, Entry::ThreeRooms { rooms: 5 });
+    let mut say = Outgoing::default();
+    let mut dialect_steps = std::iter::once(None).chain(heard.iter().map(Some));
+    let is_in = dialect_steps.position(|heard| {
+        let heard = heard.map(String::as_bytes);
+        let entered = peer.dialect().enter(&mut seat, heard, &mut say);
+        entered.unwrap() == Entered::Ready
+    });
+    (said(&say), is_in)
+}
+
 fn said(say: &Outgoing) -> String {
     String::from_utf8_lossy(say.bytes()).into_owned()
 }
@@ -161,6 +174,63 @@ fn a_listener_says_which_room_it_wants() {
             .collect();
         let (said, _) = listen(script.peer, &stream, &[0, stream.len()]);
         assert!(said.contains(wanted), "{}: {said}", script.peer);
+    }
+}
+
+#[test]
+fn three_rooms_are_all_asked_for_and_all_waited_for() {
+    // What each server says beyond the welcome to one room, and what is asked of it.
+    let rooms = [
+        (vec![], vec!["\0\0\0\u{3}\0\0\0\u{4}\0\0\0\0"]),
+        (
+            vec!["431[]", "432[]"],
+            vec![
+                r#"420["join","3"]"#,
+                r#"421["join","4"]"#,
+                r#"422["join","0"]"#,
+            ],
+        ),
+        (
+            vec!["431[null]", "432[null]"],
+            vec![
+                r#"420["join","3"]"#,
+                r#"421["join","4"]"#,
+                r#"422["join","0"]"#,
+            ],
+        ),
+        (
+            vec![],
+            vec!["SUB room.3 0\r\nSUB room.4 1\r\nSUB room.0 2\r\nPING\r\n"],
+        ),
+        (
+            vec![
+                r#"{"event":"pusher_internal:subscription_succeeded","data":"{}","channel":"private-4"}"#,
+                r#"{"event":"pusher_internal:subscription_succeeded","data":"{}","channel":"private-0"}"#,
+            ],
+            vec![
+                r#""channel":"private-3""#,
+                r#""channel":"private-4""#,
+                r#""channel":"private-0""#,
+            ],
+        ),
+    ];
+    for (script, (more, wanted)) in scripts().into_iter().zip(rooms) {
+        let mut heard = script.welcome;
+        heard.extend(more.into_iter().map(str::to_owned));
+        if script.peer == Peer::UWebSockets {
+            // It says again what it was told.
+            heard = vec![wanted[0].to_owned()];
+        }
+        let (said, is_in) = enter_three(script.peer, &heard);
+        for wanted in wanted {
+            assert!(said.contains(wanted), "{}: {wanted} in {said}", script.peer);
+        }
+        assert_eq!(
+            is_in,
+            Some(heard.len()),
+            "{}: not before the last",
+            script.peer
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! How to speak with `peers/node/uwebsockets.js`: rooms by number, texts as they are.
 
-use crate::load::{Dialect, Door, Entered, Outgoing, Seat};
+use crate::load::{Dialect, Entered, Outgoing, Seat};
 
 use super::rooms;
 
@@ -11,13 +11,6 @@ pub(super) struct UWebSockets;
 impl Dialect for UWebSockets {
     fn name(&self) -> &str {
         "uWebSockets"
-    }
-
-    fn door(&self) -> Door {
-        Door {
-            path: "/".to_owned(),
-            subprotocol: None,
-        }
     }
 
     fn enter(

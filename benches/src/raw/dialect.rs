@@ -1,6 +1,6 @@
 //! How to speak with the baseline: a letter, and what it is about.
 
-use crate::load::{Dialect, Door, Entered, Entry, Errand, LARGE_BYTES, Outgoing, Role, Seat};
+use crate::load::{Dialect, Entered, Entry, Errand, LARGE_BYTES, Outgoing, Role, Seat};
 
 /// Client: takes the seat of a speaker or a listener in the room whose number follows (`u32`, big endian).
 pub(super) const SPEAK: u8 = b'S';
@@ -19,13 +19,6 @@ pub struct Raw;
 impl Dialect for Raw {
     fn name(&self) -> &str {
         "raw"
-    }
-
-    fn door(&self) -> Door {
-        Door {
-            path: "/".to_owned(),
-            subprotocol: None,
-        }
     }
 
     fn enter(

@@ -31,7 +31,7 @@ const UPGRADED: &[u8] =
 /// What the baseline does besides delivering.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
-    /// Nothing: publishes are not acknowledged.
+    /// Nothing: publishes are not acknowledged, unless it is told [to answer](Raw::answering).
     Plain,
     /// Appends what a turn read to this file, and syncs it, before it answers and delivers.
     Durable(PathBuf),
@@ -43,6 +43,7 @@ pub struct Raw {
     poll: Poll,
     listener: TcpListener,
     journal: Option<File>,
+    answers: bool,
     proof: Option<Proof>,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -52,6 +53,7 @@ pub struct Raw {
     /// Speakers to be answered, each once for each of its messages.
     unanswered: Vec<usize>,
     push: Push,
+    acknowledgement: Vec<u8>,
     /// What this turn adds to the journal.
     record: Vec<u8>,
 }
@@ -80,6 +82,7 @@ impl Raw {
         Ok(Self {
             poll,
             listener,
+            answers: journal.is_some(),
             journal,
             proof: None,
             connections: Vec::new(),
@@ -88,6 +91,7 @@ impl Raw {
             dirty: Vec::new(),
             unanswered: Vec::new(),
             push: Push::default(),
+            acknowledgement: acknowledgement(),
             record: Vec::new(),
         })
     }
@@ -96,6 +100,13 @@ impl Raw {
     #[must_use]
     pub fn showing(mut self, proof: Proof) -> Self {
         self.proof = Some(proof);
+        self
+    }
+
+    /// The same, and each publish is answered with a frame as long as Homeroom's acknowledgement.
+    #[must_use]
+    pub const fn answering(mut self) -> Self {
+        self.answers = true;
         self
     }
 
@@ -127,6 +138,7 @@ impl Raw {
                 }
             }
             self.keep()?;
+            self.answer();
             self.deliver();
         }
     }
@@ -256,6 +268,8 @@ impl Raw {
                 self.push.write(text, &mut room.batch);
                 if self.journal.is_some() {
                     self.record.extend(&room.batch[begin..]);
+                }
+                if self.answers {
                     self.unanswered.push(number);
                 }
             }
@@ -265,7 +279,7 @@ impl Raw {
         Ok(())
     }
 
-    /// Writes down what this turn read, then answers it.
+    /// Writes down what this turn read.
     fn keep(&mut self) -> io::Result<()> {
         let Some(journal) = &mut self.journal else {
             return Ok(());
@@ -276,15 +290,22 @@ impl Raw {
         journal.write_all(&self.record)?;
         journal.sync_data()?;
         self.record.clear();
+        Ok(())
+    }
+
+    /// Answers what this turn read.
+    fn answer(&mut self) {
+        if self.unanswered.is_empty() {
+            return;
+        }
         let mut unanswered = std::mem::take(&mut self.unanswered);
-        let one = acknowledgement();
         // Those of one speaker stand together, as they were read together, and are answered with one write.
         for same in unanswered.chunk_by(|a, b| a == b) {
-            self.write(same[0], &one.repeat(same.len()));
+            let answers = self.acknowledgement.repeat(same.len());
+            self.write(same[0], &answers);
         }
         unanswered.clear();
         self.unanswered = unanswered;
-        Ok(())
     }
 
     /// Hands each listener what this turn read for its room, with one `send()`.

@@ -7,8 +7,12 @@ use homeroom_engine::tenant::{Disconnection, Input};
 use homeroom_protocol::{Mark, PlacedMark, Request, RequestId, Seq, Status};
 use serde::{Deserialize, Serialize};
 
-use super::{Bar, Judged, usage};
-use crate::school::{School, join};
+use super::usage;
+use crate::{
+    judged::{Bar, Judged},
+    load::Median,
+    school::{School, join},
+};
 
 /// Members of one room.
 const PER_ROOM: u64 = 1000;
@@ -62,12 +66,8 @@ impl Crowd {
             ),
             ("a mark", self.mark_bytes(), Bar::None),
         ] {
-            judged.push(Judged {
-                what: format!("{of}: {what}"),
-                figure,
-                unit: "bytes",
-                bar,
-            });
+            let what = format!("{of}: {what}");
+            judged.push(Judged::new(what, Median::exact(figure), "bytes", bar));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Messages to many: with one thread and with two, to few and to many listeners, kept and not kept.
 //!
-//! What counts is the time of the processor: other programs on the machine hardly change it. How fast two
-//! threads are where each has a core of its own shows in it as well: as fast as the busier of them gets done
-//! with its share. The time on the clock is shown beside; on a busy machine it says nothing.
+//! What a delivery costs is told in time of the processor, which other programs on the machine hardly change. How much
+//! faster two threads are is told by the clock, as that is what one has of them; on a busy machine it says nothing.
+//! Beside it stands what the clock would show if each thread had a core of its own: as fast as the busier of them gets
+//! done with its share.
 
 use std::{
     collections::BTreeMap,
@@ -16,19 +17,22 @@ use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
-    Bar, Judged,
     auditorium::{Auditorium, Pace},
     config, usage,
 };
 use crate::{
     hall::{Fast, Hall},
     host::Failure,
-    machine::Spread,
+    judged::{Bar, Judged},
+    load::Median,
 };
 
 /// Listeners of the step with one and two threads: the rules, which one thread decides, take a small part
 /// of it.
 const AUDIENCE: usize = 20_000;
+
+/// To how many a delivery is measured.
+const SIZES: [usize; 5] = [100, 1_000, 5_000, 20_000, 50_000];
 
 /// What so many messages cost.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -170,23 +174,39 @@ pub fn threads(
             two: run(2)?,
         });
     }
-    for (how, bar, ratio) in [
-        (
-            "work",
-            Bar::AtLeast(1.7),
-            Pair::by_the_work as fn(&Pair) -> f64,
-        ),
-        ("clock", Bar::None, Pair::by_the_clock),
-    ] {
-        let mut ratios: Vec<_> = pairs.iter().map(ratio).collect();
-        judged.push(Judged {
-            what: format!("two threads against one, by the {how}"),
-            figure: Spread::of(&mut ratios).median,
-            unit: "x",
-            bar,
-        });
-    }
+    judged.extend(speed_up(&pairs));
     Ok(pairs)
+}
+
+/// How much faster two threads were: by the clock, which has a bar, and by the processor, which is shown.
+fn speed_up(pairs: &[Pair]) -> Vec<Judged> {
+    let rows = [
+        (
+            "deliveries a second by the clock",
+            Bar::AtLeast(1.7),
+            Pair::by_the_clock as fn(&Pair) -> f64,
+        ),
+        (
+            "the same by the processor time of the busiest thread",
+            Bar::None,
+            Pair::by_the_work,
+        ),
+    ];
+    let judged = rows.into_iter().filter_map(|(how, bar, ratio)| {
+        let ratios: Vec<_> = pairs.iter().map(ratio).collect();
+        let what = format!("two threads against one, {how}");
+        Some(Judged::new(what, Median::of(&ratios)?, "×", bar))
+    });
+    judged.collect()
+}
+
+/// The dearest delivery to the cheapest, by the processor.
+fn spread(costs: &[Cost]) -> f64 {
+    let costs = costs.iter().map(|cost| cost.cpu_ns_per_delivery);
+    let (cheapest, dearest) = costs.fold((f64::INFINITY, 0.0_f64), |(least, most), cost| {
+        (least.min(cost), most.max(cost))
+    });
+    dearest / cheapest
 }
 
 /// What a delivery costs to more and more listeners.
@@ -200,59 +220,77 @@ pub struct Growth {
     pub hub_alone: Vec<Cost>,
 }
 
-/// From 100 listeners to `most`.
+/// From 100 listeners to `most`, so often.
 ///
 /// # Errors
 /// The engine's.
-pub fn growth(most: usize, deliveries: u64, judged: &mut Vec<Judged>) -> Result<Growth, Failure> {
-    let mut growth = Growth {
-        engine_one_by_one: Vec::new(),
-        engine_16_in_flight: Vec::new(),
-        hub_alone: Vec::new(),
-    };
-    let sizes = [100, 1_000, 5_000, 20_000, 50_000];
-    for listeners in sizes.into_iter().filter(|&size| size <= most) {
-        let paces = [Pace::OneByOne, Pace::InFlight(16)];
-        let costs = measure(
-            shards(1),
-            1,
-            listeners,
-            Durability::None,
-            &paces,
-            deliveries,
-        )?;
-        growth.engine_one_by_one.push(costs[0]);
-        growth.engine_16_in_flight.push(costs[1]);
-        growth.hub_alone.push(hub(listeners, deliveries));
+pub fn growth(
+    runs: usize,
+    most: usize,
+    deliveries: u64,
+    judged: &mut Vec<Judged>,
+) -> Result<Vec<Growth>, Failure> {
+    let mut growths = Vec::new();
+    for _ in 0..runs {
+        growths.push(Growth::measure(most, deliveries)?);
     }
-    for (name, bar, costs) in [
-        (
-            "the engine, one by one",
-            Bar::AtMost(1.5),
-            &growth.engine_one_by_one,
-        ),
-        (
-            "the engine, 16 in flight",
-            Bar::AtMost(1.5),
-            &growth.engine_16_in_flight,
-        ),
-        ("the hub alone", Bar::None, &growth.hub_alone),
-    ] {
-        let first = costs
-            .first()
-            .map_or(f64::NAN, |cost| cost.cpu_ns_per_delivery);
-        let worst = costs
-            .iter()
-            .map(|cost| cost.cpu_ns_per_delivery)
-            .fold(0.0, f64::max);
-        judged.push(Judged {
-            what: format!("a delivery to the worst number of listeners against 100: {name}"),
-            figure: worst / first,
-            unit: "x",
-            bar,
-        });
+    judged.extend(curves(&growths));
+    Ok(growths)
+}
+
+impl Growth {
+    fn measure(most: usize, deliveries: u64) -> Result<Self, Failure> {
+        let mut growth = Self {
+            engine_one_by_one: Vec::new(),
+            engine_16_in_flight: Vec::new(),
+            hub_alone: Vec::new(),
+        };
+        for listeners in SIZES.into_iter().filter(|&size| size <= most) {
+            let paces = [Pace::OneByOne, Pace::InFlight(16)];
+            let costs = measure(
+                shards(1),
+                1,
+                listeners,
+                Durability::None,
+                &paces,
+                deliveries,
+            )?;
+            growth.engine_one_by_one.push(costs[0]);
+            growth.engine_16_in_flight.push(costs[1]);
+            growth.hub_alone.push(hub(listeners, deliveries));
+        }
+        Ok(growth)
     }
-    Ok(growth)
+}
+
+/// How far apart the dearest and the cheapest delivery are. There is a bar for the engine, if all sizes were measured.
+fn curves(growths: &[Growth]) -> Vec<Judged> {
+    let bar = Bar::AtMost(1.5);
+    let curves = [
+        curve("the engine, one by one", growths, bar, |growth| {
+            &growth.engine_one_by_one
+        }),
+        curve("the engine, 16 in flight", growths, bar, |growth| {
+            &growth.engine_16_in_flight
+        }),
+        curve("the hub alone", growths, Bar::None, |growth| {
+            &growth.hub_alone
+        }),
+    ];
+    curves.into_iter().flatten().collect()
+}
+
+fn curve(name: &str, growths: &[Growth], bar: Bar, of: fn(&Growth) -> &[Cost]) -> Option<Judged> {
+    let sizes = of(growths.first()?);
+    let (few, many) = (sizes.first()?.listeners, sizes.last()?.listeners);
+    let is_whole = sizes.len() == SIZES.len();
+    let spreads: Vec<_> = growths.iter().map(|growth| spread(of(growth))).collect();
+    Some(Judged::new(
+        format!("the dearest delivery to the cheapest, to {few} … {many} listeners: {name}"),
+        Median::of(&spreads)?,
+        "×",
+        if is_whole { bar } else { Bar::None },
+    ))
 }
 
 fn hub(listeners: usize, deliveries: u64) -> Cost {
@@ -318,18 +356,90 @@ pub fn kept(
             Pace::OneByOne => "one by one".to_owned(),
             Pace::InFlight(depth) => format!("{depth} in flight"),
         };
-        judged.push(Judged {
-            what: format!("kept against not kept, {listeners} listeners, {how}, without a kernel"),
-            figure: Spread::of(&mut ratios).median,
-            unit: "x",
-            bar: Bar::AtMost(1.3),
-        });
-        judged.push(Judged {
-            what: format!("processor time to keep one message, {how}"),
-            figure: Spread::of(&mut extra).median,
-            unit: "µs",
-            bar: Bar::None,
-        });
+        let rows = [
+            (
+                format!("kept against not kept, {listeners} listeners, {how}, without a kernel"),
+                ratios,
+                "×",
+                Bar::AtMost(1.3),
+            ),
+            (
+                format!("processor time to keep one message, {how}"),
+                extra,
+                "µs",
+                Bar::None,
+            ),
+        ];
+        for (what, values, unit, bar) in rows {
+            let figure = Median::of(&values);
+            judged.extend(figure.map(|figure| Judged::new(what, figure, unit, bar)));
+        }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judged::Verdict;
+
+    fn cost(cpu: f64, busiest: f64, clock: f64) -> Cost {
+        Cost {
+            listeners: 1,
+            cpu_ns_per_delivery: cpu,
+            busiest_ns_per_delivery: busiest,
+            ns_per_delivery: clock,
+        }
+    }
+
+    #[test]
+    fn two_threads_are_judged_by_the_clock_and_by_nothing_else() {
+        // The machine had one core free: the threads took turns on it.
+        let pair = Pair {
+            one: cost(10.0, 10.0, 10.0),
+            two: cost(10.0, 5.0, 9.0),
+        };
+        let judged = speed_up(&[pair; 9]);
+        let shown: Vec<_> = judged
+            .iter()
+            .map(|it| (it.figure.median, it.verdict))
+            .collect();
+        assert_eq!(
+            shown,
+            [(10.0 / 9.0, Verdict::Missed), (2.0, Verdict::Shown)]
+        );
+    }
+
+    #[test]
+    fn a_curve_is_judged_where_it_is_whole() {
+        let growth = |sizes: &[usize]| {
+            let costs: Vec<_> = sizes
+                .iter()
+                .map(|&listeners| Cost {
+                    listeners,
+                    ..cost(if listeners == 1_000 { 20.0 } else { 40.0 }, 0.0, 0.0)
+                })
+                .collect();
+            Growth {
+                engine_one_by_one: costs.clone(),
+                engine_16_in_flight: costs.clone(),
+                hub_alone: costs,
+            }
+        };
+        let verdicts = |sizes: &[usize]| {
+            let growths: Vec<_> = (0..9).map(|_| growth(sizes)).collect();
+            let judged = curves(&growths);
+            assert_eq!(judged[0].figure.median, 2.0);
+            judged.iter().map(|it| it.verdict).collect::<Vec<_>>()
+        };
+        let (missed, shown) = (Verdict::Missed, Verdict::Shown);
+        assert_eq!(verdicts(&SIZES), [missed, missed, shown]);
+        assert_eq!(verdicts(&SIZES[..2]), [shown; 3]);
+    }
+
+    #[test]
+    fn a_curve_is_as_wide_as_from_its_cheapest_to_its_dearest() {
+        let costs = [50.0, 20.0, 60.0].map(|cpu| cost(cpu, 0.0, 0.0));
+        assert_eq!(spread(&costs), 3.0);
+    }
 }

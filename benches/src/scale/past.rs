@@ -15,8 +15,14 @@ use homeroom_protocol::{CloseCode, Direction, Seq};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::{Bar, Judged, config};
-use crate::{host::Failure, machine::Quantiles, text};
+use super::config;
+use crate::{
+    host::Failure,
+    judged::{Bar, Judged},
+    load::Median,
+    machine::Quantiles,
+    text,
+};
 
 const PAGE_EVENTS: u32 = 50;
 /// Who fills the room, and how many messages of each are on their way at once.
@@ -122,12 +128,8 @@ fn tell(long: &Long, judged: &mut Vec<Judged>) {
             Bar::None,
         ),
     ] {
-        judged.push(Judged {
-            what: format!("{of}: {what}"),
-            figure,
-            unit: "ms",
-            bar,
-        });
+        let what = format!("{of}: {what}");
+        judged.push(Judged::new(what, Median::exact(figure), "ms", bar));
     }
 }
 

@@ -10,8 +10,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Bar, Judged, config, usage};
-use crate::{host::Failure, machine::Quantiles, text};
+use super::{config, usage};
+use crate::{
+    host::Failure,
+    judged::{Bar, Judged},
+    load::Median,
+    machine::Quantiles,
+    text,
+};
 
 /// What it took.
 #[derive(Debug, Serialize)]
@@ -94,12 +100,8 @@ fn tell(many: &Many, judged: &mut Vec<Judged>) {
         ("memory for each", resident, "KiB"),
         ("processor", many.cpu, "cores"),
     ] {
-        judged.push(Judged {
-            what: format!("{of}: {what}"),
-            figure,
-            unit,
-            bar: Bar::None,
-        });
+        let what = format!("{of}: {what}");
+        judged.push(Judged::new(what, Median::exact(figure), unit, Bar::None));
     }
 }
 
