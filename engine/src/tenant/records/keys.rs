@@ -1,7 +1,7 @@
 //! Idempotency keys: the same key of the same user gives the same answer for 24 hours of log time.
 //!
 //! The newest keys are in memory, older ones only in the index. Memory alone is enough as long as
-//! it [cannot have forgotten](ForgottenKeys) the key; [`KeyWindow::find`] says when it may have.
+//! nothing that could still count was forgotten; [`KeyWindow::find`] says when it is not.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,7 +9,6 @@ use homeroom_protocol::{Position, RoomNumber, Timestamp};
 
 use super::{
     event::Event,
-    forgotten::{Forgotten, ForgottenKeys},
     hashing::{Digest, Hashing, Lookup},
 };
 use crate::log::LogPosition;
@@ -52,7 +51,7 @@ pub(crate) struct KeyWindow {
     records: BTreeMap<Lookup, Kept>,
     /// Oldest first. May name a lookup twice when a key was used again after its time.
     order: VecDeque<(LogPosition, Lookup)>,
-    forgotten: ForgottenKeys,
+    forgotten: Option<Forgotten>,
     applied: LogPosition,
 }
 
@@ -60,6 +59,14 @@ pub(crate) struct KeyWindow {
 pub(crate) struct Kept {
     pub(crate) at: LogPosition,
     pub(crate) record: KeyRecord,
+}
+
+/// The newest key that was dropped for lack of space: all before it may be missing, all after it are
+/// here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Forgotten {
+    pub(crate) at: LogPosition,
+    pub(crate) time: Timestamp,
 }
 
 /// What memory alone knows of a key.
@@ -90,12 +97,15 @@ impl KeyWindow {
                 Memory::Free
             };
         }
-        (self.forgotten.may_be(lookup, time, ttl_ms)).map_or(Memory::Free, Memory::Unsure)
+        match self.forgotten {
+            Some(forgotten) if !self.is_complete(time, ttl_ms) => Memory::Unsure(forgotten.at),
+            Some(_) | None => Memory::Free,
+        }
     }
 
     /// Whether memory alone knows of every key that counts at a log time.
     pub(crate) fn is_complete(&self, time: Timestamp, ttl_ms: u64) -> bool {
-        !self.forgotten.any_counts(time, ttl_ms)
+        (self.forgotten).is_none_or(|forgotten| time >= forgotten.time.plus_ms(ttl_ms))
     }
 
     /// Takes in a record; whether it was new.
@@ -126,8 +136,8 @@ impl KeyWindow {
         self.applied
     }
 
-    pub(crate) const fn forgotten(&self) -> &ForgottenKeys {
-        &self.forgotten
+    pub(crate) const fn forgotten(&self) -> Option<Forgotten> {
+        self.forgotten
     }
 
     /// What is kept, oldest first.
@@ -141,7 +151,7 @@ impl KeyWindow {
     /// A window as it was saved, oldest first.
     pub(crate) fn restore(
         applied: LogPosition,
-        forgotten: ForgottenKeys,
+        forgotten: Option<Forgotten>,
         kept: impl Iterator<Item = (Lookup, Kept)>,
         bounds: KeyBounds,
     ) -> Self {
@@ -166,7 +176,6 @@ impl KeyWindow {
 
     /// Drops what no longer counts, and then what is too much.
     fn shrink(&mut self, time: Timestamp, bounds: KeyBounds) {
-        self.forgotten.expire(time, bounds.ttl_ms);
         while let Some(&(at, lookup)) = self.order.front() {
             let kept = self
                 .records
@@ -181,8 +190,10 @@ impl KeyWindow {
             if let Some(kept) = kept {
                 self.records.remove(&lookup);
                 if !over {
-                    let time = kept.record.time;
-                    self.forgotten.add(&lookup, Forgotten { at, time });
+                    self.forgotten = Some(Forgotten {
+                        at,
+                        time: kept.record.time,
+                    });
                 }
             }
         }

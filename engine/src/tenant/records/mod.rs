@@ -3,7 +3,6 @@
 
 pub(crate) mod concern;
 pub(crate) mod event;
-pub(crate) mod forgotten;
 pub(crate) mod hashing;
 pub(crate) mod keys;
 pub(crate) mod restart;

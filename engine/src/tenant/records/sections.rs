@@ -12,9 +12,8 @@ use homeroom_protocol::{
 };
 
 use super::{
-    forgotten::{Filter, Forgotten, ForgottenKeys},
     hashing::{Digest, Lookup},
-    keys::{Kept, KeyBounds, KeyRecord, KeyWindow},
+    keys::{Forgotten, Kept, KeyBounds, KeyRecord, KeyWindow},
     stored::{self, Bin, Blob},
 };
 use crate::{
@@ -46,10 +45,8 @@ pub(crate) const ROLES: SectionId = SectionId(1 << 32);
 /// The section of when users were last seen.
 pub(crate) const SEEN: SectionId = SectionId((1 << 32) + 1);
 
-/// The version of the sections of roles and when users were last seen.
+/// The version of the sections of keys, roles and when users were last seen.
 const VERSION: u8 = 1;
-/// The version of the section of keys. Version 1, of release 0.2, did not say which keys were forgotten.
-const KEYS_VERSION: u8 = 2;
 /// The version of a room's section. Version 1, of release 0.1, did not hold what counts as unread, and
 /// that cannot be made up: a snapshot of that kind is passed over, and the log replayed from its start.
 const ROOM_VERSION: u8 = 2;
@@ -203,23 +200,11 @@ pub(crate) fn load_seen(bytes: &[u8]) -> Result<Seen, DecodeError> {
 /// Lookup, digest, log position, room, epoch, seq, time.
 type SavedKey = (Blob, Blob, u64, u32, u64, u64, u64);
 
-/// Position and time of the newest of some forgotten keys.
-type SavedForgotten = (u64, u64);
-
-/// The newest of some forgotten keys, how many they are, and the filter of them.
-type SavedFilter = (SavedForgotten, u64, Bin);
-
-/// Applied, the newest of the forgotten keys of which it is not known which they are, the kept keys and the
-/// filters of the forgotten ones, from old to new.
-type SavedKeys = (u64, Option<SavedForgotten>, Vec<SavedKey>, Vec<SavedFilter>);
-
-/// The same in version 1, which did not say which keys were forgotten.
-type SavedKeysWithoutFilters = (u64, Option<SavedForgotten>, Vec<SavedKey>);
+/// Applied, position and time of the newest forgotten key, the kept keys from old to new.
+type SavedKeys = (u64, Option<(u64, u64)>, Vec<SavedKey>);
 
 pub(crate) fn save_keys(keys: &KeyWindow) -> Vec<u8> {
-    let newest = |it: Forgotten| (it.at.0, it.time.0);
-    let (unknown, filters) = keys.forgotten().parts();
-    let filters = filters.map(|it| (newest(it.newest), it.keys, Bin(it.bits.clone())));
+    let forgotten = keys.forgotten().map(|it| (it.at.0, it.time.0));
     let kept = keys
         .kept()
         .map(|(lookup, Kept { at, record })| -> SavedKey {
@@ -233,38 +218,22 @@ pub(crate) fn save_keys(keys: &KeyWindow) -> Vec<u8> {
                 record.time.0,
             )
         });
-    let saved: SavedKeys = (
-        keys.applied().0,
-        unknown.map(newest),
-        kept.collect(),
-        filters.collect(),
-    );
-    save(KEYS_VERSION, &saved)
+    let saved: SavedKeys = (keys.applied().0, forgotten, kept.collect());
+    save(VERSION, &saved)
 }
 
 pub(crate) fn load_keys(bytes: &[u8], bounds: KeyBounds) -> Result<KeyWindow, DecodeError> {
-    let what = "keys section";
-    let newest = |(at, time)| Forgotten {
+    let (applied, forgotten, kept): SavedKeys = load(VERSION, bytes, "keys section")?;
+    let forgotten = forgotten.map(|(at, time)| Forgotten {
         at: LogPosition(at),
         time: Timestamp(time),
-    };
-    let (applied, unknown, kept, filters): SavedKeys = if bytes.first() == Some(&VERSION) {
-        let (applied, unknown, kept): SavedKeysWithoutFilters = load(VERSION, bytes, what)?;
-        (applied, unknown, kept, Vec::new())
-    } else {
-        load(KEYS_VERSION, bytes, what)?
-    };
-    let filters = filters.into_iter().map(|(at, keys, Bin(bits))| Filter {
-        newest: newest(at),
-        keys,
-        bits,
     });
-    let forgotten = ForgottenKeys::restore(unknown.map(newest), filters.collect());
     let kept: Option<Vec<_>> = kept.into_iter().map(restore_key).collect();
-    let (kept, forgotten) = kept
-        .zip(forgotten)
+    let kept = kept
         .filter(|_| applied <= INTEGER_MAX)
-        .ok_or(DecodeError::Malformed { what })?;
+        .ok_or(DecodeError::Malformed {
+            what: "keys section",
+        })?;
     Ok(KeyWindow::restore(
         LogPosition(applied),
         forgotten,
