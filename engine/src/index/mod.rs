@@ -5,6 +5,7 @@ mod cache;
 mod damage;
 mod guard;
 mod indexer;
+mod late;
 mod layout;
 mod memory;
 mod past;
@@ -25,7 +26,7 @@ pub use self::{
 use crate::log::{LogEpoch, LogPosition, TenantId};
 
 /// One change of the index. Keys start with a byte that names their kind, chosen by the domain
-/// (`0x00` and `0xff` are the index's own); a value stays below [`VALUE_BYTES_MAX`].
+/// (`0x00`, `0xfe` and `0xff` are the index's own); a value stays below [`VALUE_BYTES_MAX`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Where.

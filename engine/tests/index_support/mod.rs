@@ -91,7 +91,8 @@ impl Log for FakeLog {
         let mut bytes_read = 0;
         for (at, bytes) in self.records.lock().unwrap().range(from.0..) {
             bytes_read += bytes.len();
-            if corrupt == Some(LogPosition(*at)) || bytes_read > bytes_max {
+            let is_full = bytes_read > bytes_max && !read.is_empty();
+            if corrupt == Some(LogPosition(*at)) || is_full {
                 break;
             }
             read.push(Record {

@@ -21,12 +21,15 @@ use super::{
     settings::Seed,
 };
 use crate::{
-    domain::{History, HistoryError},
+    domain::{History, HistoryError, Late},
     log::LogPosition,
 };
 
 pub use self::message::LookedMessage;
-pub(super) use self::{page::fit, rows::rows};
+pub(super) use self::{
+    page::fit,
+    rows::{late_rows, rows},
+};
 
 /// What a tenant must look up before it can decide. Each carries up to where everything was durable when
 /// it was asked: so far its answer is complete.
@@ -35,7 +38,7 @@ pub enum Question {
     /// What a key was used for, and a message.
     Look {
         /// The key.
-        key: Option<Lookup>,
+        key: Option<OldKey>,
         /// The message.
         target: Option<Target>,
         /// Up to here everything was durable.
@@ -59,6 +62,15 @@ pub enum Question {
         /// Up to here everything was durable.
         complete_to: LogPosition,
     },
+}
+
+/// A key that memory does not know, and may have forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OldKey {
+    /// The key.
+    pub lookup: Lookup,
+    /// Where it would have been forgotten: used up to here, and no longer ago than it counts.
+    pub forgotten: Late,
 }
 
 /// A message to look up.
@@ -88,6 +100,16 @@ pub struct Span {
     /// Most events; never more than
     /// [`PAGE_EVENTS_MAX`](homeroom_protocol::limit::PAGE_EVENTS_MAX).
     pub limit: u32,
+}
+
+impl Question {
+    /// How far it wants the rows of keys.
+    pub(super) fn late(&self) -> Option<Late> {
+        match self {
+            Self::Look { key, .. } => key.map(|key| key.forgotten),
+            Self::Timeline { .. } | Self::Versions { .. } => None,
+        }
+    }
 }
 
 /// The answer to a question.
@@ -137,7 +159,7 @@ pub(super) fn answer(
             complete_to,
         } => Ok(Fact::Looked {
             record: match key {
-                Some(key) => used_for(history, *key)?,
+                Some(key) => used_for(history, key.lookup)?,
                 None => None,
             },
             message: match target {
@@ -179,10 +201,16 @@ fn used_for(history: &dyn History, key: Lookup) -> Result<Option<KeyRecord>, His
     }
 }
 
+/// The position that a row holds.
+fn log_position(value: &[u8]) -> Option<LogPosition> {
+    let at: [u8; 8] = value.try_into().ok()?;
+    Some(LogPosition(u64::from_be_bytes(at)))
+}
+
 /// The event that a row points at.
 fn event_at(history: &dyn History, value: &[u8]) -> Result<Event, HistoryError> {
-    let at: [u8; 8] = value.try_into().map_err(|_| HistoryError::Unreadable)?;
-    let stored = history.event(LogPosition(u64::from_be_bytes(at)))?;
+    let at = log_position(value).ok_or(HistoryError::Unreadable)?;
+    let stored = history.event(at)?;
     match stored::decode(&stored) {
         Ok(Entry::Event(event)) => Ok(event),
         Ok(Entry::Tenant(_) | Entry::Restarted(_)) | Err(_) => Err(HistoryError::Unreadable),

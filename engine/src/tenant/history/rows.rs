@@ -43,6 +43,14 @@ pub(crate) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<R
     let hashing = Hashing::new(seed.hash_key);
     rows.push(points_at(timeline_key(event.room, event.position.seq), at));
     message_rows(&hashing, at, event, rows);
+}
+
+/// The rows of keys: wanted only for those that are in memory no more.
+pub(crate) fn late_rows(seed: &Seed, entry: &Entry, rows: &mut Vec<Row>) {
+    let Entry::Event(event) = entry else {
+        return;
+    };
+    let hashing = Hashing::new(seed.hash_key);
     if let Some((lookup, record)) = keys::record_of(&hashing, event) {
         rows.push(Row {
             key: lookup_key(lookup),

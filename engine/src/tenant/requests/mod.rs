@@ -22,17 +22,18 @@ use homeroom_protocol::{
 use super::{
     decide::{Ground, Keyed, Verdict},
     effects,
-    history::{Fact, Question},
+    history::{Fact, OldKey, Question},
     records::{
-        hashing::Digest,
+        hashing::{Digest, Lookup},
         keys::{KeyRecord, Memory},
     },
     refusal::Refusal,
     state::Tenant,
 };
 use crate::{
-    domain::{HistoryError, Moment, Outcome},
+    domain::{HistoryError, Late, Moment, Outcome},
     identity::Identity,
+    log::LogPosition,
 };
 
 /// The answer to what a request needed, if it needed anything.
@@ -115,14 +116,22 @@ impl Tenant {
         if self.passing_keys.find(&lookup, time, ttl_ms).is_some() {
             return None;
         }
-        match self.keys.find(&lookup, time, self.settings.key_ttl_ms) {
+        match self.keys.find(&lookup, time, ttl_ms) {
             Memory::Used(_) | Memory::Free => None,
-            Memory::Unsure(_) => Some(Question::Look {
-                key: Some(lookup),
+            Memory::Unsure(upto) => Some(Question::Look {
+                key: Some(self.old_key(lookup, upto)),
                 target: None,
                 complete_to: self.durable,
             }),
         }
+    }
+
+    /// A key to look up among those forgotten up to a position.
+    pub(super) const fn old_key(&self, lookup: Lookup, upto: LogPosition) -> OldKey {
+        let ttl_ms = self.settings.key_ttl_ms;
+        let since = Timestamp(self.rooms.last_time().0.saturating_sub(ttl_ms));
+        let forgotten = Late { upto, since };
+        OldKey { lookup, forgotten }
     }
 
     pub(super) fn request(
