@@ -2,8 +2,8 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `'r'`, room, seq | the log position of that event |
-//! | `'t'`, room, root, seq | the log position of that reply in a thread |
+//! | `'R'`, room, seq | the log position of that event |
+//! | `'T'`, room, root, seq | the log position of that reply in a thread |
 //! | `'s'`, room, seq, 1 | the log position of the newest edit of that message |
 //! | `'s'`, room, seq, 2, emoji | the reactions to it with that emoji: how many, and the first users |
 //! | `'v'`, room, seq, version | the log position of that edit |
@@ -107,11 +107,11 @@ fn points_at(key: Vec<u8>, at: LogPosition) -> Row {
 }
 
 pub(super) fn timeline_key(room: RoomNumber, seq: Seq) -> Vec<u8> {
-    place(b'r', room, seq)
+    place(b'R', room, seq)
 }
 
 pub(super) fn thread_key(room: RoomNumber, root: Seq, seq: Seq) -> Vec<u8> {
-    [&place(b't', room, root)[..], &seq.0.to_be_bytes()].concat()
+    [&place(b'T', room, root)[..], &seq.0.to_be_bytes()].concat()
 }
 
 /// Where all that became of a message begins.
