@@ -457,6 +457,23 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_share_a_stored_row_however_they_were_cut_into_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = SledIndex::open(folder.path(), IDENTITY).unwrap();
+        for at in 0..640_u64 {
+            let row = Row {
+                key: [b"R", &at.to_be_bytes()[..]].concat(),
+                value: at.to_be_bytes().to_vec(),
+                expires: None,
+            };
+            let applied = LogPosition(at + 1);
+            index.write(&[row], applied, Timestamp(at)).unwrap();
+        }
+        let blocks = 640 / usize::from(blocks::BLOCK_ROWS);
+        assert_eq!(rows_stored(&index), 2 + blocks);
+    }
+
+    #[test]
     fn a_database_of_someone_else_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let stranger = sled::open(folder.path()).unwrap();
