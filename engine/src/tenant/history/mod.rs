@@ -14,7 +14,7 @@ use super::{
     records::{
         event::Event,
         hashing::{Hashing, Lookup},
-        keys::KeyRecord,
+        keys::{self, KeyRecord},
         restart::Entry,
         stored,
     },
@@ -65,12 +65,14 @@ pub enum Question {
 }
 
 /// A key that memory does not know, and may have forgotten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldKey {
     /// The key.
     pub lookup: Lookup,
+    /// Where it, or another that looks alike, was used; oldest first.
+    pub places: Vec<LogPosition>,
     /// Where it would have been forgotten: used up to here, and no longer ago than it counts.
-    pub forgotten: Late,
+    pub forgotten: Option<Late>,
 }
 
 /// A message to look up.
@@ -106,7 +108,7 @@ impl Question {
     /// How far it wants the rows of keys.
     pub(super) fn late(&self) -> Option<Late> {
         match self {
-            Self::Look { key, .. } => key.map(|key| key.forgotten),
+            Self::Look { key, .. } => key.as_ref().and_then(|key| key.forgotten),
             Self::Timeline { .. } | Self::Versions { .. } => None,
         }
     }
@@ -159,7 +161,7 @@ pub(super) fn answer(
             complete_to,
         } => Ok(Fact::Looked {
             record: match key {
-                Some(key) => used_for(history, key.lookup)?,
+                Some(key) => used_for(history, &hashing, key)?,
                 None => None,
             },
             message: match target {
@@ -194,8 +196,23 @@ pub(super) fn answer(
     }
 }
 
-fn used_for(history: &dyn History, key: Lookup) -> Result<Option<KeyRecord>, HistoryError> {
-    match history.get(&lookup_key(key))? {
+fn used_for(
+    history: &dyn History,
+    hashing: &Hashing,
+    key: &OldKey,
+) -> Result<Option<KeyRecord>, HistoryError> {
+    for at in key.places.iter().rev() {
+        let used = keys::record_of(hashing, &event_in(history, *at)?);
+        if let Some((lookup, record)) = used
+            && lookup == key.lookup
+        {
+            return Ok(Some(record));
+        }
+    }
+    if key.forgotten.is_none() {
+        return Ok(None);
+    }
+    match history.get(&lookup_key(key.lookup))? {
         Some(value) => Ok(Some(read_record(&value).ok_or(HistoryError::Unreadable)?)),
         None => Ok(None),
     }
@@ -210,6 +227,11 @@ fn log_position(value: &[u8]) -> Option<LogPosition> {
 /// The event that a row points at.
 fn event_at(history: &dyn History, value: &[u8]) -> Result<Event, HistoryError> {
     let at = log_position(value).ok_or(HistoryError::Unreadable)?;
+    event_in(history, at)
+}
+
+/// The event of a room at a position.
+fn event_in(history: &dyn History, at: LogPosition) -> Result<Event, HistoryError> {
     let stored = history.event(at)?;
     match stored::decode(&stored) {
         Ok(Entry::Event(event)) => Ok(event),

@@ -67,7 +67,7 @@ impl Tenant {
         let old_key = match memory {
             Memory::Used(_) => return None,
             Memory::Free => None,
-            Memory::Unsure(upto) => Some(self.old_key(lookup, upto)),
+            Memory::Unsure(unsure) => Some(self.old_key(lookup, unsure)),
         };
         let in_room = self.rooms.get(room).filter(|room| match standing {
             Standing::Member => room.has(user),

@@ -25,7 +25,7 @@ use super::{
     history::{Fact, OldKey, Question},
     records::{
         hashing::{Digest, Lookup},
-        keys::{KeyRecord, Memory},
+        keys::{KeyRecord, Memory, Unsure},
     },
     refusal::Refusal,
     state::Tenant,
@@ -33,7 +33,6 @@ use super::{
 use crate::{
     domain::{HistoryError, Late, Moment, Outcome},
     identity::Identity,
-    log::LogPosition,
 };
 
 /// The answer to what a request needed, if it needed anything.
@@ -118,20 +117,25 @@ impl Tenant {
         }
         match self.keys.find(&lookup, time, ttl_ms) {
             Memory::Used(_) | Memory::Free => None,
-            Memory::Unsure(upto) => Some(Question::Look {
-                key: Some(self.old_key(lookup, upto)),
+            Memory::Unsure(unsure) => Some(Question::Look {
+                key: Some(self.old_key(lookup, unsure)),
                 target: None,
                 complete_to: self.durable,
             }),
         }
     }
 
-    /// A key to look up among those forgotten up to a position.
-    pub(super) const fn old_key(&self, lookup: Lookup, upto: LogPosition) -> OldKey {
+    /// A key to look up where it may have been used.
+    pub(super) fn old_key(&self, lookup: Lookup, unsure: Unsure) -> OldKey {
+        let Unsure { places, upto } = unsure;
         let ttl_ms = self.settings.key_ttl_ms;
         let since = Timestamp(self.rooms.last_time().0.saturating_sub(ttl_ms));
-        let forgotten = Late { upto, since };
-        OldKey { lookup, forgotten }
+        let forgotten = upto.map(|upto| Late { upto, since });
+        OldKey {
+            lookup,
+            places,
+            forgotten,
+        }
     }
 
     pub(super) fn request(
@@ -288,12 +292,12 @@ impl Tenant {
         let used = match self.keys.find(&lookup, time, ttl_ms) {
             Memory::Used(record) => Some(record),
             Memory::Free => None,
-            Memory::Unsure(up_to) => match answer {
+            Memory::Unsure(unsure) => match answer {
                 Some(Ok(Fact::Looked {
                     record,
                     complete_to,
                     ..
-                })) if up_to <= *complete_to => {
+                })) if unsure.is_answered_by(*complete_to) => {
                     record.filter(|record| time < record.expires(ttl_ms))
                 }
                 Some(Err(HistoryError::Trimmed | HistoryError::Unreadable)) => {
