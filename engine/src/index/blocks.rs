@@ -72,7 +72,7 @@ impl<'rows> Changed<'rows> {
 
 /// The rows of a block, in order; `None` when it is none.
 pub(super) fn rows(block: &[u8], stored: &[u8]) -> Option<Vec<Found>> {
-    if stored.len() % ENTRY_BYTES != 0 {
+    if !stored.len().is_multiple_of(ENTRY_BYTES) {
         return None;
     }
     let row = |entry: &[u8]| {

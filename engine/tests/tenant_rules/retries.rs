@@ -3,7 +3,6 @@
 use homeroom_engine::{
     domain::{HistoryError, Storage},
     log::LogPosition,
-    tenant::Settings,
 };
 use homeroom_protocol::{Direction, ErrorCode, Request, RoomNumber, ServerFrame};
 
@@ -99,41 +98,6 @@ fn a_retry_past_what_memory_holds_is_answered_from_the_index() {
         world.crash_with(&snapshot, from);
         world.connections_again();
     }
-}
-
-#[test]
-fn of_many_keys_only_a_retry_is_looked_up_and_where_it_was_used() {
-    let mut world = World::with(|settings| {
-        let many = Settings::default().without_budgets();
-        *settings = many;
-    });
-    let ada = world.connect("ada", "web");
-    let room = world.open_room(ada, "math");
-    let first = answer(&world.request(ada, send(1, room, "once")));
-    // More than are kept whole, twice over.
-    for number in 2..=20_000 {
-        world.request(ada, send(number, room, "more"));
-    }
-    assert_eq!(world.questions, 0, "none of them was used before");
-    world.lose_index(b"k");
-    let snapshot = durable_state(&world.tenant);
-    let from = LogPosition(world.log_len() as u64);
-    world.crash_with(&snapshot, from);
-    let ada = world.connect("ada", "phone");
-    assert_eq!(answer(&world.request(ada, send(1, room, "once"))), first);
-    assert_eq!(world.questions, 1);
-    let other = world.refusal(ada, send(1, room, "other"));
-    assert_eq!(other, ErrorCode::KeyConflict);
-    answer(&world.request(ada, send(20_001, room, "new")));
-    assert_eq!(world.questions, 2);
-    // What cannot be read is not guessed at.
-    world.broken_history = Some(HistoryError::Damaged);
-    let unread = world.refusal(ada, send(1, room, "once"));
-    assert_eq!(unread, ErrorCode::StorageFailed);
-    world.broken_history = None;
-    world.pass(world.seed.settings.key_ttl_ms);
-    let again = answer(&world.request(ada, send(1, room, "once")));
-    assert_ne!(again, first, "a day later it is another message");
 }
 
 #[test]

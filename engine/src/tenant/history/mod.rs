@@ -238,3 +238,77 @@ fn event_in(history: &dyn History, at: LogPosition) -> Result<Event, HistoryErro
         Ok(Entry::Tenant(_) | Entry::Restarted(_)) | Err(_) => Err(HistoryError::Unreadable),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use homeroom_protocol::{Epoch, EventBody, IdempotencyKey, Message, Position, Timestamp};
+
+    use super::*;
+    use crate::{
+        index::{Found, Order},
+        tenant::records::event::KeyedBy,
+    };
+
+    /// A log of events in which no row was ever written.
+    struct Unindexed(Vec<Event>);
+
+    impl History for Unindexed {
+        fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>, HistoryError> {
+            Err(HistoryError::Unreadable)
+        }
+
+        fn range(
+            &self,
+            _: &[u8],
+            _: &[u8],
+            _: Order,
+            _: usize,
+        ) -> Result<Vec<Found>, HistoryError> {
+            Err(HistoryError::Unreadable)
+        }
+
+        fn event(&self, at: LogPosition) -> Result<Bytes, HistoryError> {
+            let event = &self.0[usize::try_from(at.0).unwrap() - 1];
+            Ok(stored::encode(&event.clone().into()))
+        }
+    }
+
+    fn event(seq: u64, keyed: Option<IdempotencyKey>) -> Event {
+        Event {
+            room: RoomNumber(1),
+            position: Position {
+                epoch: Epoch::new(1).unwrap(),
+                seq: Seq(seq),
+            },
+            time: Timestamp(seq),
+            author: UserId::new("ada").unwrap(),
+            body: EventBody::Message(Message::from("hello")),
+            keyed: keyed.map(|key| KeyedBy { key, digest: None }),
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_where_it_was_used_and_one_that_looks_alike_is_none() {
+        let hashing = Hashing::new([7; 16]);
+        let keys = [1, 2].map(|byte| IdempotencyKey([byte; 16]));
+        let log = Unindexed(vec![
+            event(1, Some(keys[0])),
+            event(2, Some(keys[1])),
+            event(3, None),
+        ]);
+        let used = |key: IdempotencyKey, places: &[u64]| {
+            let key = OldKey {
+                lookup: hashing.lookup(&UserId::new("ada").unwrap(), key),
+                places: places.iter().copied().map(LogPosition).collect(),
+                forgotten: None,
+            };
+            let record = used_for(&log, &hashing, &key).unwrap();
+            record.map(|record| record.position.seq.0)
+        };
+        assert_eq!(used(keys[0], &[1, 2, 3]), Some(1));
+        assert_eq!(used(keys[1], &[1, 2]), Some(2));
+        assert_eq!(used(keys[0], &[2, 3]), None);
+        assert_eq!(used(keys[0], &[]), None);
+    }
+}
