@@ -182,7 +182,19 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
     /// The rows that make an event findable.
     fn index(seed: &Self::Seed, at: LogPosition, event: &Self::Event, rows: &mut Vec<Row>);
 
-    /// The time of an event: the index's clock.
+    /// Rows that only questions with a [`Late`] want: they are written when one of these asks, and never
+    /// when nobody does.
+    fn index_late(seed: &Self::Seed, at: LogPosition, event: &Self::Event, rows: &mut Vec<Row>) {
+        let _ = (seed, at, event, rows);
+    }
+
+    /// How far a question wants the rows of [`index_late`](Self::index_late); `None`: not at all.
+    fn late(question: &Self::Question) -> Option<Late> {
+        let _ = question;
+        None
+    }
+
+    /// The time of an event, never lower than that of the one before: the index's clock.
     fn time(event: &Self::Event) -> Timestamp;
 
     /// Answers a question from the history; runs off the tenant's task. The history is complete up to
@@ -212,6 +224,15 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
     fn load_section(&mut self, section: SectionId, bytes: &[u8]) -> Result<(), DecodeError>;
 }
 
+/// How far late rows are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late {
+    /// Those of all events up to here,
+    pub upto: LogPosition,
+    /// except of events before this time.
+    pub since: Timestamp,
+}
+
 /// The past of one tenant, as its questions may read it.
 pub trait History {
     /// The value at an index key.
@@ -231,6 +252,12 @@ pub trait History {
         order: Order,
         rows_max: usize,
     ) -> Result<Vec<Found>, HistoryError>;
+
+    /// Says which events are read next, in the order of the log, so that those that lie together are read
+    /// at once and the others alone.
+    fn will_read(&self, at: &[LogPosition]) {
+        let _ = at;
+    }
 
     /// The stored form of the event at a log position.
     ///

@@ -161,6 +161,9 @@ fn the_largest_row_fits_and_anything_over_a_limit_is_refused_whole() {
             row(b"", b"", None),
             row(b"\x00p", b"", None),
             row(b"\xff", b"", None),
+            row(b"A", &[0; 8], None),
+            row(b"Ak", &[0; 7], None),
+            row(b"Ak", &[0; 8], Some(1)),
         ];
         for bad in bad {
             let rows = [row(b"good", b"", None), bad];
@@ -252,8 +255,11 @@ fn an_index_of_another_tenant_log_or_rows_is_refused() {
 
 fn any_row() -> impl Strategy<Value = Row> {
     let key = vec(prop_oneof![Just(1_u8), Just(2), Just(0xfe)], 1..3);
-    (key, vec(any::<u8>(), 0..3), option::of(0..30_u64))
-        .prop_map(|(key, value, expires)| row(&key, &value, expires))
+    let row_alone = (key, vec(any::<u8>(), 0..3), option::of(0..30_u64))
+        .prop_map(|(key, value, expires)| row(&key, &value, expires));
+    let adjacent = (b'A'..=b'B', 0..2_u8, any::<u8>(), any::<u8>())
+        .prop_map(|(kind, group, last, value)| row(&[kind, group, last], &[value; 8], None));
+    prop_oneof![row_alone, adjacent]
 }
 
 proptest! {
@@ -262,8 +268,12 @@ proptest! {
     #[test]
     fn disk_and_memory_give_the_same_answers_however_the_rows_were_cut_into_writes(
         steps in vec((vec(any_row(), 0..6), 0..30_u64, any::<bool>()), 1..20),
-        from in vec(0..4_u8, 0..3),
-        rows_max in 0..6_usize,
+        from in prop_oneof![
+            vec(0..4_u8, 0..3),
+            (0..=3_usize, any::<u8>()).prop_map(|(bytes, last)| [b'A', 1, last][..bytes].to_vec()),
+        ],
+        to in prop_oneof![Just(vec![0xff]), any::<u8>().prop_map(|last| vec![b'B', 0, last])],
+        rows_max in 0..40_usize,
     ) {
         let folder = tempfile::tempdir().unwrap();
         let mut disk = sled(folder.path());
@@ -285,9 +295,9 @@ proptest! {
 
         prop_assert_eq!(disk.applied(), memory.applied());
         for order in [Order::Ascending, Order::Descending] {
-            let expected = one_write.range(&from, &[0xff], order, rows_max).unwrap();
-            prop_assert_eq!(&memory.range(&from, &[0xff], order, rows_max).unwrap(), &expected);
-            prop_assert_eq!(&disk.range(&from, &[0xff], order, rows_max).unwrap(), &expected);
+            let expected = one_write.range(&from, &to, order, rows_max).unwrap();
+            prop_assert_eq!(&memory.range(&from, &to, order, rows_max).unwrap(), &expected);
+            prop_assert_eq!(&disk.range(&from, &to, order, rows_max).unwrap(), &expected);
         }
         for (key, value) in one_write.range(&[], &[0xff], Order::Ascending, 99).unwrap() {
             prop_assert_eq!(memory.get(&key).unwrap(), Some(value.clone()));

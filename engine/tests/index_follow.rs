@@ -78,6 +78,79 @@ fn neighbours_in_the_log_are_not_read_one_by_one() {
     assert!(log.reads() - reads < 12, "{} reads", log.reads() - reads);
 }
 
+fn notes(count: u64, bytes: usize) -> FakeLog {
+    let log = FakeLog::default();
+    for time in 0..count {
+        let text = vec![0; bytes];
+        log.push(&Note {
+            topic: 1,
+            time,
+            text,
+        });
+    }
+    log
+}
+
+#[test]
+fn events_that_lie_together_are_read_at_once_and_the_others_alone() {
+    for bytes in [20, 200, 1000] {
+        let log = notes(6_000, bytes);
+        let (indexer, _) = scripted();
+        indexer.catch_up(&log, log.end()).unwrap();
+        let read = |wanted: Vec<u64>| {
+            let (reads, records) = log.read_so_far();
+            let ask = Ask::Events(wanted.clone());
+            let answer = indexer.answer(&log, log.end(), &ask).unwrap();
+            assert!(answer.iter().map(|(at, _)| at).eq(wanted.iter().rev()));
+            let after = log.read_so_far();
+            (after.0 - reads, after.1 - records)
+        };
+        assert_eq!(read((1..=50).map(|n| n * 100).collect()), (50, 50));
+        let (reads, records) = read((1001..=1050).collect());
+        assert!(reads <= 2, "{reads} reads of 50 neighbours");
+        // As many more as the guess of how long one is was too high, or as one read brings.
+        assert!(records <= 50 * 256 / bytes + 66, "{records} records");
+        let (reads, _) = read([vec![5], (2001..=2020).collect(), vec![4000]].concat());
+        assert!(reads <= 4, "{reads} reads in three places");
+    }
+}
+
+#[test]
+fn late_rows_are_written_when_they_are_wanted_and_only_those_that_are() {
+    let log = notes(10_000, 4);
+    let (indexer, _) = scripted();
+    let ask = |ask: Ask| indexer.answer(&log, log.end(), &ask).unwrap();
+    let at = |answer: Vec<(u64, Vec<u8>)>| answer.into_iter().map(|(at, _)| at);
+    assert_eq!(ask(Ask::Topic(1)).len(), 10_000);
+    assert_eq!(ask(Ask::LateSoFar(1)), [], "nobody wanted any");
+    // A little more, for those who ask next.
+    let first: Vec<_> = at(ask(Ask::Late(1, 10, 0))).collect();
+    assert!(first.len() < 2_000 && first.iter().copied().eq(1..=first.len() as u64));
+    let reads = log.reads();
+    ask(Ask::Late(1, first.len() as u64, 0));
+    assert_eq!(log.reads(), reads, "they are there");
+    // Time is the position less one. What is too old is neither written nor read.
+    let (_, records) = log.read_so_far();
+    let wanted: Vec<_> = at(ask(Ask::Late(1, 10_000, 8_999)))
+        .skip(first.len())
+        .collect();
+    assert!(wanted.iter().copied().eq(9_000..=10_000));
+    let (_, read) = log.read_so_far();
+    assert!(read - records < 8_000, "{} records", read - records);
+}
+
+#[test]
+fn late_rows_come_back_with_an_index_that_was_lost() {
+    let log = notes(3_000, 4);
+    let (indexer, script) = scripted();
+    let wanted = Ask::Late(1, 3_000, 0);
+    let before = indexer.answer(&log, log.end(), &wanted).unwrap();
+    assert_eq!(before.len(), 3_000);
+    script.fail("get", Failing::Says(IndexFault::Damaged));
+    assert_eq!(indexer.answer(&log, log.end(), &wanted).unwrap(), before);
+    assert_eq!(script.asides.load(Relaxed), 1);
+}
+
 #[test]
 fn a_damaged_log_is_not_the_indexs_fault() {
     let log = log_of(100);

@@ -75,8 +75,8 @@ impl History for LongRoom {
         let mut prefix = vec![from[0]];
         prefix.extend(ROOM.0.to_be_bytes());
         let step = match from[0] {
-            b'r' => 1,
-            b't' => {
+            b'R' => 1,
+            b'T' => {
                 prefix.extend(ROOT.0.to_be_bytes());
                 10
             }

@@ -17,6 +17,7 @@ use super::{
     cache::{Held, Slot},
     damage::{Damage, unread},
     guard::{Guarded, caught},
+    late,
     past::Past,
 };
 use crate::{
@@ -49,7 +50,7 @@ pub struct Indexer<D: Domain> {
 }
 
 /// Why a try came to nothing.
-enum Trouble {
+pub(super) enum Trouble {
     Index(IndexError),
     History(HistoryError),
 }
@@ -109,7 +110,10 @@ impl<D: Domain> Indexer<D> {
         durable: LogPosition,
         question: &D::Question,
     ) -> Result<D::Fact, HistoryError> {
-        self.work(log, durable, |index, _| {
+        self.work(log, durable, |index, applied| {
+            if let Some(late) = D::late(question) {
+                late::follow::<D>(&self.seed, index, (log, &self.damage), late, applied)?;
+            }
             let past = Past::new(index, log, &self.damage);
             let answer = D::answer(&self.seed, question, &past);
             match past.into_failure() {

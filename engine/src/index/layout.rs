@@ -5,7 +5,8 @@
 //! | `00 'i'`                   | identity: layout, tenant, log epoch, rows version |
 //! | `00 'p'`                   | progress: applied position, clock, checksum       |
 //! | `00 'x'` expires, row key  | nothing; finds expired rows, soonest first        |
-//! | `01`..`fe` …               | expires (8 bytes, all ones = never), the value    |
+//! | `'A'`..`'Z'` …             | all ones (8 bytes), a block of rows               |
+//! | `01`..`fe` … otherwise     | expires (8 bytes, all ones = never), the value    |
 //!
 //! Numbers are big-endian, so that their order is that of their bytes.
 
@@ -14,7 +15,7 @@ use std::ops::Range;
 use super::{IndexIdentity, LogPosition, Timestamp};
 
 /// Counts up when the table above changes.
-const LAYOUT: u16 = 1;
+const LAYOUT: u16 = 2;
 
 pub(super) const IDENTITY: &[u8] = &[0x00, b'i'];
 pub(super) const PROGRESS: &[u8] = &[0x00, b'p'];

@@ -1,10 +1,12 @@
 //! The queryable index over a log: whatever must be looked up. Rebuildable, never the only copy,
 //! never on the acknowledgement path.
 
+mod blocks;
 mod cache;
 mod damage;
 mod guard;
 mod indexer;
+mod late;
 mod layout;
 mod memory;
 mod past;
@@ -25,7 +27,11 @@ pub use self::{
 use crate::log::{LogEpoch, LogPosition, TenantId};
 
 /// One change of the index. Keys start with a byte that names their kind, chosen by the domain
-/// (`0x00` and `0xff` are the index's own); a value stays below [`VALUE_BYTES_MAX`].
+/// (`0x00`, `0xfe` and `0xff` are the index's own); a value stays below [`VALUE_BYTES_MAX`].
+///
+/// The kinds `b'A'` to `b'Z'` are for rows side by side, and many times cheaper than others where they are:
+/// keys of one kind are equally long and count up at their end, values are exactly 8 bytes, and none
+/// expires. A range of them begins with a key no longer than theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Where.
@@ -151,6 +157,9 @@ fn refusal(rows: &[Row], applied: LogPosition, before: LogPosition) -> Option<St
                 "a value of {} bytes, the limit is {VALUE_BYTES_MAX}",
                 row.value.len()
             ));
+        }
+        if let Some(why) = blocks::refusal(row) {
+            return Some(why.to_owned());
         }
         (!is_domain_key(&row.key)).then(|| "an empty or reserved key".to_owned())
     })

@@ -21,6 +21,7 @@ use std::{
 
 use super::{
     Found, Index, IndexError, IndexFault, IndexIdentity, LogPosition, NEVER, Order, Row, Timestamp,
+    blocks::{self, Changed},
     domain_range, expired_per_write_max,
     guard::caught,
     is_domain_key,
@@ -178,12 +179,21 @@ impl Store {
             progress.clock,
             expired_per_write_max(rows.len()),
         )?;
+        let mut changed = Changed::default();
         for row in rows {
+            if blocks::is_adjacent(&row.key) {
+                changed.add(row);
+                continue;
+            }
             let expires = row.expires.unwrap_or(NEVER);
             batch.insert(&*row.key, layout::stored(expires, &row.value));
             if expires != NEVER {
                 batch.insert(layout::expiry_key(expires, &row.key), &[]);
             }
+        }
+        for block in changed.merged(|key| self.block(key)) {
+            let (key, block) = block?;
+            batch.insert(key, layout::stored(NEVER, &block));
         }
         batch.insert(layout::PROGRESS, &progress.encode());
         self.db.apply_batch(batch)?;
@@ -216,9 +226,21 @@ impl Store {
         if !is_domain_key(key) {
             return Ok(None);
         }
+        if blocks::is_adjacent(key) {
+            let block = self.block(&blocks::block_of(key))?;
+            return Ok(blocks::value_of(key, &block).map(<[u8]>::to_vec));
+        }
         match self.db.get(key)? {
             Some(row) => self.seen(&row),
             None => Ok(None),
+        }
+    }
+
+    /// What a block holds; nothing when there is none.
+    fn block(&self, key: &[u8]) -> Result<Vec<u8>, Failure> {
+        match self.db.get(key)? {
+            Some(block) => Ok(self.seen(&block)?.unwrap_or_default()),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -232,7 +254,12 @@ impl Store {
         let Some((from, to)) = domain_range(from, to) else {
             return Ok(Vec::new());
         };
-        let mut rows = self.db.range(from..to);
+        let first = if blocks::is_adjacent(from) {
+            blocks::block_of(from)
+        } else {
+            from.to_vec()
+        };
+        let mut rows = self.db.range(&first[..]..to);
         let mut found = Vec::new();
         while found.len() < rows_max {
             let next = match order {
@@ -241,9 +268,21 @@ impl Store {
             };
             let Some(entry) = next else { break };
             let (key, row) = entry?;
-            if let Some(value) = self.seen(&row)? {
+            let Some(value) = self.seen(&row)? else {
+                continue;
+            };
+            if !blocks::is_adjacent(&key) {
                 found.push((key.to_vec(), value));
+                continue;
             }
+            let block = blocks::rows(&key, &value);
+            let mut block = block.ok_or_else(|| Failure::damaged("a block of rows is torn"))?;
+            block.retain(|(key, _)| from <= &key[..] && &key[..] < to);
+            if order == Order::Descending {
+                block.reverse();
+            }
+            block.truncate(rows_max - found.len());
+            found.append(&mut block);
         }
         Ok(found)
     }
@@ -415,6 +454,23 @@ mod tests {
             index.write(&[], LogPosition(at), Timestamp(at)).unwrap();
         }
         assert_eq!(rows_stored(&index), 2, "identity and progress");
+    }
+
+    #[test]
+    fn neighbours_share_a_stored_row_however_they_were_cut_into_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = SledIndex::open(folder.path(), IDENTITY).unwrap();
+        for at in 0..640_u64 {
+            let row = Row {
+                key: [b"R", &at.to_be_bytes()[..]].concat(),
+                value: at.to_be_bytes().to_vec(),
+                expires: None,
+            };
+            let applied = LogPosition(at + 1);
+            index.write(&[row], applied, Timestamp(at)).unwrap();
+        }
+        let blocks = 640 / usize::from(blocks::BLOCK_ROWS);
+        assert_eq!(rows_stored(&index), 2 + blocks);
     }
 
     #[test]

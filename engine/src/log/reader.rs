@@ -53,6 +53,7 @@ impl LogReader {
                 },
                 sealed: [].into(),
                 tail: None,
+                opened: None,
                 failure: None,
             },
             Some(high_water) => {
@@ -124,6 +125,7 @@ fn view_of(
         },
         sealed: survey.sealed.into(),
         tail,
+        opened: None,
         failure: None,
     })
 }

@@ -15,8 +15,10 @@ use super::{
     segment::SegmentHeader,
 };
 
-/// Read at least this much at once: a little over the distance of two table entries.
+/// Read so much at once, unless less is wanted.
 const READ_BYTES: usize = 32 * 1024;
+/// Read so much at least: a little over the distance of two table entries.
+const READ_BYTES_MIN: usize = 12 * 1024;
 
 /// A position in a segment file, moving from commit to commit.
 pub(super) struct Scan<'file> {
@@ -28,6 +30,8 @@ pub(super) struct Scan<'file> {
     end: u64,
     window: Vec<u8>,
     window_at: u64,
+    /// Read so much at once, or a commit if that is more.
+    read_bytes: usize,
 }
 
 /// What a scan came upon.
@@ -59,7 +63,14 @@ impl<'file> Scan<'file> {
             end,
             window: Vec::new(),
             window_at: from,
+            read_bytes: READ_BYTES,
         }
+    }
+
+    /// The same for no more than so many bytes of records.
+    pub(super) fn of(self, bytes: usize) -> Self {
+        let read_bytes = bytes.saturating_add(READ_BYTES_MIN).min(READ_BYTES);
+        Self { read_bytes, ..self }
     }
 
     /// Where the next commit begins.
@@ -161,7 +172,7 @@ impl<'file> Scan<'file> {
         let held = self.window.len();
         let wanted = usize::try_from(left)
             .unwrap_or(usize::MAX)
-            .min(READ_BYTES.max(bytes));
+            .min(self.read_bytes.max(bytes));
         self.window.resize(wanted, 0);
         let read = held
             + self

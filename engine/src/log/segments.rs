@@ -165,6 +165,7 @@ impl SegmentLog {
             },
             sealed: survey.sealed.into(),
             tail: tail_view,
+            opened: None,
             failure: None,
         };
         let space = tail.as_mut().map_or(Space::Reserved, Tail::renew);

@@ -28,6 +28,8 @@ pub(super) struct View {
     pub(super) bounds: Bounds,
     pub(super) sealed: VecDeque<Arc<Sealed>>,
     pub(super) tail: Option<TailView>,
+    /// The sealed segment that was read last, by its first position: the next read is often of the same.
+    pub(super) opened: Option<(LogPosition, Arc<dyn DiskFile>)>,
     /// Set once, when the storage has failed.
     pub(super) failure: Option<LogFailure>,
 }
@@ -112,7 +114,7 @@ pub(super) fn read(
             Err(_) if !page.records.is_empty() => return Ok(page.records),
             Err(error) => return Err(error),
         };
-        match page.fill(&source, disk, folder) {
+        match page.fill(&source, view, (disk, folder)) {
             Ok(true) => return Ok(page.records),
             Ok(false) => {}
             Err(ReadError::Failed(failure)) => {
@@ -125,6 +127,26 @@ pub(super) fn read(
     }
 }
 
+/// The file of a sealed segment: the one that is open, or what `open` gives.
+fn open(
+    view: &Mutex<View>,
+    first: LogPosition,
+    open: impl FnOnce() -> io::Result<Arc<dyn DiskFile>>,
+) -> io::Result<Arc<dyn DiskFile>> {
+    if let Some((of, file)) = &locked(view).opened
+        && *of == first
+    {
+        return Ok(Arc::clone(file));
+    }
+    let file = open()?;
+    let mut view = locked(view);
+    // Not one that was trimmed meanwhile: it would keep its space.
+    if first >= view.bounds.first {
+        view.opened = Some((first, Arc::clone(&file)));
+    }
+    Ok(file)
+}
+
 /// Records gathered so far.
 struct Page {
     next: LogPosition,
@@ -134,7 +156,12 @@ struct Page {
 
 impl Page {
     /// Takes what one segment has; `true` when the page is full.
-    fn fill(&mut self, source: &Source, disk: &dyn Disk, folder: &Path) -> Result<bool, ReadError> {
+    fn fill(
+        &mut self,
+        source: &Source,
+        view: &Mutex<View>,
+        (disk, folder): (&dyn Disk, &Path),
+    ) -> Result<bool, ReadError> {
         match source {
             Source::Tail {
                 file,
@@ -149,7 +176,8 @@ impl Page {
                 let header = sealed.header;
                 let path = folder.join(file_name(header.first));
                 let failed = |error| LogFailure::new("read segment", &path, &error);
-                let file = disk.open(&path, OpenMode::Read).map_err(failed)?;
+                let file = open(view, header.first, || disk.open(&path, OpenMode::Read));
+                let file = file.map_err(failed)?;
                 let table = match sealed.table.get() {
                     Some(table) => table,
                     None => {
@@ -173,7 +201,7 @@ impl Page {
         range: std::ops::Range<u64>,
     ) -> Result<bool, ReadError> {
         let failed = |error: io::Error| LogFailure::new("read segment", path, &error);
-        let mut scan = Scan::new(file, header, range.start, range.end);
+        let mut scan = Scan::new(file, header, range.start, range.end).of(self.room);
         let begun_at = self.next;
         loop {
             match scan.step().map_err(failed)? {

@@ -74,6 +74,9 @@ pub(crate) enum Command<D: Domain> {
     Close(oneshot::Sender<()>),
 }
 
+/// What was looked up, for those who asked.
+type Answers<D> = Vec<(Ticket, Result<<D as Domain>::Fact, HistoryError>)>;
+
 /// Where a tenant is kept.
 #[derive(Debug)]
 pub(crate) struct Stores<D: Domain> {
@@ -121,9 +124,9 @@ pub(crate) struct Writer<D: Domain, O, B> {
     taken: VecDeque<Command<D>>,
     /// Asked, and not yet looked up: at most the core's bound of questions.
     questions: VecDeque<Ask<D>>,
-    /// At most one, and none while indexing: the others would wait for the index in places on the
-    /// pool that other tenants need.
-    answers: JoinSet<(Ticket, Result<D::Fact, HistoryError>)>,
+    /// At most one call, and none while indexing: others would wait for the index in places on the
+    /// pool that other tenants need. It answers whatever was asked when it began.
+    answers: JoinSet<Answers<D>>,
     snapshotting: Snapshotting,
     marked: LogPosition,
     /// What the figures say of this tenant.
@@ -254,9 +257,10 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 biased;
                 Some(command) = urgent.recv(), if self.core.takes_urgent() => self.obey(command),
                 appended = finished(&mut self.append) => self.appended(appended)?,
-                Some(answer) = self.answers.join_next() => {
-                    let (ticket, fact) = answer.expect("answering a question does not panic");
-                    self.core.answered(&mut self.env, ticket, fact);
+                Some(answers) = self.answers.join_next() => {
+                    for (ticket, fact) in answers.expect("answering a question does not panic") {
+                        self.core.answered(&mut self.env, ticket, fact);
+                    }
                 }
                 () = &mut deadline, if wake_at.is_some() => {
                     self.core.tick(&mut self.env);
@@ -329,16 +333,18 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             self.start_append(commit);
         }
         self.questions.extend(self.core.take_questions());
-        if self.answers.is_empty()
-            && self.indexing.is_none()
-            && let Some(ask) = self.questions.pop_front()
-        {
+        if self.answers.is_empty() && self.indexing.is_none() && !self.questions.is_empty() {
             let (index, log) = (Arc::clone(&self.stores.index), Arc::clone(&self.stores.log));
-            let answer = self
+            let asked = std::mem::take(&mut self.questions);
+            let answer = move |ask: Ask<D>| {
+                let fact = index.answer(&*log, ask.upto, &ask.question);
+                (ask.ticket, fact)
+            };
+            let answers = self
                 .pool
-                .run(move || (ask.ticket, index.answer(&*log, ask.upto, &ask.question)));
+                .run(move || asked.into_iter().map(answer).collect());
             self.answers
-                .spawn(async move { answer.await.expect("answering does not panic") });
+                .spawn(async move { answers.await.expect("answering does not panic") });
         }
         let effects = self.core.take_effects();
         // A request that led to nothing ends here.

@@ -23,7 +23,7 @@ use super::{
     state::Tenant,
 };
 use crate::{
-    domain::{DecodeError, Domain, History, HistoryError, Lane, Moment, Outcome, SectionId},
+    domain::{DecodeError, Domain, History, HistoryError, Lane, Late, Moment, Outcome, SectionId},
     hub::Delivery,
     index::Row,
     log::LogPosition,
@@ -40,7 +40,7 @@ impl Domain for Tenant {
     type Question = Question;
     type Fact = Fact;
 
-    const ROWS_VERSION: u32 = 2;
+    const ROWS_VERSION: u32 = 3;
 
     fn new(seed: Seed) -> Self {
         Self {
@@ -229,6 +229,14 @@ impl Domain for Tenant {
 
     fn index(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
         history::rows(seed, at, entry, rows);
+    }
+
+    fn index_late(seed: &Seed, _: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
+        history::late_rows(seed, entry, rows);
+    }
+
+    fn late(question: &Question) -> Option<Late> {
+        question.late()
     }
 
     fn time(entry: &Entry) -> Timestamp {

@@ -74,8 +74,9 @@ described! {
         /// Most vanished devices whose grace still runs. 20 000: as many as connections. At the limit a
         /// device that vanishes is shown offline at once.
         pub lingering_devices_max: usize,
-        /// Most idempotency keys in memory; older ones are read from the index. 65 536: about 10 MiB, and
-        /// hours of a busy tenant, so that nearly every retry is answered without a look-up.
+        /// Most idempotency keys in memory: the newest 16 384 whole, of the others where they were used, so that
+        /// only a retry is looked up. Still older ones are read from the index, and before each write.
+        /// 1 048 576: about 10 MiB, and a day of a busy tenant.
         pub keys_in_memory_max: usize,
         /// How long a key is remembered, in ms of log time. 24 h: a phone that was off over night may
         /// still retry.
@@ -160,7 +161,7 @@ impl Default for Settings {
             rooms_per_connection_max: 512,
             users_with_roles_max: 200_000,
             lingering_devices_max: 20_000,
-            keys_in_memory_max: 65_536,
+            keys_in_memory_max: 1_048_576,
             key_ttl_ms: 24 * 60 * 60 * 1000,
             typing_ttl_ms: 6_000,
             presence_grace_ms: 10_000,

@@ -20,7 +20,7 @@ use std::{
 
 use bytes::Bytes;
 use homeroom_engine::{
-    domain::{DecodeError, Domain, History, HistoryError, Lane, Moment, Outcome, SectionId},
+    domain::{DecodeError, Domain, History, HistoryError, Lane, Late, Moment, Outcome, SectionId},
     index::{
         Found, Index, IndexError, IndexFault, IndexIdentity, IndexPlace, Indexer, MemoryIndex,
         MemoryPlace, Order, Row,
@@ -44,6 +44,7 @@ pub struct FakeLog {
     records: Mutex<BTreeMap<u64, Bytes>>,
     corrupt: Mutex<Option<LogPosition>>,
     pub reads: AtomicUsize,
+    pub records_read: AtomicUsize,
 }
 
 impl FakeLog {
@@ -73,6 +74,11 @@ impl FakeLog {
     pub fn reads(&self) -> usize {
         self.reads.load(Relaxed)
     }
+
+    /// Reads, and the records they brought.
+    pub fn read_so_far(&self) -> (usize, usize) {
+        (self.reads(), self.records_read.load(Relaxed))
+    }
 }
 
 impl Log for FakeLog {
@@ -91,7 +97,8 @@ impl Log for FakeLog {
         let mut bytes_read = 0;
         for (at, bytes) in self.records.lock().unwrap().range(from.0..) {
             bytes_read += bytes.len();
-            if corrupt == Some(LogPosition(*at)) || bytes_read > bytes_max {
+            let is_full = bytes_read > bytes_max && !read.is_empty();
+            if corrupt == Some(LogPosition(*at)) || is_full {
                 break;
             }
             read.push(Record {
@@ -99,6 +106,7 @@ impl Log for FakeLog {
                 bytes: bytes.clone(),
             });
         }
+        self.records_read.fetch_add(read.len(), Relaxed);
         match corrupt {
             Some(at) if read.is_empty() && at >= from => Err(ReadError::Corrupt {
                 at,
@@ -154,6 +162,12 @@ pub enum Ask {
     Careless(u8),
     /// The event at a position.
     Event(u64),
+    /// The events at these positions, said beforehand, the newest first.
+    Events(Vec<u64>),
+    /// Where a topic has late rows, which are wanted so far, of notes since a time.
+    Late(u8, u64, u64),
+    /// The same, as far as they happen to be there.
+    LateSoFar(u8),
 }
 
 pub type Answer = Vec<(u64, Vec<u8>)>;
@@ -234,6 +248,22 @@ impl Domain for Pad {
         }
     }
 
+    fn index_late((): &(), at: LogPosition, note: &Note, rows: &mut Vec<Row>) {
+        rows.push(Row {
+            key: [&[4, note.topic], &at.0.to_be_bytes()[..]].concat(),
+            value: Vec::new(),
+            expires: None,
+        });
+    }
+
+    fn late(ask: &Ask) -> Option<Late> {
+        let Ask::Late(_, upto, since) = *ask else {
+            return None;
+        };
+        let (upto, since) = (LogPosition(upto), Timestamp(since));
+        Some(Late { upto, since })
+    }
+
     fn time(note: &Note) -> Timestamp {
         Timestamp(note.time)
     }
@@ -263,6 +293,17 @@ impl Domain for Pad {
                 Ok(Self::answer(&(), &Ask::Latest(*topic), history).unwrap_or_default())
             }
             Ask::Event(at) => Ok(vec![text(*at)?]),
+            Ask::Events(at) => {
+                let wanted: Vec<_> = at.iter().copied().map(LogPosition).collect();
+                history.will_read(&wanted);
+                at.iter().rev().map(|at| text(*at)).collect()
+            }
+            Ask::Late(topic, ..) | Ask::LateSoFar(topic) => {
+                let (from, to) = (&[4, *topic], &[4, *topic + 1]);
+                let found = history.range(from, to, Order::Ascending, usize::MAX)?;
+                let at = |key: &[u8]| position(&key[2..]);
+                Ok(found.iter().map(|(key, _)| (at(key), Vec::new())).collect())
+            }
         }
     }
 

@@ -373,7 +373,7 @@ fn a_message_that_cannot_be_read_is_refused_for_now() {
     }
     world.broken_history = None;
     // The index lost the message.
-    world.lose_index(b"r");
+    world.lose_index(b"R");
     let request = edit(1, room, said, draft("y"));
     assert_eq!(world.refusal(ada, request), ErrorCode::Overloaded);
 }

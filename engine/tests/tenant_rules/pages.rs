@@ -54,7 +54,7 @@ fn a_listener_whose_past_was_dropped_from_the_index_starts_anew_too() {
     let room = world.open_room(ada, "math");
     let position = world.say(ada, room, "2");
     world.say(ada, room, "3");
-    world.lose_index(b"r");
+    world.lose_index(b"R");
     world.say(ada, room, "4");
     let phone = world.connect("ada", "phone");
     world.request(phone, join("math", Some(position)));

@@ -352,6 +352,7 @@ impl World {
             time = Tenant::time(event);
             let at = LogPosition(at as u64 + 1);
             Tenant::index(&self.seed, at, event, &mut rows);
+            Tenant::index_late(&self.seed, at, event, &mut rows);
         }
         self.indexed = self.durable;
         for row in rows {

@@ -6,14 +6,15 @@ use homeroom_protocol::{
 };
 
 use super::{
-    Span, TimelinePage, event_at,
+    Span, TimelinePage, event_at, log_position,
     message::{State, edit_at, show_own, states},
     rows::{after, thread_key, timeline_key},
 };
 use crate::{
     domain::{History, HistoryError},
     hub::body_bytes,
-    index::Order,
+    index::{Found, Order},
+    log::LogPosition,
     tenant::records::hashing::Hashing,
 };
 
@@ -95,6 +96,9 @@ fn scan(
     }
     // One more than wanted tells whether there are more.
     let found = history.range(&from, &to, order, limit + 1)?;
+    let mut places: Vec<_> = found.iter().take(limit).filter_map(place).collect();
+    places.sort_unstable();
+    history.will_read(&places);
     let mut events = Vec::new();
     let mut bytes = 0;
     for (_, value) in found.iter().take(limit) {
@@ -107,6 +111,11 @@ fn scan(
     }
     let more = found.len() > events.len();
     Ok((events, more))
+}
+
+/// Where a row leads; what leads nowhere is met when it is read.
+fn place((_, value): &Found) -> Option<LogPosition> {
+    log_position(value)
 }
 
 /// Gives each message its newest content and its reactions.

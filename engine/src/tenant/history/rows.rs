@@ -2,8 +2,8 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `'r'`, room, seq | the log position of that event |
-//! | `'t'`, room, root, seq | the log position of that reply in a thread |
+//! | `'R'`, room, seq | the log position of that event |
+//! | `'T'`, room, root, seq | the log position of that reply in a thread |
 //! | `'s'`, room, seq, 1 | the log position of the newest edit of that message |
 //! | `'s'`, room, seq, 2, emoji | the reactions to it with that emoji: how many, and the first users |
 //! | `'v'`, room, seq, version | the log position of that edit |
@@ -43,6 +43,14 @@ pub(crate) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<R
     let hashing = Hashing::new(seed.hash_key);
     rows.push(points_at(timeline_key(event.room, event.position.seq), at));
     message_rows(&hashing, at, event, rows);
+}
+
+/// The rows of keys: wanted only for those that are in memory no more.
+pub(crate) fn late_rows(seed: &Seed, entry: &Entry, rows: &mut Vec<Row>) {
+    let Entry::Event(event) = entry else {
+        return;
+    };
+    let hashing = Hashing::new(seed.hash_key);
     if let Some((lookup, record)) = keys::record_of(&hashing, event) {
         rows.push(Row {
             key: lookup_key(lookup),
@@ -99,11 +107,11 @@ fn points_at(key: Vec<u8>, at: LogPosition) -> Row {
 }
 
 pub(super) fn timeline_key(room: RoomNumber, seq: Seq) -> Vec<u8> {
-    place(b'r', room, seq)
+    place(b'R', room, seq)
 }
 
 pub(super) fn thread_key(room: RoomNumber, root: Seq, seq: Seq) -> Vec<u8> {
-    [&place(b't', room, root)[..], &seq.0.to_be_bytes()].concat()
+    [&place(b'T', room, root)[..], &seq.0.to_be_bytes()].concat()
 }
 
 /// Where all that became of a message begins.

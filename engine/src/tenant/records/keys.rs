@@ -1,7 +1,8 @@
 //! Idempotency keys: the same key of the same user gives the same answer for 24 hours of log time.
 //!
-//! The newest keys are in memory, older ones only in the index. Memory alone is enough as long as
-//! nothing that could still count was forgotten; [`KeyWindow::find`] says when it is not.
+//! The newest keys are in memory, of those before them where they were used, and still older ones only in
+//! the index. Memory alone is enough for a key that was never used, as long as nothing that could still
+//! count was forgotten; [`KeyWindow::find`] says when it is not.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,6 +11,7 @@ use homeroom_protocol::{Position, RoomNumber, Timestamp};
 use super::{
     event::Event,
     hashing::{Digest, Hashing, Lookup},
+    old_keys::{OldKeys, RUN_KEYS, Run},
 };
 use crate::log::LogPosition;
 
@@ -51,6 +53,7 @@ pub(crate) struct KeyWindow {
     records: BTreeMap<Lookup, Kept>,
     /// Oldest first. May name a lookup twice when a key was used again after its time.
     order: VecDeque<(LogPosition, Lookup)>,
+    old: OldKeys,
     forgotten: Option<Forgotten>,
     applied: LogPosition,
 }
@@ -70,21 +73,50 @@ pub(crate) struct Forgotten {
 }
 
 /// What memory alone knows of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Memory {
     /// It was used for this, and still counts.
     Used(KeyRecord),
     /// It was not used, or its time is over.
     Free,
-    /// It may have been used before what is here begins: events up to this position must be looked up.
-    Unsure(LogPosition),
+    /// It may have been used, and that must be looked up.
+    Unsure(Unsure),
 }
+
+/// Where a key may have been used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unsure {
+    /// At these positions; oldest first.
+    pub(crate) places: Vec<LogPosition>,
+    /// And before what is here begins: up to this position.
+    pub(crate) upto: Option<LogPosition>,
+}
+
+impl Unsure {
+    /// Whether an answer that knows everything up to a position knows of all of it.
+    pub(crate) fn is_answered_by(&self, complete_to: LogPosition) -> bool {
+        self.places
+            .iter()
+            .chain(&self.upto)
+            .all(|at| *at <= complete_to)
+    }
+}
+
+/// Keys that are kept whole when older ones are kept by their places.
+const WHOLE_KEYS_MAX: usize = 2 * RUN_KEYS;
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyBounds {
     pub(crate) ttl_ms: u64,
     pub(crate) max: usize,
+}
+
+impl KeyBounds {
+    /// Runs of older keys, beside those that are kept whole.
+    const fn runs_max(&self) -> usize {
+        self.max.saturating_sub(WHOLE_KEYS_MAX) / RUN_KEYS
+    }
 }
 
 impl KeyWindow {
@@ -97,15 +129,19 @@ impl KeyWindow {
                 Memory::Free
             };
         }
-        match self.forgotten {
-            Some(forgotten) if !self.is_complete(time, ttl_ms) => Memory::Unsure(forgotten.at),
-            Some(_) | None => Memory::Free,
+        let places = self.old.find(lookup, time, ttl_ms);
+        let counts = |it: &Forgotten| time < it.time.plus_ms(ttl_ms);
+        let upto = self.forgotten.filter(counts).map(|it| it.at);
+        if places.is_empty() && upto.is_none() {
+            return Memory::Free;
         }
+        Memory::Unsure(Unsure { places, upto })
     }
 
-    /// Whether memory alone knows of every key that counts at a log time.
+    /// Whether it holds every key whole that counts at a log time, so that [`find`](Self::find) is never unsure.
     pub(crate) fn is_complete(&self, time: Timestamp, ttl_ms: u64) -> bool {
-        (self.forgotten).is_none_or(|forgotten| time >= forgotten.time.plus_ms(ttl_ms))
+        let is_over = |forgotten: Forgotten| time >= forgotten.time.plus_ms(ttl_ms);
+        self.old.runs().len() == 0 && self.forgotten.is_none_or(is_over)
     }
 
     /// Takes in a record; whether it was new.
@@ -148,11 +184,16 @@ impl KeyWindow {
         })
     }
 
+    /// The runs of older keys, oldest first.
+    pub(crate) fn runs(&self) -> impl ExactSizeIterator<Item = &Run> {
+        self.old.runs()
+    }
+
     /// A window as it was saved, oldest first.
     pub(crate) fn restore(
         applied: LogPosition,
         forgotten: Option<Forgotten>,
-        kept: impl Iterator<Item = (Lookup, Kept)>,
+        (runs, kept): (Vec<Run>, impl Iterator<Item = (Lookup, Kept)>),
         bounds: KeyBounds,
     ) -> Self {
         let mut window = Self {
@@ -160,6 +201,7 @@ impl KeyWindow {
             forgotten,
             ..Self::default()
         };
+        runs.into_iter().for_each(|run| window.old.push(run));
         let mut newest = Timestamp(0);
         for (lookup, Kept { at, record }) in kept {
             newest = record.time;
@@ -169,6 +211,32 @@ impl KeyWindow {
         window
     }
 
+    /// Of the oldest keys only where they were used stays.
+    fn make_run(&mut self, time: Timestamp, ttl_ms: u64) {
+        let mut keys = Vec::with_capacity(RUN_KEYS);
+        let mut newest = None;
+        for (at, lookup) in self.order.drain(..RUN_KEYS.min(self.order.len())) {
+            // Used again after its time: what counts is the later one.
+            let Some(kept) = self.records.get(&lookup).filter(|kept| kept.at == at) else {
+                continue;
+            };
+            let (counts, time) = (time < kept.record.expires(ttl_ms), kept.record.time);
+            self.records.remove(&lookup);
+            if counts {
+                keys.push((at, lookup));
+                newest = Some(Forgotten { at, time });
+            }
+        }
+        let Some(newest) = newest else { return };
+        match Run::of(&keys, newest) {
+            Some(run) => self.old.push(run),
+            None => {
+                while self.old.drop_oldest().is_some() {}
+                self.forgotten = Some(newest);
+            }
+        }
+    }
+
     fn keep(&mut self, at: LogPosition, lookup: Lookup, record: KeyRecord) {
         self.records.insert(lookup, Kept { at, record });
         self.order.push_back((at, lookup));
@@ -176,6 +244,19 @@ impl KeyWindow {
 
     /// Drops what no longer counts, and then what is too much.
     fn shrink(&mut self, time: Timestamp, bounds: KeyBounds) {
+        self.old.expire(time, bounds.ttl_ms);
+        let runs_max = bounds.runs_max();
+        let whole_max = if runs_max == 0 {
+            bounds.max
+        } else {
+            WHOLE_KEYS_MAX
+        };
+        while runs_max > 0 && self.order.len() > whole_max {
+            self.make_run(time, bounds.ttl_ms);
+        }
+        while self.old.runs().len() > runs_max {
+            self.forgotten = self.old.drop_oldest();
+        }
         while let Some(&(at, lookup)) = self.order.front() {
             let kept = self
                 .records
@@ -183,7 +264,7 @@ impl KeyWindow {
                 .filter(|kept| kept.at == at)
                 .copied();
             let over = kept.is_none_or(|kept| kept.record.expires(bounds.ttl_ms) <= time);
-            if !over && self.order.len() <= bounds.max {
+            if !over && self.order.len() <= whole_max {
                 return;
             }
             self.order.pop_front();
@@ -197,5 +278,84 @@ impl KeyWindow {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_protocol::{Epoch, Seq};
+
+    use super::*;
+    use crate::tenant::records::sections;
+
+    const TTL_MS: u64 = 1_000_000;
+
+    /// One key a millisecond, each at every third position.
+    fn used(window: &mut KeyWindow, number: u64, bounds: KeyBounds) {
+        let record = KeyRecord {
+            room: RoomNumber(1),
+            position: Position {
+                epoch: Epoch::new(1).unwrap(),
+                seq: Seq(number),
+            },
+            time: Timestamp(number),
+            digest: Digest([0; 16]),
+        };
+        window.apply(LogPosition(3 * number), lookup(number), record, bounds);
+    }
+
+    fn lookup(number: u64) -> Lookup {
+        let mut bytes = [0; 16];
+        // Two keys of each print.
+        let print = u32::try_from(number / 2).unwrap().wrapping_mul(0x9e37_79b9);
+        bytes[..4].copy_from_slice(&print.to_be_bytes());
+        bytes[8..].copy_from_slice(&number.to_be_bytes());
+        Lookup(bytes)
+    }
+
+    #[test]
+    fn every_key_is_whole_or_in_its_place_until_there_are_too_many() {
+        let keys = |count: usize| u64::try_from(count).unwrap();
+        let bounds = KeyBounds {
+            ttl_ms: TTL_MS,
+            max: WHOLE_KEYS_MAX + RUN_KEYS,
+        };
+        let mut window = KeyWindow::default();
+        let most = keys(bounds.max);
+        for number in 1..=most {
+            used(&mut window, number, bounds);
+        }
+        let now = Timestamp(most);
+        assert_eq!(window.forgotten(), None);
+        assert_eq!(window.runs().len(), 1);
+        // As it comes back from a snapshot.
+        let saved = sections::save_keys(&window);
+        let mut window = sections::load_keys(&saved, bounds).unwrap();
+        assert_eq!(sections::save_keys(&window), saved);
+        for number in 1..=most {
+            match window.find(&lookup(number), now, TTL_MS) {
+                Memory::Used(record) => assert_eq!(record.position.seq, Seq(number)),
+                Memory::Unsure(Unsure { places, upto }) => {
+                    assert!(places.contains(&LogPosition(3 * number)) && upto.is_none());
+                    assert!(places.len() <= 2 && number <= keys(RUN_KEYS));
+                }
+                Memory::Free => panic!("key {number} is gone"),
+            }
+        }
+        assert_eq!(window.find(&lookup(most + 2), now, TTL_MS), Memory::Free);
+        // Over time the oldest go, first those that are too many.
+        let more = most + keys(RUN_KEYS);
+        for number in most + 1..=more {
+            used(&mut window, number, bounds);
+        }
+        let forgotten = LogPosition(3 * keys(RUN_KEYS));
+        assert_eq!(window.forgotten().map(|it| it.at), Some(forgotten));
+        let unsure = window.find(&lookup(1), Timestamp(more), TTL_MS);
+        let upto = Some(forgotten);
+        let places = Vec::new();
+        assert_eq!(unsure, Memory::Unsure(Unsure { places, upto }));
+        let last = Timestamp(more + TTL_MS);
+        assert_eq!(window.find(&lookup(1), last, TTL_MS), Memory::Free);
+        assert_eq!(window.find(&lookup(more), last, TTL_MS), Memory::Free);
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod concern;
 pub(crate) mod event;
 pub(crate) mod hashing;
 pub(crate) mod keys;
+pub(crate) mod old_keys;
 pub(crate) mod restart;
 pub(crate) mod sections;
 pub(crate) mod stored;

@@ -14,6 +14,7 @@ use homeroom_protocol::{
 use super::{
     hashing::{Digest, Lookup},
     keys::{Forgotten, Kept, KeyBounds, KeyRecord, KeyWindow},
+    old_keys::Run,
     stored::{self, Bin, Blob},
 };
 use crate::{
@@ -45,7 +46,9 @@ pub(crate) const ROLES: SectionId = SectionId(1 << 32);
 /// The section of when users were last seen.
 pub(crate) const SEEN: SectionId = SectionId((1 << 32) + 1);
 
-/// The version of the sections of keys, roles and when users were last seen.
+/// The version of the section of keys. Version 1 held no places of older ones.
+const KEYS_VERSION: u8 = 2;
+/// The version of the sections of roles and when users were last seen.
 const VERSION: u8 = 1;
 /// The version of a room's section. Version 1, of release 0.1, did not hold what counts as unread, and
 /// that cannot be made up: a snapshot of that kind is passed over, and the log replayed from its start.
@@ -200,8 +203,12 @@ pub(crate) fn load_seen(bytes: &[u8]) -> Result<Seen, DecodeError> {
 /// Lookup, digest, log position, room, epoch, seq, time.
 type SavedKey = (Blob, Blob, u64, u32, u64, u64, u64);
 
-/// Applied, position and time of the newest forgotten key, the kept keys from old to new.
-type SavedKeys = (u64, Option<(u64, u64)>, Vec<SavedKey>);
+/// First position, that of the newest and its time, the places.
+type SavedRun = (u64, u64, u64, Bin);
+
+/// Applied, position and time of the newest forgotten key, the kept keys from old to new, the runs of older
+/// ones.
+type SavedKeys = (u64, Option<(u64, u64)>, Vec<SavedKey>, Vec<SavedRun>);
 
 pub(crate) fn save_keys(keys: &KeyWindow) -> Vec<u8> {
     let forgotten = keys.forgotten().map(|it| (it.at.0, it.time.0));
@@ -218,28 +225,52 @@ pub(crate) fn save_keys(keys: &KeyWindow) -> Vec<u8> {
                 record.time.0,
             )
         });
-    let saved: SavedKeys = (keys.applied().0, forgotten, kept.collect());
-    save(VERSION, &saved)
+    let run = |run: &Run| {
+        (
+            run.first.0,
+            run.newest.at.0,
+            run.newest.time.0,
+            Bin(run.save()),
+        )
+    };
+    let runs = keys.runs().map(run).collect();
+    let saved: SavedKeys = (keys.applied().0, forgotten, kept.collect(), runs);
+    save(KEYS_VERSION, &saved)
 }
 
 pub(crate) fn load_keys(bytes: &[u8], bounds: KeyBounds) -> Result<KeyWindow, DecodeError> {
-    let (applied, forgotten, kept): SavedKeys = load(VERSION, bytes, "keys section")?;
+    let (applied, forgotten, kept, runs): SavedKeys = if bytes.first() == Some(&VERSION) {
+        let (applied, forgotten, kept) = load(VERSION, bytes, "keys section")?;
+        (applied, forgotten, kept, Vec::new())
+    } else {
+        load(KEYS_VERSION, bytes, "keys section")?
+    };
     let forgotten = forgotten.map(|(at, time)| Forgotten {
         at: LogPosition(at),
         time: Timestamp(time),
     });
     let kept: Option<Vec<_>> = kept.into_iter().map(restore_key).collect();
-    let kept = kept
-        .filter(|_| applied <= INTEGER_MAX)
-        .ok_or(DecodeError::Malformed {
-            what: "keys section",
-        })?;
+    let runs: Option<Vec<_>> = runs.into_iter().map(restore_run).collect();
+    let (kept, runs) =
+        kept.zip(runs)
+            .filter(|_| applied <= INTEGER_MAX)
+            .ok_or(DecodeError::Malformed {
+                what: "keys section",
+            })?;
     Ok(KeyWindow::restore(
         LogPosition(applied),
         forgotten,
-        kept.into_iter(),
+        (runs, kept.into_iter()),
         bounds,
     ))
+}
+
+fn restore_run((first, at, time, Bin(bytes)): SavedRun) -> Option<Run> {
+    let newest = Forgotten {
+        at: LogPosition(at),
+        time: Timestamp(time),
+    };
+    Run::restore(LogPosition(first), newest, &bytes)
 }
 
 fn restore_key((lookup, digest, at, room, epoch, seq, time): SavedKey) -> Option<(Lookup, Kept)> {

@@ -64,9 +64,11 @@ impl Tenant {
         let memory = self
             .keys
             .find(&lookup, self.rooms.last_time(), self.settings.key_ttl_ms);
-        if let Memory::Used(_) = memory {
-            return None;
-        }
+        let old_key = match memory {
+            Memory::Used(_) => return None,
+            Memory::Free => None,
+            Memory::Unsure(unsure) => Some(self.old_key(lookup, unsure)),
+        };
         let in_room = self.rooms.get(room).filter(|room| match standing {
             Standing::Member => room.has(user),
             Standing::Service => true,
@@ -75,7 +77,7 @@ impl Tenant {
             return self.key_needs(user, key);
         }
         Some(Question::Look {
-            key: Some(lookup),
+            key: old_key,
             target: Some(Target {
                 room,
                 seq: target,

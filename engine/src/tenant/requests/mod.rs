@@ -22,16 +22,16 @@ use homeroom_protocol::{
 use super::{
     decide::{Ground, Keyed, Verdict},
     effects,
-    history::{Fact, Question},
+    history::{Fact, OldKey, Question},
     records::{
-        hashing::Digest,
-        keys::{KeyRecord, Memory},
+        hashing::{Digest, Lookup},
+        keys::{KeyRecord, Memory, Unsure},
     },
     refusal::Refusal,
     state::Tenant,
 };
 use crate::{
-    domain::{HistoryError, Moment, Outcome},
+    domain::{HistoryError, Late, Moment, Outcome},
     identity::Identity,
 };
 
@@ -118,13 +118,26 @@ impl Tenant {
         if self.passing_keys.find(&lookup, time, ttl_ms).is_some() {
             return None;
         }
-        match self.keys.find(&lookup, time, self.settings.key_ttl_ms) {
+        match self.keys.find(&lookup, time, ttl_ms) {
             Memory::Used(_) | Memory::Free => None,
-            Memory::Unsure(_) => Some(Question::Look {
-                key: Some(lookup),
+            Memory::Unsure(unsure) => Some(Question::Look {
+                key: Some(self.old_key(lookup, unsure)),
                 target: None,
                 complete_to: self.durable,
             }),
+        }
+    }
+
+    /// A key to look up where it may have been used.
+    pub(super) fn old_key(&self, lookup: Lookup, unsure: Unsure) -> OldKey {
+        let Unsure { places, upto } = unsure;
+        let ttl_ms = self.settings.key_ttl_ms;
+        let since = Timestamp(self.rooms.last_time().0.saturating_sub(ttl_ms));
+        let forgotten = upto.map(|upto| Late { upto, since });
+        OldKey {
+            lookup,
+            places,
+            forgotten,
         }
     }
 
@@ -282,12 +295,12 @@ impl Tenant {
         let used = match self.keys.find(&lookup, time, ttl_ms) {
             Memory::Used(record) => Some(record),
             Memory::Free => None,
-            Memory::Unsure(up_to) => match answer {
+            Memory::Unsure(unsure) => match answer {
                 Some(Ok(Fact::Looked {
                     record,
                     complete_to,
                     ..
-                })) if up_to <= *complete_to => {
+                })) if unsure.is_answered_by(*complete_to) => {
                     record.filter(|record| time < record.expires(ttl_ms))
                 }
                 Some(Err(HistoryError::Trimmed | HistoryError::Unreadable)) => {

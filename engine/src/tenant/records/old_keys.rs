@@ -1,0 +1,195 @@
+//! Keys of which memory knows only where in the log they were used: enough to say that a key is new, and
+//! to find what it was used for, in an eighth of the memory that the whole takes.
+//!
+//! They come in runs of one size, oldest first, each sorted, so that one is found by halving. A run keeps
+//! 32 bits of a key's hash: a match may be another key's, and whoever reads the event sees that it is.
+
+use std::collections::VecDeque;
+
+use homeroom_protocol::Timestamp;
+
+use super::{hashing::Lookup, keys::Forgotten};
+use crate::log::LogPosition;
+
+/// Keys in a run. Few enough to be taken out of memory's tree and sorted within two milliseconds, and
+/// enough that a million of them are looked through in some microseconds.
+pub(crate) const RUN_KEYS: usize = 8_192;
+
+const ENTRY_BYTES: usize = 8;
+
+/// The runs. Bounded by whoever adds to them.
+#[derive(Debug, Default)]
+pub(crate) struct OldKeys {
+    runs: VecDeque<Run>,
+}
+
+/// Keys that were used one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Positions are counted from here.
+    pub(crate) first: LogPosition,
+    /// The newest of them.
+    pub(crate) newest: Forgotten,
+    /// The beginning of each key's hash, and its position less the first; sorted.
+    entries: Vec<(u32, u32)>,
+}
+
+impl Run {
+    /// A run of these keys, in the order of their positions; `None` when they lie too far apart.
+    pub(crate) fn of(keys: &[(LogPosition, Lookup)], newest: Forgotten) -> Option<Self> {
+        let first = keys.first()?.0;
+        let entry = |(at, lookup): &(LogPosition, Lookup)| {
+            let behind = u32::try_from(at.0.checked_sub(first.0)?).ok()?;
+            Some((print(lookup), behind))
+        };
+        let mut entries = keys.iter().map(entry).collect::<Option<Vec<_>>>()?;
+        entries.sort_unstable();
+        Some(Self {
+            first,
+            newest,
+            entries,
+        })
+    }
+
+    /// Its entries as they are saved.
+    pub(crate) fn save(&self) -> Vec<u8> {
+        let entries = self.entries.iter();
+        entries
+            .flat_map(|(print, behind)| [print.to_be_bytes(), behind.to_be_bytes()].concat())
+            .collect()
+    }
+
+    /// A run as it was saved; `None` when these are not its bytes.
+    pub(crate) fn restore(first: LogPosition, newest: Forgotten, bytes: &[u8]) -> Option<Self> {
+        let whole = bytes.len().is_multiple_of(ENTRY_BYTES) && first <= newest.at;
+        let span = newest.at.0.checked_sub(first.0)?;
+        let entry = |bytes: &[u8]| {
+            let (print, behind) = bytes.split_first_chunk()?;
+            let behind = u32::from_be_bytes(behind.try_into().ok()?);
+            (u64::from(behind) <= span).then_some((u32::from_be_bytes(*print), behind))
+        };
+        let entries = bytes.chunks_exact(ENTRY_BYTES).map(entry);
+        let entries = entries.collect::<Option<Vec<_>>>()?;
+        (whole && entries.is_sorted()).then_some(Self {
+            first,
+            newest,
+            entries,
+        })
+    }
+
+    fn places(&self, print: u32) -> impl Iterator<Item = LogPosition> + '_ {
+        let begin = self.entries.partition_point(|entry| entry.0 < print);
+        let same = self.entries[begin..].iter();
+        same.take_while(move |entry| entry.0 == print)
+            .map(|entry| LogPosition(self.first.0 + u64::from(entry.1)))
+    }
+}
+
+impl OldKeys {
+    /// Adds a run that is newer than all others.
+    pub(crate) fn push(&mut self, run: Run) {
+        self.runs.push_back(run);
+    }
+
+    /// Where a key may have been used that still counts at a time, oldest first.
+    pub(crate) fn find(&self, lookup: &Lookup, time: Timestamp, ttl_ms: u64) -> Vec<LogPosition> {
+        let print = print(lookup);
+        let counting = self.runs.iter().filter(|run| counts(run, time, ttl_ms));
+        counting.flat_map(|run| run.places(print)).collect()
+    }
+
+    /// Drops the runs of which nothing counts any more.
+    pub(crate) fn expire(&mut self, time: Timestamp, ttl_ms: u64) {
+        while self
+            .runs
+            .front()
+            .is_some_and(|run| !counts(run, time, ttl_ms))
+        {
+            self.runs.pop_front();
+        }
+    }
+
+    /// Drops the oldest run.
+    pub(crate) fn drop_oldest(&mut self) -> Option<Forgotten> {
+        self.runs.pop_front().map(|run| run.newest)
+    }
+
+    pub(crate) fn runs(&self) -> impl ExactSizeIterator<Item = &Run> {
+        self.runs.iter()
+    }
+}
+
+const fn counts(run: &Run, time: Timestamp, ttl_ms: u64) -> bool {
+    time.0 < run.newest.time.plus_ms(ttl_ms).0
+}
+
+fn print(lookup: &Lookup) -> u32 {
+    let beginning = lookup.0.first_chunk().expect("a hash has 16 bytes");
+    u32::from_be_bytes(*beginning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup(print: u32, rest: u8) -> Lookup {
+        let mut bytes = [rest; 16];
+        bytes[..4].copy_from_slice(&print.to_be_bytes());
+        Lookup(bytes)
+    }
+
+    fn run(keys: &[(u64, u32)], time: u64) -> Run {
+        let keys: Vec<_> = (keys.iter())
+            .map(|&(at, print)| (LogPosition(at), lookup(print, 0)))
+            .collect();
+        let newest = Forgotten {
+            at: keys.last().unwrap().0,
+            time: Timestamp(time),
+        };
+        Run::of(&keys, newest).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_it_may_have_been_used_as_long_as_that_counts() {
+        let mut old = OldKeys::default();
+        old.push(run(&[(10, 7), (20, 3), (30, 7)], 100));
+        old.push(run(&[(40, 9), (50, 7)], 200));
+        let found = |print, time| {
+            let places = old.find(&lookup(print, 1), Timestamp(time), 50);
+            places.iter().map(|at| at.0).collect::<Vec<_>>()
+        };
+        let mut sevens = found(7, 149);
+        sevens.sort_unstable();
+        assert_eq!(sevens, [10, 30, 50]);
+        assert_eq!(found(7, 150), [50]);
+        assert_eq!((found(9, 249), found(9, 250)), (vec![40], Vec::new()));
+        assert!(found(8, 0).is_empty());
+        old.expire(Timestamp(150), 50);
+        assert_eq!(old.runs().len(), 1);
+        assert_eq!(old.drop_oldest().unwrap().at, LogPosition(50));
+    }
+
+    #[test]
+    fn a_run_comes_back_as_it_was_saved_and_nothing_else_is_one() {
+        let run = run(&[(10, 7), (20, 3), (30, 7)], 100);
+        let bytes = run.save();
+        let again = |bytes: &[u8]| Run::restore(run.first, run.newest, bytes);
+        assert_eq!(again(&bytes), Some(run.clone()));
+        assert_eq!(again(&bytes[1..]), None);
+        let swapped = [&bytes[8..], &bytes[..8]].concat();
+        assert_eq!(again(&swapped), None);
+        let beyond = [&[9; 4][..], &21_u32.to_be_bytes()].concat();
+        assert_eq!(again(&beyond), None);
+    }
+
+    #[test]
+    fn keys_too_far_apart_make_no_run() {
+        let far = LogPosition(1 << 33);
+        let keys = [(LogPosition(1), lookup(1, 0)), (far, lookup(2, 0))];
+        let newest = Forgotten {
+            at: far,
+            time: Timestamp(0),
+        };
+        assert_eq!(Run::of(&keys, newest), None);
+    }
+}
