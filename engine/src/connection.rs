@@ -1,6 +1,6 @@
 //! A connection as a host sees it: requests go in here, frames come out of its sink.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use homeroom_protocol::{
     CloseCode, ConnectionId, Request, RequestId, RoomNumber, ServerFrame, SignalName, Timestamp,
@@ -39,7 +39,8 @@ pub struct Connection {
     tenant: TenantInbox,
     shards: Shards,
     gauge: Arc<Gauge>,
-    frames: Arc<Semaphore>,
+    /// Made for the first of them: most connections have none.
+    frames: OnceLock<Arc<Semaphore>>,
     when_dropped: Disconnection,
     /// Where the goodbye of a connection dropped on any thread is said; `None` when it was attached
     /// outside of every runtime.
@@ -97,7 +98,7 @@ impl Connection {
             tenant,
             shards,
             gauge,
-            frames: Arc::new(Semaphore::new(FRAMES_WAITING_MAX)),
+            frames: OnceLock::new(),
             when_dropped,
             runtime: Handle::try_current().ok(),
             closing: false,
@@ -274,7 +275,9 @@ impl Connection {
     }
 
     async fn deliver(&self, delivery: Delivery) {
-        let share = Arc::clone(&self.frames).acquire_owned().await;
+        let frames = || Arc::new(Semaphore::new(FRAMES_WAITING_MAX));
+        let frames = Arc::clone(self.frames.get_or_init(frames));
+        let share = frames.acquire_owned().await;
         let input = ShardInput::Deliver {
             life: self.life,
             delivery,

@@ -33,6 +33,7 @@ pub mod connection;
 pub mod described;
 pub mod domain;
 pub mod engine;
+mod few;
 pub mod hub;
 pub mod identity;
 pub mod index;

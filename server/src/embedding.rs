@@ -223,7 +223,7 @@ impl Service {
             identity,
             holds: Arc::new(holds),
         });
-        converse(Box::new(client), early.into())
+        converse(Box::new(client.having_said(early.into())))
     }
 }
 

@@ -148,8 +148,8 @@ impl Service {
     ) -> impl Future<Output = ()> + Send {
         let opening = Box::pin(self.open(door, stream, from, true));
         async move {
-            if let Some((client, early)) = opening.await {
-                converse(client, early).await;
+            if let Some(client) = opening.await {
+                converse(client).await;
             }
             drop(place);
         }
@@ -162,7 +162,7 @@ impl Service {
         from: Option<SocketAddr>,
     ) {
         let service = Arc::clone(&self);
-        if let Some((client, _)) = self.open(door, stream, from, false).await {
+        if let Some(client) = self.open(door, stream, from, false).await {
             let after = service.time_to_return_ms(RETRY_FULL_MS);
             let bye = Bye::new(CloseCode::Overloaded).back_after_ms(after);
             client.end(bye.into()).await;
@@ -226,7 +226,7 @@ impl Service {
         stream: TcpStream,
         from: Option<SocketAddr>,
         keep_alive: bool,
-    ) -> Option<(Box<Client>, Vec<u8>)> {
+    ) -> Option<Box<Client>> {
         // Small writes must not wait for each other. It fails only on a socket that is gone.
         let _ = stream.set_nodelay(true);
         let by = Instant::now() + self.terms.handshake_within;
@@ -248,7 +248,7 @@ impl Service {
             let (stream, early) = http::speak(&self, stream, visit).await?;
             (Wire::Tcp(stream), early)
         };
-        Some((Box::new(Client::new(self, wire)), early))
+        Some(Box::new(Client::new(self, wire).having_said(early)))
     }
 
     /// The TLS handshake, while it is worth one.
@@ -368,19 +368,11 @@ impl Service {
 }
 
 /// Serves a client to its end.
-pub(crate) fn converse(mut client: Box<Client>, early: Vec<u8>) -> impl Future<Output = ()> + Send {
+pub(crate) fn converse(mut client: Box<Client>) -> impl Future<Output = ()> + Send {
     // What it is called is known once it said hello.
     let span = debug_span!("connection", tenant = Empty, connection = Empty);
     let conversation = async move {
-        let begun = if early.is_empty() {
-            Ok(())
-        } else {
-            Box::pin(client.begin(early)).await
-        };
-        let end = match begun {
-            Ok(()) => client.converse().await,
-            Err(end) => end,
-        };
+        let end = client.converse().await;
         Box::pin(client.end(end)).await;
     };
     conversation.instrument(span)

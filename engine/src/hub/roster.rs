@@ -24,20 +24,20 @@ pub(super) struct Roster {
     /// The newest event that was given to the listeners; those above are being collected.
     pub(super) given: Seq,
     /// Where this turn's pushes are collected.
-    pub(super) batch: Option<usize>,
+    pub(super) batch: Option<u32>,
     /// Batches that name this roster: it is not freed before they are done.
     pub(super) holds: u32,
     /// Listeners whose page was asked for and has not come.
     asked: u32,
     /// What was given to the others since: without it, a listener of a busy room whose pages are
-    /// always overtaken would never go live.
-    tail: VecDeque<Said>,
+    /// always overtaken would never go live. `None` while it is empty.
+    tail: Option<Box<Tail>>,
     /// Listeners of an older generation are stale: nothing is written for them.
     floor: Generation,
     /// How many may be stale, never too few: while it is 0, nobody has to be asked.
     stale: u32,
     /// Places that were passed and not yet told.
-    passed: Option<Passed>,
+    passed: Option<Box<Passed>>,
     /// In the shard's list of rosters with such runs.
     passing: bool,
     /// What was signalled to viewers and waits for its turn.
@@ -47,6 +47,13 @@ pub(super) struct Roster {
     /// Of watchers: the newest that was said of the user.
     pub(super) newest: Option<Arc<Push>>,
 }
+
+/// The newest events that were given, oldest first; few rooms have any.
+#[derive(Debug, Default)]
+struct Tail(VecDeque<Said>);
+
+/// Ten thousand people who are watched are ten thousand of these.
+const _: () = assert!(size_of::<Option<Roster>>() <= 176);
 
 /// A run of places without events of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +145,7 @@ impl Roster {
             batch: None,
             holds: 0,
             asked: 0,
-            tail: VecDeque::new(),
+            tail: None,
             floor: Generation::STALE,
             stale: 0,
             passed: None,
@@ -157,7 +164,7 @@ impl Roster {
             self.head = head;
             self.given = head;
             self.batch = None;
-            self.tail.clear();
+            self.tail = None;
             self.passed = None;
         } else if head > self.head {
             self.head = head;
@@ -172,14 +179,15 @@ impl Roster {
         if self.asked == 0 {
             return;
         }
-        self.tail.extend(events.iter().cloned());
-        let excess = self.tail.len().saturating_sub(TAIL_EVENTS_MAX);
-        self.tail.drain(..excess);
+        let Tail(tail) = &mut **self.tail.get_or_insert_default();
+        tail.extend(events.iter().cloned());
+        let excess = tail.len().saturating_sub(TAIL_EVENTS_MAX);
+        tail.drain(..excess);
     }
 
     /// The newest events that were given.
     pub(super) fn tail(&self) -> impl Iterator<Item = Said> {
-        self.tail.iter().cloned()
+        self.tail.iter().flat_map(|tail| &tail.0).cloned()
     }
 
     /// A page was asked for.
@@ -191,7 +199,7 @@ impl Roster {
     pub(super) fn page_done(&mut self) {
         self.asked -= 1;
         if self.asked == 0 {
-            self.tail = VecDeque::new();
+            self.tail = None;
         }
     }
 
@@ -230,19 +238,28 @@ impl Roster {
 
     /// One more place was passed: the run before it, if it does not go on.
     pub(super) fn pass(&mut self, seq: Seq, members: u32) -> Option<Passed> {
-        let goes_on = self.passed.filter(|run| run.last.next() == seq);
-        let run = Passed {
-            first: goes_on.map_or(seq, |run| run.first),
+        let Some(run) = self.passed.as_deref_mut() else {
+            let (first, last) = (seq, seq);
+            self.passed = Some(Box::new(Passed {
+                first,
+                last,
+                members,
+            }));
+            return None;
+        };
+        let goes_on = run.last.next() == seq;
+        let before = *run;
+        *run = Passed {
+            first: if goes_on { run.first } else { seq },
             last: seq,
             members,
         };
-        let before = self.passed.replace(run);
-        before.filter(|_| goes_on.is_none())
+        (!goes_on).then_some(before)
     }
 
     /// What was passed since this was last taken.
-    pub(super) const fn take_passed(&mut self) -> Option<Passed> {
-        self.passed.take()
+    pub(super) fn take_passed(&mut self) -> Option<Passed> {
+        self.passed.take().map(|run| *run)
     }
 
     /// It is put on the list of rosters with such runs, or taken off it; whether it was on it.

@@ -13,7 +13,7 @@ use super::{
     roster::{Cursor, CursorState, Listener, Roster, Stamp},
     slots::Slots,
 };
-use crate::numbered::NumberedMap;
+use crate::{few::reserve_one, numbered::NumberedMap};
 
 #[derive(Debug)]
 pub(super) struct Seating {
@@ -122,11 +122,13 @@ impl Seating {
         };
         roster.sockets += u32::from(connection.pipe.is_socket());
         let seats = connection.seats_mut(Row::of(&roster.key.1));
+        reserve_one(&mut roster.listeners);
         roster.listeners.push(Listener {
             connection: connection_slot,
             seat: place(seats.len()),
             stamp,
         });
+        reserve_one(seats);
         seats.push(Seat {
             roster: roster_slot,
             index: place(roster.listeners.len() - 1),
@@ -136,6 +138,7 @@ impl Seating {
             if roster.is_stale(&cursor) {
                 roster.stale_came();
             }
+            reserve_one(&mut roster.cursors);
             roster.cursors.push(cursor);
         }
     }
@@ -258,6 +261,7 @@ impl Seating {
     }
 }
 
-fn place(index: usize) -> u32 {
+/// A place in a list of listeners, or of their audiences.
+pub(super) fn place(index: usize) -> u32 {
     u32::try_from(index).expect("memory ends before 2^32 listeners do")
 }

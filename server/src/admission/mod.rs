@@ -90,7 +90,7 @@ pub(crate) struct Admission {
 
 #[derive(Debug)]
 struct Shared {
-    seats: Arc<Semaphore>,
+    seats: Semaphore,
     count: u32,
     /// For those who are turned away.
     spare: Arc<Semaphore>,
@@ -129,7 +129,6 @@ pub(crate) struct Seat {
     shared: Arc<Shared>,
     /// Where it came from, if that is counted.
     from: Option<Place>,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Seat {
@@ -137,6 +136,7 @@ impl Drop for Seat {
         if let Some(from) = self.from {
             self.shared.crowd().leave(from);
         }
+        self.shared.seats.add_permits(1);
     }
 }
 
@@ -152,7 +152,7 @@ impl Admission {
         let spare = shares.turned_away.min(TURNED_AWAY_MAX) as usize;
         Self {
             shared: Arc::new(Shared {
-                seats: Arc::new(Semaphore::new(count as usize)),
+                seats: Semaphore::new(count as usize),
                 spare: Arc::new(Semaphore::new(spare)),
                 count,
                 settings,
@@ -192,19 +192,18 @@ impl Admission {
         if shared.memory.is_short() {
             return Err(Refused::MemoryShort);
         }
-        let permit = Arc::clone(&shared.seats)
-            .try_acquire_owned()
-            .map_err(|_| Refused::Full)?;
+        let permit = shared.seats.try_acquire().map_err(|_| Refused::Full)?;
         let from = shared.settings.place(address);
         if let Some(from) = from
             && !(shared.crowd()).enter(from, shared.settings.connections_per_prefix_max)
         {
             return Err(Refused::Crowded);
         }
+        // The seat gives it back: ten thousand of them hold no second way to the same place.
+        permit.forget();
         Ok(Seat {
             shared: Arc::clone(shared),
             from,
-            _permit: permit,
         })
     }
 

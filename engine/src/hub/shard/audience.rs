@@ -81,6 +81,9 @@ impl Shard {
         self.seating.clear(slot, Row::Watches);
         users.sort_unstable();
         users.dedup();
+        if let Some(connection) = self.seating.connections.get_mut(slot) {
+            connection.watches = Vec::with_capacity(users.len());
+        }
         for user in users {
             let newest = untold.get(&user);
             let roster_slot = self.seating.roster_or_new(tenant, Audience::Watchers(user));

@@ -10,6 +10,7 @@ use super::{
         bounds::RETURN_SPREAD_MS,
         connection::Parting,
         joined::Said,
+        seating::place,
         turn::{Batch, PageRead},
     },
     Goodbye, Shard,
@@ -67,9 +68,9 @@ impl Shard {
         let index = *roster.batch.get_or_insert_with(|| {
             roster.holds += 1;
             self.inbox.batches.push_back(Batch::new(slot, roster.epoch));
-            self.inbox.batches.len() - 1
+            place(self.inbox.batches.len() - 1)
         });
-        self.inbox.batches.get_mut(index)
+        self.inbox.batches.get_mut(index as usize)
     }
 
     pub(super) fn page(&mut self, page: PageRead) {

@@ -34,7 +34,7 @@ impl Tenant {
         &mut self,
         moment: Moment,
         connection: ConnectionId,
-        identity: Identity,
+        mut identity: Identity,
         out: &mut Outcome<Self>,
     ) {
         if self.sessions.get(connection).is_some() {
@@ -50,6 +50,8 @@ impl Tenant {
                 .push(effects::close(connection, CloseCode::Unauthenticated, None));
             return;
         }
+        // One copy of a name for all that is known of its owner.
+        identity.user = self.rooms.known(identity.user);
         self.make_place(moment, &identity, out);
         if self.sessions.count() >= self.settings.connections_max {
             // Who is turned away together comes back one by one.

@@ -9,28 +9,30 @@ use homeroom_protocol::{ConnectionId, RoomNumber, Timestamp, UserId};
 
 use super::budget::Bucket;
 use crate::{
-    hub::Generation, identity::Identity, log::LogPosition, tenant::presence::viewing::View,
+    few::{FewMap, FewSet},
+    hub::Generation,
+    identity::Identity,
+    log::LogPosition,
+    tenant::presence::viewing::View,
 };
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) identity: Identity,
-    pub(crate) listening: BTreeMap<RoomNumber, Listening>,
-    pub(crate) watching: BTreeSet<UserId>,
+    pub(crate) listening: FewMap<RoomNumber, Listening>,
+    pub(crate) watching: FewSet<UserId>,
     /// Those it would watch if they had not blocked its user.
-    pub(crate) unseen: BTreeSet<UserId>,
+    pub(crate) unseen: FewSet<UserId>,
     /// When this is durable, the connection has been told the state of everyone it watches, and what
     /// changes later reaches it as a signal.
     pub(crate) watch_settles: LogPosition,
     pub(crate) view: View,
     /// The rooms in which its user is because of it.
-    pub(crate) occupies: BTreeSet<RoomNumber>,
+    pub(crate) occupies: FewSet<RoomNumber>,
     pub(crate) budget: Bucket,
     /// Before that it is not told again that it signals too often.
     pub(crate) hushed_until: Timestamp,
-    /// Whom it named when it last asked to watch: where it is found in the index of watchers.
-    named: Vec<UserId>,
     /// Under which position it is listed as one whose watch may not have settled.
     listed_until: Option<LogPosition>,
 }
@@ -48,17 +50,22 @@ impl Session {
     pub(crate) const fn new(identity: Identity) -> Self {
         Self {
             identity,
-            listening: BTreeMap::new(),
-            watching: BTreeSet::new(),
-            unseen: BTreeSet::new(),
+            listening: FewMap::new(),
+            watching: FewSet::new(),
+            unseen: FewSet::new(),
             watch_settles: LogPosition::START,
             view: View::Heard,
-            occupies: BTreeSet::new(),
+            occupies: FewSet::new(),
             budget: Bucket::FULL,
             hushed_until: Timestamp(0),
-            named: Vec::new(),
             listed_until: None,
         }
+    }
+
+    /// Whom it named when it last asked to watch, but those who became strangers: where it is found in the
+    /// index of watchers.
+    fn named(&self) -> impl Iterator<Item = &UserId> {
+        self.watching.iter().chain(self.unseen.iter())
     }
 
     /// Whether it may see a user it watches changed; `false` when nothing did.
@@ -79,9 +86,9 @@ pub(crate) struct Sessions {
     /// Boxed, as the places of a tree are half empty.
     by_connection: BTreeMap<ConnectionId, Box<Session>>,
     /// Who named whom; as large as all lists of watched users together.
-    watchers: BTreeSet<(UserId, ConnectionId)>,
+    watchers: Watchers,
     /// The same for connections whose watch may not have settled yet.
-    unsettled: BTreeSet<(UserId, ConnectionId)>,
+    unsettled: Watchers,
     /// Those connections, by when they may have settled.
     settling: BTreeSet<(LogPosition, ConnectionId)>,
     generations: u64,
@@ -117,8 +124,8 @@ impl Sessions {
     pub(crate) fn end(&mut self, connection: ConnectionId) -> Option<Session> {
         self.unlist(connection);
         let session = self.by_connection.remove(&connection)?;
-        for user in &session.named {
-            self.watchers.remove(&(user.clone(), connection));
+        for user in session.named() {
+            self.watchers.remove(user, connection);
         }
         Some(*session)
     }
@@ -169,29 +176,68 @@ impl Sessions {
         sessions.next().map(|(id, session)| (*id, session.as_ref()))
     }
 
-    /// A connection watches the first of these users, would watch the second, and no others.
+    /// A connection watches the first of these users, would watch the second, and no others. It has been told
+    /// their state when `settles` is durable, which may be so already.
     pub(crate) fn watch(
         &mut self,
         connection: ConnectionId,
-        (watching, unseen): (BTreeSet<UserId>, BTreeSet<UserId>),
+        watched: (FewSet<UserId>, FewSet<UserId>),
         settles: LogPosition,
+        durable: LogPosition,
+    ) {
+        self.watch_only(connection, watched);
+        let Some(session) = self.by_connection.get_mut(&connection) else {
+            return;
+        };
+        session.watch_settles = settles;
+        if settles <= durable {
+            return;
+        }
+        session.listed_until = Some(settles);
+        self.settling.insert((settles, connection));
+        for user in session.named() {
+            self.unsettled.insert(user, connection);
+        }
+    }
+
+    /// A connection goes on to watch these alone, about whom it is told nothing new.
+    pub(crate) fn watch_less(
+        &mut self,
+        connection: ConnectionId,
+        watched: (FewSet<UserId>, FewSet<UserId>),
+    ) {
+        let session = self.by_connection.get(&connection);
+        let Some(until) = session.map(|session| session.listed_until) else {
+            return;
+        };
+        self.watch_only(connection, watched);
+        if let Some(session) = self.by_connection.get_mut(&connection)
+            && let Some(until) = until
+        {
+            session.listed_until = Some(until);
+            self.settling.insert((until, connection));
+            for user in session.named() {
+                self.unsettled.insert(user, connection);
+            }
+        }
+    }
+
+    fn watch_only(
+        &mut self,
+        connection: ConnectionId,
+        (watching, unseen): (FewSet<UserId>, FewSet<UserId>),
     ) {
         self.unlist(connection);
         let Some(session) = self.by_connection.get_mut(&connection) else {
             return;
         };
-        for user in &session.named {
-            self.watchers.remove(&(user.clone(), connection));
+        for user in session.named() {
+            self.watchers.remove(user, connection);
         }
-        session.named = watching.union(&unseen).cloned().collect();
         session.watching = watching;
         session.unseen = unseen;
-        session.watch_settles = settles;
-        session.listed_until = Some(settles);
-        self.settling.insert((settles, connection));
-        for user in &session.named {
-            self.watchers.insert((user.clone(), connection));
-            self.unsettled.insert((user.clone(), connection));
+        for user in session.named() {
+            self.watchers.insert(user, connection);
         }
     }
 
@@ -205,7 +251,7 @@ impl Sessions {
     ) -> Vec<ConnectionId> {
         self.settle(durable);
         let mut watchers = Vec::new();
-        for connection in found(&self.unsettled, user) {
+        for connection in self.unsettled.of(user) {
             #[cfg(test)]
             {
                 self.steps += 1;
@@ -225,10 +271,10 @@ impl Sessions {
     pub(crate) fn around(&self, user: &UserId, own: Vec<ConnectionId>) -> BTreeSet<ConnectionId> {
         let watches = |connection: &ConnectionId| {
             let session = self.by_connection.get(connection);
-            session.is_some_and(|session| !session.named.is_empty())
+            session.is_some_and(|session| session.named().next().is_some())
         };
         (own.into_iter().filter(watches))
-            .chain(found(&self.watchers, user))
+            .chain(self.watchers.of(user))
             .collect()
     }
 
@@ -259,21 +305,38 @@ impl Sessions {
         };
         if let Some(until) = session.listed_until.take() {
             self.settling.remove(&(until, connection));
-            for user in &session.named {
-                self.unsettled.remove(&(user.clone(), connection));
+            for user in session.named() {
+                self.unsettled.remove(user, connection);
             }
         }
     }
 }
 
-/// The connections an index has for a user.
-fn found<'a>(
-    index: &'a BTreeSet<(UserId, ConnectionId)>,
-    user: &'a UserId,
-) -> impl Iterator<Item = ConnectionId> + 'a {
-    let from = (user.clone(), ConnectionId(0));
-    let of_user = index.range(from..).take_while(move |(of, _)| of == user);
-    of_user.map(|(_, connection)| *connection)
+/// The connections that named a user.
+#[derive(Debug, Default)]
+struct Watchers(BTreeMap<UserId, FewSet<ConnectionId>>);
+
+impl Watchers {
+    fn insert(&mut self, user: &UserId, connection: ConnectionId) {
+        match self.0.get_mut(user) {
+            Some(connections) => _ = connections.insert(connection),
+            None => _ = (self.0).insert(user.clone(), FewSet::from_iter([connection])),
+        }
+    }
+
+    fn remove(&mut self, user: &UserId, connection: ConnectionId) {
+        if let Some(connections) = self.0.get_mut(user) {
+            connections.remove(&connection);
+            if connections.is_empty() {
+                self.0.remove(user);
+            }
+        }
+    }
+
+    fn of(&self, user: &UserId) -> impl Iterator<Item = ConnectionId> + '_ {
+        let connections = self.0.get(user).into_iter();
+        connections.flat_map(FewSet::iter).copied()
+    }
 }
 
 #[cfg(test)]
@@ -293,7 +356,7 @@ mod tests {
         sessions
     }
 
-    fn named(names: &[&str]) -> BTreeSet<UserId> {
+    fn named(names: &[&str]) -> FewSet<UserId> {
         names.iter().map(|name| user(name)).collect()
     }
 
@@ -301,8 +364,9 @@ mod tests {
     fn a_watcher_is_unsettled_until_the_last_it_was_told_is_durable() {
         let mut sessions = sessions(2);
         let (ada, at) = (ConnectionId(0), LogPosition);
-        sessions.watch(ada, (named(&["eve", "bob"]), BTreeSet::new()), at(5));
-        sessions.watch(ConnectionId(1), (named(&["bob"]), BTreeSet::new()), at(5));
+        let (both, bob) = (named(&["eve", "bob"]), named(&["bob"]));
+        sessions.watch(ada, (both, FewSet::new()), at(5), at(0));
+        sessions.watch(ConnectionId(1), (bob, FewSet::new()), at(5), at(0));
         let eve = user("eve");
         assert_eq!(sessions.unsettled_watchers(&eve, at(4), at(7)), [ada]);
         // Told again at 7: 5 is not enough any more, for her alone.
@@ -312,8 +376,36 @@ mod tests {
                 .unsettled_watchers(&user("bob"), at(8), at(9))
                 .is_empty()
         );
-        assert!(sessions.settling.is_empty() && sessions.unsettled.is_empty());
-        assert_eq!(sessions.watchers.len(), 3);
+        assert!(sessions.settling.is_empty() && sessions.unsettled.0.is_empty());
+        assert_eq!(sessions.watchers.of(&user("bob")).count(), 2);
+        assert_eq!(sessions.watchers.of(&eve).count(), 1);
+    }
+
+    #[test]
+    fn a_watch_that_waits_for_nothing_is_settled_at_once() {
+        let mut sessions = sessions(1);
+        let (ada, at) = (ConnectionId(0), LogPosition(5));
+        sessions.watch(ada, (named(&["eve"]), FewSet::new()), at, at);
+        assert!(sessions.settling.is_empty() && sessions.unsettled.0.is_empty());
+        assert_eq!(sessions.unsettled_watchers(&user("eve"), at, at), []);
+    }
+
+    #[test]
+    fn whoever_watches_fewer_is_unsettled_for_as_long_as_before_and_only_about_them() {
+        let mut sessions = sessions(1);
+        let (ada, at) = (ConnectionId(0), LogPosition);
+        sessions.watch(ada, (named(&["eve"]), named(&["bob"])), at(5), at(0));
+        sessions.watch_less(ada, (named(&["eve"]), FewSet::new()));
+        assert_eq!(sessions.around(&user("bob"), Vec::new()).len(), 0);
+        assert_eq!(sessions.unsettled_watchers(&user("bob"), at(4), at(7)), []);
+        assert_eq!(
+            sessions.unsettled_watchers(&user("eve"), at(4), at(7)),
+            [ada]
+        );
+        sessions.watch_less(ada, (FewSet::new(), FewSet::new()));
+        assert!(sessions.watchers.0.is_empty() && sessions.unsettled.0.is_empty());
+        sessions.end(ada);
+        assert!(sessions.settling.is_empty());
     }
 
     #[test]
@@ -322,19 +414,22 @@ mod tests {
         for id in 0..3 {
             sessions.watch(
                 ConnectionId(id),
-                (named(&["eve", "bob"]), BTreeSet::new()),
+                (named(&["eve", "bob"]), FewSet::new()),
                 LogPosition(1),
+                LogPosition(0),
             );
         }
         sessions.watch(
             ConnectionId(1),
-            (named(&["cleo"]), BTreeSet::new()),
+            (named(&["cleo"]), FewSet::new()),
             LogPosition(2),
+            LogPosition(0),
         );
         sessions.watch(
             ConnectionId(2),
-            (BTreeSet::new(), BTreeSet::new()),
+            (FewSet::new(), FewSet::new()),
             LogPosition(2),
+            LogPosition(0),
         );
         let around = |sessions: &Sessions, name| -> Vec<u64> {
             let own = vec![ConnectionId(1), ConnectionId(2)];
@@ -346,7 +441,7 @@ mod tests {
         for id in 0..3 {
             sessions.end(ConnectionId(id));
         }
-        assert!(sessions.watchers.is_empty() && sessions.unsettled.is_empty());
+        assert!(sessions.watchers.0.is_empty() && sessions.unsettled.0.is_empty());
         assert!(sessions.settling.is_empty());
     }
 
@@ -359,8 +454,9 @@ mod tests {
                 let watched = format!("user-{}", (id + 1) % count);
                 sessions.watch(
                     ConnectionId(id),
-                    (named(&[&watched]), BTreeSet::new()),
+                    (named(&[&watched]), FewSet::new()),
                     LogPosition(9),
+                    LogPosition(0),
                 );
             }
             for id in 0..count {

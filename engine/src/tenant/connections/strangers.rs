@@ -1,11 +1,9 @@
 //! Who may see how somebody is: whoever sees a room that they are in. When the last such room is gone, the
 //! two are strangers, and nothing more is told.
 
-use std::collections::BTreeSet;
-
 use homeroom_protocol::{ConnectionId, UserId};
 
-use crate::{domain::Outcome, hub::Delivery, tenant::state::Tenant};
+use crate::{domain::Outcome, few::FewSet, hub::Delivery, tenant::state::Tenant};
 
 impl Tenant {
     /// Whether one may see how the other is: oneself, and whoever is in a room that one sees.
@@ -43,11 +41,11 @@ impl Tenant {
         let is_kept = |watched: &&UserId| {
             (watcher != user && *watched != user) || self.may_watch(watcher, watched)
         };
-        let kept: BTreeSet<UserId> = session.watching.iter().filter(is_kept).cloned().collect();
-        let unseen = session.unseen.iter().filter(is_kept).cloned().collect();
+        let kept: FewSet<UserId> = session.watching.iter().filter(is_kept).cloned().collect();
+        let unseen: FewSet<UserId> = session.unseen.iter().filter(is_kept).cloned().collect();
         if kept.len() == session.watching.len() {
-            if let Some(session) = self.sessions.get_mut(connection) {
-                session.unseen = unseen;
+            if unseen.len() < session.unseen.len() {
+                self.sessions.watch_less(connection, (kept, unseen));
             }
             return;
         }
@@ -60,11 +58,11 @@ impl Tenant {
         }
         out.now.push(Delivery::Unwatch {
             connection,
-            users: session.watching.difference(&kept).cloned().collect(),
+            users: (session.watching.iter())
+                .filter(|user| !kept.contains(*user))
+                .cloned()
+                .collect(),
         });
-        if let Some(session) = self.sessions.get_mut(connection) {
-            session.watching = kept;
-            session.unseen = unseen;
-        }
+        self.sessions.watch_less(connection, (kept, unseen));
     }
 }

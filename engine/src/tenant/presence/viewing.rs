@@ -105,7 +105,7 @@ impl Tenant {
             }),
         };
         let (tick, user) = (self.tick_of_occupancy(), &session.identity.user);
-        for &room in &session.occupies {
+        for &room in session.occupies.iter() {
             self.occupancy
                 .leave(room, user, linger, tick, &mut self.deadlines);
         }

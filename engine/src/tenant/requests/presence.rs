@@ -42,6 +42,7 @@ impl Tenant {
         let mut users: Vec<UserId> = users
             .into_iter()
             .filter(|user| self.may_watch(watcher, user))
+            .map(|user| self.rooms.known(user))
             .collect();
         users.sort_unstable();
         users.dedup();
@@ -61,7 +62,8 @@ impl Tenant {
             users: watching.clone(),
         });
         let watched = (watching.into_iter().collect(), unseen.into_iter().collect());
-        self.sessions.watch(asked.connection, watched, self.applied);
+        self.sessions
+            .watch(asked.connection, watched, self.applied, self.durable);
         let id = asked.id;
         said(ServerFrame::Watching { id, users: states })
     }

@@ -30,7 +30,7 @@ use super::{
     },
     rooms::room::Room,
 };
-use crate::log::LogPosition;
+use crate::{few::FewSet, log::LogPosition};
 
 /// The durable state of all rooms, and what is derived from it. Written only by `apply`.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ pub(crate) struct Rooms {
     by_number: BTreeMap<RoomNumber, Box<Room>>,
     by_id: BTreeMap<RoomId, RoomNumber>,
     /// Streams are not in here.
-    by_user: BTreeMap<UserId, BTreeSet<RoomNumber>>,
+    by_user: BTreeMap<UserId, FewSet<RoomNumber>>,
     /// The rooms they are invited to.
     invited: BTreeMap<UserId, BTreeSet<RoomNumber>>,
     /// How many rooms they made; services and streams are not in here.
@@ -100,11 +100,12 @@ impl Rooms {
 
     /// The rooms a user is a member of, by number, without streams.
     pub(crate) fn of(&self, user: &UserId) -> impl Iterator<Item = RoomNumber> + '_ {
-        self.by_user.get(user).into_iter().flatten().copied()
+        let rooms = self.by_user.get(user).into_iter();
+        rooms.flat_map(FewSet::iter).copied()
     }
 
     pub(crate) fn count_of(&self, user: &UserId) -> usize {
-        self.by_user.get(user).map_or(0, BTreeSet::len)
+        self.by_user.get(user).map_or(0, FewSet::len)
     }
 
     /// The rooms a user is invited to, above one, by number.
@@ -136,9 +137,15 @@ impl Rooms {
             } else {
                 (other, one)
             };
-            few.iter().copied().filter(|room| many.contains(room))
+            few.iter().copied().filter(move |room| many.contains(room))
         });
         both.into_iter().flatten()
+    }
+
+    /// A name, as the one copy of it that all rooms of a user share.
+    pub(crate) fn known(&self, user: UserId) -> UserId {
+        let known = self.by_user.get_key_value(&user);
+        known.map_or(user, |(known, _)| known.clone())
     }
 
     /// The time of a fact that is in no room.
@@ -165,7 +172,7 @@ impl Rooms {
         if let Concern::Member(user, fact) = event.concern() {
             match fact.turnover() {
                 Some(Turnover::Began) => self.add_membership(user, event.room),
-                Some(Turnover::Ended) => drop_room(&mut self.by_user, user, event.room),
+                Some(Turnover::Ended) => self.end_membership(user, event.room),
                 None => {}
             }
         }
@@ -183,7 +190,7 @@ impl Rooms {
             let rooms = self.invited.entry(user.clone()).or_default();
             rooms.insert(event.room);
         } else {
-            drop_room(&mut self.invited, user, event.room);
+            self.drop_invitation(user, event.room);
         }
     }
 
@@ -224,11 +231,7 @@ impl Rooms {
         self.pass_time(room.time);
         let members = std::mem::take(&mut room.members).into_iter();
         room.members = members
-            .map(|(user, membership)| {
-                // One copy of a user's id for all their rooms.
-                let known = self.by_user.get_key_value(&user);
-                (known.map_or(user, |(known, _)| known.clone()), membership)
-            })
+            .map(|(user, membership)| (self.known(user), membership))
             .collect();
         self.register(&room);
         self.by_number.insert(room.number, Box::new(room));
@@ -262,18 +265,22 @@ impl Rooms {
     fn add_membership(&mut self, user: &UserId, room: RoomNumber) {
         self.by_user.entry(user.clone()).or_default().insert(room);
     }
-}
 
-/// Takes a room off a user's list.
-fn drop_room(
-    by_user: &mut BTreeMap<UserId, BTreeSet<RoomNumber>>,
-    user: &UserId,
-    room: RoomNumber,
-) {
-    if let Some(rooms) = by_user.get_mut(user) {
-        rooms.remove(&room);
-        if rooms.is_empty() {
-            by_user.remove(user);
+    fn end_membership(&mut self, user: &UserId, room: RoomNumber) {
+        if let Some(rooms) = self.by_user.get_mut(user) {
+            rooms.remove(&room);
+            if rooms.is_empty() {
+                self.by_user.remove(user);
+            }
+        }
+    }
+
+    fn drop_invitation(&mut self, user: &UserId, room: RoomNumber) {
+        if let Some(rooms) = self.invited.get_mut(user) {
+            rooms.remove(&room);
+            if rooms.is_empty() {
+                self.invited.remove(user);
+            }
         }
     }
 }
