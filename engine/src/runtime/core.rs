@@ -70,8 +70,8 @@ pub struct Core<D: Domain> {
     outcome: Outcome<D>,
 }
 
-/// Effects of one decision for which room is kept: those of nearly all.
-const OUTCOME_EFFECTS: usize = 16;
+/// Entries of each list of a decision for which room is kept: nearly all lead to fewer.
+const OUTCOME_ENTRIES: usize = 16;
 
 impl<D: Domain> Core<D> {
     /// Takes over a domain that has applied everything up to `durable`, the end of its log.
@@ -294,7 +294,7 @@ impl<D: Domain> Core<D> {
         };
         // What was admitted is decided by an answer; nothing can be said of it before.
         debug_assert!(out.events.is_empty() && out.held.is_empty() && out.now.is_empty());
-        self.outcome = out;
+        drop(out);
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.lanes.block(lane);
@@ -320,7 +320,12 @@ impl<D: Domain> Core<D> {
         for effect in out.held.drain(..) {
             self.held.push(tail, D::weight(&effect), effect);
         }
-        if out.held.capacity().max(out.now.capacity()) <= OUTCOME_EFFECTS {
+        let kept = [
+            out.events.capacity(),
+            out.held.capacity(),
+            out.now.capacity(),
+        ];
+        if kept.into_iter().all(|room| room <= OUTCOME_ENTRIES) {
             self.outcome = out;
         }
         self.release(self.commits.durable());
