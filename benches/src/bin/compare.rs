@@ -235,8 +235,8 @@ fn homeroom(arguments: &Arguments, part: Part) -> Contestant {
                  budgets counted but raised"
                     .to_owned(),
                 kept.to_owned(),
-                "a connection may have 1,024 requests under way instead of 32, and a hello may take 120 s; it answers the \
-                 generator's pings, 20 s apart, and pings whoever is silent"
+                "a connection may have 1,024 requests under way instead of 32, a room 100,000 members instead of 20,000, and a \
+                 hello may take 120 s; it answers the generator's pings, 20 s apart"
                     .to_owned(),
             ],
             missing: None,

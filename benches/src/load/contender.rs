@@ -22,8 +22,9 @@ pub(super) const RAW: &str = "raw";
 pub const ANSWERING: &str = "raw-answering";
 
 /// Rate budgets, out of the way: they are counted as ever, but never refuse. The other bounds are how much one
-/// connection may have under way, and how long one may stay that says no hello, as bare ones do.
-const BUDGETS: [&str; 9] = [
+/// connection may have under way, how many come to a tenant and to a room, and how long one may stay that says no
+/// hello, as bare ones do.
+const BUDGETS: [&str; 10] = [
     "rules.connection_units_per_s=4294967295",
     "rules.connection_units_burst=4294967295",
     "rules.user_units_per_s=4294967295",
@@ -32,6 +33,7 @@ const BUDGETS: [&str; 9] = [
     "rules.messages_burst=4294967295",
     "rules.requests_in_flight_max=1024",
     "rules.connections_max=100000",
+    "rules.members_per_room_max=100000",
     "limits.hello_within_ms=120000",
 ];
 
@@ -195,4 +197,24 @@ fn itself(name: &str) -> Result<Command, String> {
     let mut command = Command::new(program);
     command.args([BE, name]);
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::scenario::CONNECTIONS_MAX, *};
+
+    #[test]
+    fn a_room_and_a_tenant_take_all_that_a_scenario_may_have() {
+        for bound in ["rules.connections_max", "rules.members_per_room_max"] {
+            let settings = BUDGETS.iter().filter_map(|it| it.split_once('='));
+            let raised: Vec<u64> = settings
+                .filter(|(name, _)| *name == bound)
+                .map(|(_, most)| most.parse().unwrap())
+                .collect();
+            assert!(
+                raised.iter().any(|&most| most >= CONNECTIONS_MAX),
+                "{bound}"
+            );
+        }
+    }
 }

@@ -40,7 +40,7 @@ const KNOWN: [(&str, &str); 14] = [
 ];
 
 /// Bounds of what a file may ask for.
-const CONNECTIONS_MAX: u64 = 60_000;
+pub(super) const CONNECTIONS_MAX: u64 = 60_000;
 const IN_FLIGHT_MAX: u32 = 65_536;
 const TEXT_BYTES_MAX: usize = 16_384;
 const WINDOW_MS_MAX: u64 = 600_000;
