@@ -16,6 +16,7 @@ mod crowd;
 mod dialect;
 mod drive;
 mod fleet;
+mod heartbeats;
 mod histogram;
 mod homeroom;
 mod interval;
