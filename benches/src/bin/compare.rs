@@ -244,6 +244,7 @@ fn homeroom(arguments: &Arguments, part: Part) -> Contestant {
         },
         contender: Some(Box::new(HomeroomServer {
             program: arguments.homeroom.clone(),
+            durable: false,
         })),
         part,
     }

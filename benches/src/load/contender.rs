@@ -16,6 +16,8 @@ pub const BE: &str = "--be";
 
 /// What Homeroom is called; a build of it, with its program behind it.
 pub(super) const HOMEROOM: &str = "homeroom";
+/// What it is called where its rooms keep everything, in a case whose rooms keep nothing.
+const HOMEROOM_DURABLE: &str = "homeroom-durable";
 /// What the baseline is called.
 pub(super) const RAW: &str = "raw";
 /// And the one that answers what is published.
@@ -47,6 +49,16 @@ pub trait Contender: std::fmt::Debug {
     /// How to speak with it.
     fn dialect(&self) -> &dyn Dialect;
 
+    /// The case as it is for this one.
+    fn asked(&self, case: &Case) -> Case {
+        case.clone()
+    }
+
+    /// The same with rooms that keep everything, to run beside it where that is asked for.
+    fn durable(&self) -> Option<Box<dyn Contender>> {
+        None
+    }
+
     /// Starts a fresh one for this case, which may keep what it must in `folder`. There are the
     /// [`Papers`] as well, if connections are to be under TLS.
     ///
@@ -60,6 +72,8 @@ pub trait Contender: std::fmt::Debug {
 pub struct HomeroomServer {
     /// Another `homeroom` program than what the generator holds itself.
     pub program: Option<PathBuf>,
+    /// Whether its rooms keep everything, whatever the case says.
+    pub durable: bool,
 }
 
 /// The baseline.
@@ -71,14 +85,32 @@ pub struct RawServer {
 
 impl Contender for HomeroomServer {
     fn name(&self) -> String {
-        match &self.program {
+        let name = match &self.program {
             Some(program) => format!("{HOMEROOM} {}", program.display()),
             None => HOMEROOM.to_owned(),
+        };
+        match self.durable {
+            true => durable_name(&name),
+            false => name,
         }
     }
 
     fn dialect(&self) -> &dyn Dialect {
         &Homeroom
+    }
+
+    fn asked(&self, case: &Case) -> Case {
+        Case {
+            durable: case.durable || self.durable,
+            ..case.clone()
+        }
+    }
+
+    fn durable(&self) -> Option<Box<dyn Contender>> {
+        Some(Box::new(Self {
+            durable: true,
+            ..self.clone()
+        }))
     }
 
     fn start(&self, case: &Case, folder: &Path, cores: Cores) -> Result<Server, String> {
@@ -140,6 +172,7 @@ pub fn measure(
     folder: &Path,
     cores: Cores,
 ) -> Result<Measured, String> {
+    let case = &contender.asked(case);
     let place = tempfile::tempdir_in(folder).map_err(|error| error.to_string())?;
     let papers = Papers::within(place.path());
     let mut trust = None;
@@ -189,6 +222,11 @@ pub fn measure(
         Ok(Measured { count: 0, .. }) => Err("nothing was counted in the window".to_owned()),
         measured => measured,
     }
+}
+
+/// What a build of Homeroom is called where its rooms keep everything.
+pub(super) fn durable_name(homeroom: &str) -> String {
+    homeroom.replacen(HOMEROOM, HOMEROOM_DURABLE, 1)
 }
 
 /// This very program, as a server.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Habits, Pace, Seating, Until, WAVES_MAX, Window};
 
 /// The scenarios that come with the generator, by name.
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 15] = [
     ("fan-out", include_str!("../../scenarios/fan-out.toml")),
     ("rooms", include_str!("../../scenarios/rooms.toml")),
     ("paced", include_str!("../../scenarios/paced.toml")),
@@ -15,6 +15,10 @@ const KNOWN: [(&str, &str); 14] = [
     (
         "durable-fan-out",
         include_str!("../../scenarios/durable-fan-out.toml"),
+    ),
+    (
+        "durability",
+        include_str!("../../scenarios/durability.toml"),
     ),
     ("idle", include_str!("../../scenarios/idle.toml")),
     ("storm", include_str!("../../scenarios/storm.toml")),
@@ -63,6 +67,9 @@ pub struct Scenario {
     /// Whether messages must be on disk before they are delivered.
     #[serde(default)]
     pub durable: bool,
+    /// Whether the same is measured in each round with rooms that keep everything.
+    #[serde(default)]
+    pub beside_durable: bool,
     /// Whether all connections are under TLS.
     #[serde(default)]
     pub tls: bool,
@@ -176,6 +183,9 @@ pub struct Case {
     pub text_bytes: usize,
     /// Whether messages must be on disk before they are delivered.
     pub durable: bool,
+    /// Whether the same is measured in each round with rooms that keep everything.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub beside_durable: bool,
     /// Whether all connections are under TLS.
     pub tls: bool,
     /// What is done.
@@ -259,6 +269,7 @@ impl Scenario {
                 listeners,
                 text_bytes: self.text_bytes,
                 durable: self.durable,
+                beside_durable: self.beside_durable,
                 tls: self.tls,
                 plan: *plan,
             })
@@ -383,6 +394,9 @@ impl Scenario {
         if !without_listeners && self.listeners.contains(&0) {
             return Err("without listeners nothing is delivered".to_owned());
         }
+        if self.durable && self.beside_durable {
+            return Err("what is durable is not beside itself".to_owned());
+        }
         if !(1..=TEXT_BYTES_MAX).contains(&self.text_bytes) {
             return Err(format!("text_bytes: 1 to {TEXT_BYTES_MAX}"));
         }
@@ -476,9 +490,11 @@ mod tests {
             "window_ms = 0",
             "window_ms = 600001",
             "colour = 1",
+            "durable = true\nbeside_durable = true",
         ] {
             assert!(refused(line), "{line}");
         }
+        assert!(!refused("beside_durable = true"));
         assert!(!refused("rooms = 2"));
     }
 }

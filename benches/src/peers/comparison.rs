@@ -301,6 +301,7 @@ pub(super) mod tests {
             listeners: 1000,
             text_bytes: 128,
             durable: false,
+            beside_durable: false,
             tls: false,
             plan: Plan::Publish {
                 until: Until::Delivered,
