@@ -12,8 +12,10 @@ use clap::Parser;
 use homeroom_benches::{
     TEXT_BYTES,
     host::{Failure, serve, tenant},
+    judged::Judged,
+    load::Median,
     machine::{Machine, Quantiles, write},
-    neighbours::{CALM, FLOODED, PACE, Times, flood, measure},
+    neighbours::{CALM, FLOODED, PACE, Times, flood, measure, rises},
 };
 use serde::Serialize;
 
@@ -23,8 +25,9 @@ struct Arguments {
     /// How long each case is measured, in seconds.
     #[arg(long, default_value_t = 15)]
     seconds: u64,
-    /// How often each case is measured; the runs of the cases take turns.
-    #[arg(long, default_value_t = 3)]
+    /// How often each case is measured, in turn, every other time in the opposite order. From six on the rise has an
+    /// interval.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
     /// Those who listen to the flood in the cases with a large audience.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=4000))]
@@ -43,9 +46,6 @@ struct Arguments {
     flood: Option<Vec<String>>,
 }
 
-/// What the neighbour's 99 of 100 may lose to a flood, in ms.
-const RISE_MS_MAX: f64 = 5.0;
-
 #[derive(Debug, Serialize)]
 struct Report {
     machine: Machine,
@@ -54,6 +54,8 @@ struct Report {
     seconds: u64,
     runs: u32,
     cases: Vec<Case>,
+    /// By how much a flood makes the neighbour wait longer.
+    bars: Vec<Judged>,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,9 +68,24 @@ struct Case {
     stored: Quantiles,
     /// The same until a listener had it.
     heard: Quantiles,
-    /// By how much the 99 of 100 of `stored` is above that of the case without a flood.
-    rise_ms: f64,
-    rise_ms_max: f64,
+}
+
+impl Case {
+    /// Of all its runs together; `None` of none.
+    fn of((connections, listeners): (u32, u32), runs: &[Times]) -> Option<Self> {
+        let all = |of: fn(&Times) -> &[f64]| {
+            let mut times: Vec<f64> = runs.iter().flat_map(of).copied().collect();
+            Quantiles::of(&mut times)
+        };
+        let floods: Vec<f64> = runs.iter().map(|run| run.flood).collect();
+        Some(Self {
+            flooding_connections: connections,
+            listeners_of_the_flood: listeners,
+            flood_per_second: Median::of(&floods)?.median,
+            stored: all(|times| &times.stored)?,
+            heard: all(|times| &times.heard)?,
+        })
+    }
 }
 
 #[tokio::main]
@@ -96,11 +113,16 @@ async fn main() -> Result<(), Failure> {
         (1, arguments.listeners),
         (2, arguments.listeners),
     ];
-    let mut times: Vec<Times> = cases.iter().map(|_| Times::default()).collect();
+    let mut times: Vec<Vec<Times>> = cases.iter().map(|_| Vec::new()).collect();
     for run in 0..arguments.runs {
-        for (&(connections, listeners), times) in cases.iter().zip(&mut times) {
+        let mut order: Vec<usize> = (0..cases.len()).collect();
+        if run % 2 == 1 {
+            order.reverse();
+        }
+        for number in order {
+            let (connections, listeners) = cases[number];
             let folder = place.path().join("data");
-            measure(arguments.seconds, &folder, (connections, listeners), times).await?;
+            times[number].push(measure(arguments.seconds, &folder, cases[number]).await?);
             std::fs::remove_dir_all(&folder)?;
             eprintln!(
                 "run {} of {}: {connections} flood, {listeners} listen",
@@ -109,27 +131,23 @@ async fn main() -> Result<(), Failure> {
             );
         }
     }
-    let quiet = Quantiles::of(&mut times[0].stored).ok_or("nothing was measured")?;
-    let mut measured = Vec::new();
-    for ((connections, listeners), mut times) in cases.into_iter().zip(times) {
-        let stored = Quantiles::of(&mut times.stored).ok_or("nothing was stored")?;
-        measured.push(Case {
-            flooding_connections: connections,
-            listeners_of_the_flood: listeners,
-            flood_per_second: times.flood / f64::from(arguments.runs),
-            stored,
-            heard: Quantiles::of(&mut times.heard).ok_or("nothing was heard")?,
-            rise_ms: stored.p99 - quiet.p99,
-            rise_ms_max: RISE_MS_MAX,
-        });
+    let mut bars = Vec::new();
+    for ((connections, listeners), flooded) in cases.iter().zip(&times).skip(1) {
+        let flood = format!("{connections} flood, {listeners} listen");
+        bars.extend(rises(&flood, &times[0], flooded));
     }
+    let cases = cases.into_iter().zip(&times);
+    let cases = cases
+        .map(|(case, runs)| Case::of(case, runs))
+        .collect::<Option<_>>();
     let report = Report {
         machine,
         text_bytes: TEXT_BYTES,
         paced_per_second: 1.0 / PACE.as_secs_f64(),
         seconds: arguments.seconds,
         runs: arguments.runs,
-        cases: measured,
+        cases: cases.ok_or("nothing was measured")?,
+        bars,
     };
     print(&report);
     write(&arguments.out, &report)?;
@@ -143,19 +161,22 @@ fn print(report: &Report) {
         report.paced_per_second, report.runs, report.seconds
     );
     println!(
-        "| flood: connections | its listeners | its messages a second | stored p50 ms | p99 | max | heard p99 | max | p99 rises by |"
+        "| flood: connections | its listeners | its messages a second | stored p50 ms | p99 | max | heard p99 | max |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     for case in &report.cases {
         let Quantiles { p50, p99, max, .. } = case.stored;
         println!(
-            "| {} | {} | {:.0} | {p50:.2} | {p99:.2} | {max:.1} | {:.2} | {:.1} | {:.2} |",
+            "| {} | {} | {:.0} | {p50:.2} | {p99:.2} | {max:.1} | {:.2} | {:.1} |",
             case.flooding_connections,
             case.listeners_of_the_flood,
             case.flood_per_second,
             case.heard.p99,
             case.heard.max,
-            case.rise_ms,
         );
+    }
+    println!("\n| what | figure | bar | |\n|---|---|---|---|");
+    for judged in &report.bars {
+        println!("{}", judged.row());
     }
 }

@@ -23,14 +23,14 @@ pub const PACE: Duration = Duration::from_millis(5);
 /// Not measured, at the start of each run.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// What was timed.
+/// What was timed in one run.
 #[derive(Debug, Default)]
 pub struct Times {
     /// From when each message was to leave until its sender was told that it is stored, in ms.
     pub stored: Vec<f64>,
     /// The same until a listener had it.
     pub heard: Vec<f64>,
-    /// Messages of the flood that were stored, each second; of all runs together.
+    /// Messages of the flood that were stored, each second.
     pub flood: f64,
 }
 
@@ -42,8 +42,7 @@ pub async fn measure(
     seconds: u64,
     folder: &Path,
     (connections, listeners): (u32, u32),
-    times: &mut Times,
-) -> Result<(), Failure> {
+) -> Result<Times, Failure> {
     let host = Hosting::start(folder)?;
     let calm = tenant(CALM);
     let mut speaker = Line::enter(host.address, &calm, "ana").await?;
@@ -65,15 +64,20 @@ pub async fn measure(
     let begun = Instant::now();
     let count = u32::try_from(u128::from(seconds) * 1000 / PACE.as_millis())?;
     let heard = tokio::spawn(hear(listener, begun, count));
-    times
-        .stored
-        .extend(pace(speaker, room, begun, count).await?);
-    times.heard.extend(heard.await??);
-    if let Some(flooding) = &mut flooding {
-        let stored = flooding.stored()? - stored_before;
-        times.flood += f64::from(u32::try_from(stored)?) / begun.elapsed().as_secs_f64();
-    }
-    Ok(())
+    let stored = pace(speaker, room, begun, count).await?;
+    let heard = heard.await??;
+    let flood = match &mut flooding {
+        Some(flooding) => {
+            let stored = flooding.stored()? - stored_before;
+            f64::from(u32::try_from(stored)?) / begun.elapsed().as_secs_f64()
+        }
+        None => 0.0,
+    };
+    Ok(Times {
+        stored,
+        heard,
+        flood,
+    })
 }
 
 /// Sends at even times; how long after its time each message was stored.

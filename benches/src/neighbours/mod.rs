@@ -10,6 +10,7 @@
 
 mod calm;
 mod flood;
+mod rise;
 
 use homeroom_protocol::{IdempotencyKey, Request, RoomInfo, RoomNumber, ServerFrame};
 
@@ -18,6 +19,7 @@ use crate::{host::Failure, line::Line};
 pub use self::{
     calm::{PACE, Times, measure},
     flood::flood,
+    rise::rises,
 };
 
 /// The tenant that is flooded.
