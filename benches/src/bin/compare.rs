@@ -152,6 +152,7 @@ fn cases(arguments: &Arguments) -> Result<Vec<Case>, Failure> {
         if arguments.tiny {
             scenario.rooms = scenario.rooms.min(TINY.2);
             scenario.listeners = vec![TINY.1];
+            scenario.settle_ms = 0;
         }
         for mut case in scenario.cases() {
             if let Plan::Publish { window, .. } = &mut case.plan

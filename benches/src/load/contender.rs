@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use super::{
@@ -189,6 +190,9 @@ pub fn measure(
     }
     let seating = case.seating();
     fleet.gather(seating.speakers())?;
+    let settle = Duration::from_millis(case.settle_ms);
+    let comers = |fleet, entry| Comers::new(fleet, &server, seating, entry, settle);
+    let crowd = |fleet| Crowd::gather(fleet, Some(&server), seating, case.text_bytes);
     let measured = match case.plan {
         Plan::Publish {
             until,
@@ -200,7 +204,7 @@ pub fn measure(
             driver.run(pace, window)
         }
         Plan::Turns(rounds) => {
-            let crowd = Crowd::gather(&mut fleet, Some(&server), seating, case.text_bytes);
+            let crowd = crowd(&mut fleet);
             crowd?.storm(rounds)
         }
         Plan::Live {
@@ -208,15 +212,13 @@ pub fn measure(
             speed,
             window,
         } => {
-            let crowd = Crowd::gather(&mut fleet, Some(&server), seating, case.text_bytes);
+            let crowd = crowd(&mut fleet);
             crowd?.live(habits, speed, window)
         }
-        Plan::Come(entry) => Comers::new(&mut fleet, &server, seating, entry).come(),
-        Plan::Stay(entry) => Comers::new(&mut fleet, &server, seating, entry).stay(),
-        Plan::ComeBack => Comers::new(&mut fleet, &server, seating, Entry::Room).come_back(),
-        Plan::Waves { entry, waves } => {
-            Comers::new(&mut fleet, &server, seating, entry).come_and_go(waves)
-        }
+        Plan::Come(entry) => comers(&mut fleet, entry).come(),
+        Plan::Stay(entry) => comers(&mut fleet, entry).stay(),
+        Plan::ComeBack => comers(&mut fleet, Entry::Room).come_back(),
+        Plan::Waves { entry, waves } => comers(&mut fleet, entry).come_and_go(waves),
     };
     match measured {
         Ok(Measured { count: 0, .. }) => Err("nothing was counted in the window".to_owned()),

@@ -48,6 +48,7 @@ pub(super) const CONNECTIONS_MAX: u64 = 60_000;
 const IN_FLIGHT_MAX: u32 = 65_536;
 const TEXT_BYTES_MAX: usize = 16_384;
 const WINDOW_MS_MAX: u64 = 600_000;
+const SETTLE_MS_MAX: u64 = 60_000;
 
 /// A scenario, as its file has it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -81,6 +82,9 @@ pub struct Scenario {
     /// Measured.
     #[serde(default = "window_ms")]
     pub window_ms: u64,
+    /// From when the last came or left until memory is looked at, and the server is done with what that made it do.
+    #[serde(default = "settle_ms")]
+    pub settle_ms: u64,
 }
 
 /// How messages are published.
@@ -188,6 +192,8 @@ pub struct Case {
     pub beside_durable: bool,
     /// Whether all connections are under TLS.
     pub tls: bool,
+    /// From when the last came or left until memory is looked at.
+    pub settle_ms: u64,
     /// What is done.
     #[serde(skip)]
     pub plan: Plan,
@@ -271,6 +277,7 @@ impl Scenario {
                 durable: self.durable,
                 beside_durable: self.beside_durable,
                 tls: self.tls,
+                settle_ms: self.settle_ms,
                 plan: *plan,
             })
         };
@@ -404,6 +411,9 @@ impl Scenario {
         {
             return Err(format!("window_ms: 1 to {WINDOW_MS_MAX}"));
         }
+        if self.settle_ms > SETTLE_MS_MAX {
+            return Err(format!("settle_ms: at most {SETTLE_MS_MAX}"));
+        }
         Ok(())
     }
 }
@@ -432,6 +442,11 @@ const fn warm_up_ms() -> u64 {
 
 const fn window_ms() -> u64 {
     2_000
+}
+
+/// What a server does behind those who came or left (telling who is there, forgetting who is not) is over by then.
+const fn settle_ms() -> u64 {
+    3_000
 }
 
 #[cfg(test)]
@@ -489,6 +504,7 @@ mod tests {
             "text_bytes = 16385",
             "window_ms = 0",
             "window_ms = 600001",
+            "settle_ms = 60001",
             "colour = 1",
             "durable = true\nbeside_durable = true",
         ] {

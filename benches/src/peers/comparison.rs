@@ -303,6 +303,7 @@ pub(super) mod tests {
             durable: false,
             beside_durable: false,
             tls: false,
+            settle_ms: 0,
             plan: Plan::Publish {
                 until: Until::Delivered,
                 pace: Pace::InFlight(1),
