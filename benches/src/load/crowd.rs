@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Entry, Errand, Fleet, Histogram, Measured, Role, Seating, Server, Window, drive::Moment,
@@ -70,7 +70,7 @@ pub enum Note {
 }
 
 /// How often somebody does what in an hour of life.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Habits {
     /// Says that they type.

@@ -137,7 +137,8 @@ pub enum Coming {
 }
 
 /// What is done in a case.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Plan {
     /// Everybody comes in, then messages are published.
     Publish {
@@ -195,7 +196,6 @@ pub struct Case {
     /// From when the last came or left until memory is looked at.
     pub settle_ms: u64,
     /// What is done.
-    #[serde(skip)]
     pub plan: Plan,
 }
 
@@ -482,6 +482,20 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    #[test]
+    fn a_case_tells_programs_its_depth_or_rate_and_its_window() {
+        let plan = |name| {
+            let case = Scenario::find(name).unwrap().cases().remove(0);
+            serde_json::to_value(&case).unwrap()["plan"].clone()
+        };
+        let window = serde_json::json!({ "time": { "warm_up_ms": 1000, "measured_ms": 60_000 } });
+        let paced = &plan("paced")["publish"];
+        assert_eq!(paced["window"], window);
+        assert_eq!(paced["pace"]["per_second"], 20.0);
+        assert_eq!(plan("fan-out")["publish"]["pace"]["in_flight"], 1);
+        assert_eq!(plan("idle")["stay"], "bare");
     }
 
     #[test]
