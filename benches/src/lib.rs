@@ -10,6 +10,7 @@ pub mod judged;
 pub mod line;
 pub mod load;
 pub mod machine;
+pub mod neighbours;
 pub mod outage;
 pub mod peers;
 pub mod raw;

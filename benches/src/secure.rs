@@ -136,15 +136,6 @@ impl Channel {
         Self::Secure(Box::new(Secure { stream, tls }))
     }
 
-    /// The socket itself.
-    #[must_use]
-    pub const fn stream(&self) -> &TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
-            Self::Secure(secure) => &secure.stream,
-        }
-    }
-
     const fn stream_mut(&mut self) -> &mut TcpStream {
         match self {
             Self::Plain(stream) => stream,

@@ -19,7 +19,7 @@ use crate::{
 
 /// The least that a server can do for the same bytes on the same sockets.
 #[derive(Debug, Parser)]
-pub struct RawArguments {
+struct RawArguments {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -62,7 +62,7 @@ impl RawArguments {
     ///
     /// # Errors
     /// The system's.
-    pub fn serve(self) -> io::Result<()> {
+    fn serve(self) -> io::Result<()> {
         raise_open_files()?;
         let mode = self.journal.map_or(Mode::Plain, Mode::Durable);
         let mut server = Server::bind(self.listen, mode)?;

@@ -2,19 +2,18 @@
 
 use std::{path::Path, process::Command};
 
+const FAN_OUT: [&str; 3] = ["fan-out", "--case", "16 in flight"];
+
 /// Runs it small; what it printed and what it wrote.
 fn compare(folder: &Path, words: &[&str], path: Option<&str>) -> (bool, String, serde_json::Value) {
+    run(folder, &[&FAN_OUT, words].concat(), path)
+}
+
+fn run(folder: &Path, words: &[&str], path: Option<&str>) -> (bool, String, serde_json::Value) {
     let out = folder.join("out.json");
     let mut command = Command::new(env!("CARGO_BIN_EXE_compare"));
     command
-        .args([
-            "--tiny",
-            "--pairs",
-            "1",
-            "fan-out",
-            "--case",
-            "16 in flight",
-        ])
+        .args(["--tiny", "--pairs", "1"])
         .arg("--out")
         .arg(&out)
         .arg("--cache")
@@ -69,6 +68,47 @@ fn what_is_durable_is_asked_of_homeroom_and_of_a_baseline_that_is_durable_too() 
     assert_eq!(durable["outcomes"][1]["runs"][0]["count"], 400);
     assert_eq!(durable["outcomes"][2]["runs"].as_array().unwrap().len(), 0);
     assert!(printed.contains("not asked: homeroom is durable here itself"));
+}
+
+#[test]
+fn who_comes_stays_and_leaves_is_counted_at_homeroom_and_at_the_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["idle", "storm", "waves", "--only", "raw,homeroom"];
+    let (is_well, printed, written) = run(folder.path(), &words, None);
+    assert!(is_well, "{printed}");
+    let cases = written["cases"].as_array().unwrap();
+    let told: Vec<_> = cases
+        .iter()
+        .flat_map(|case| {
+            let name = case["case"]["name"].as_str().unwrap();
+            let outcomes = case["outcomes"].as_array().unwrap().iter();
+            outcomes.map(move |outcome| (name, outcome["runs"][0]["count"].as_u64().unwrap()))
+        })
+        .collect();
+    // Four rooms of ten; waves are five.
+    let each = |name, count| [(name, count); 2];
+    let expected = [
+        each("idle: 4 × 10, bare", 40),
+        each("idle: 4 × 10, joined", 40),
+        each("idle: 4 × 10, three rooms", 40),
+        each("storm: 4 × 10, joined", 40),
+        each("storm: 4 × 10, back", 40),
+        each("waves: 4 × 10, bare", 200),
+        each("waves: 4 × 10, joined", 200),
+    ];
+    assert_eq!(told, expected.concat(), "{printed}");
+}
+
+#[test]
+fn what_goes_under_tls_is_delivered_at_homeroom_and_at_the_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["tls-fan-out", "--only", "raw,homeroom"];
+    let (is_well, printed, written) = run(folder.path(), &words, None);
+    assert!(is_well, "{printed}");
+    let outcomes = written["cases"][0]["outcomes"].as_array().unwrap();
+    assert_eq!(written["cases"][0]["case"]["tls"], true);
+    let counts: Vec<_> = outcomes.iter().map(|it| &it["runs"][0]["count"]).collect();
+    assert_eq!(counts, [400, 400]);
 }
 
 #[test]

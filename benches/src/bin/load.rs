@@ -14,8 +14,8 @@ use homeroom_benches::{
 
 /// Loads Homeroom and the raw baseline in turn, and says what each delivery cost them.
 ///
-/// Scenarios that come with it: fan-out, fan-out-50000, rooms, paced, durable, durable-fan-out, idle, storm, waves,
-/// presence-storm, classroom-day, tls-fan-out, tls-idle, tls-storm.
+/// Scenarios that come with it: fan-out, fan-out-50000, rooms, paced, durable, durable-fan-out, durability, idle, storm,
+/// waves, presence-storm, classroom-day, tls-fan-out, tls-idle, tls-storm.
 #[derive(Parser)]
 struct Arguments {
     /// Scenarios, by name or as files.
@@ -118,6 +118,7 @@ fn contenders(arguments: &Arguments) -> Result<Vec<Box<dyn Contender>>, String> 
                 for program in &arguments.homeroom {
                     contenders.push(Box::new(HomeroomServer {
                         program: Some(program.clone()),
+                        durable: false,
                     }));
                 }
             }

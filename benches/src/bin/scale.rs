@@ -168,7 +168,7 @@ fn measure(
         }
         Step::Past => {
             let runtime = tokio::runtime::Runtime::new()?;
-            let long = past::long(folder, arguments.messages, judged);
+            let long = past::long(folder, arguments.messages, runs, judged);
             report.past = Some(runtime.block_on(long)?);
         }
     }

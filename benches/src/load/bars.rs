@@ -5,6 +5,7 @@
 //! bar beside them says in bytes or in milliseconds.
 
 mod across;
+mod durability;
 
 use super::{
     Case, Entry, Median, Pace, Plan, Until,
@@ -39,8 +40,9 @@ pub(super) fn judge(cases: &[CaseReport]) -> Vec<Judged> {
             let of_rule = |rule: &Rule| rule.judge(&report.case, server, raw);
             judged.extend(rules.iter().filter_map(of_rule));
         }
+        judged.extend(durability::durable_to_none(report));
     }
-    judged.extend(across::durable_to_none(cases));
+    judged.extend(across::cliffs(cases));
     judged.extend(across::curves(cases));
     judged
 }

@@ -9,9 +9,6 @@ use super::{
     drive::Moment, fleet::PATIENCE, report::real, text,
 };
 
-/// From when the last has come or left until memory is looked at. What a server does then (telling who is there,
-/// forgetting who is not) is over by that time.
-pub(super) const SETTLE: Duration = Duration::from_secs(3);
 /// A large message to listeners comes in so many pieces, as a message's text may have 16 KiB.
 const PIECES: usize = 4;
 /// Most waves: as many moments as are kept.
@@ -54,6 +51,8 @@ pub(super) struct Comers<'a, 'b> {
     server: &'b Server,
     seating: Seating,
     entry: Entry,
+    /// From when the last came or left until memory is looked at.
+    settle: Duration,
 }
 
 impl<'a, 'b> Comers<'a, 'b> {
@@ -62,18 +61,20 @@ impl<'a, 'b> Comers<'a, 'b> {
         server: &'b Server,
         seating: Seating,
         entry: Entry,
+        settle: Duration,
     ) -> Self {
         Self {
             fleet,
             server,
             seating,
             entry,
+            settle,
         }
     }
 
     /// They come for the first time.
     pub(super) fn come(mut self) -> Result<Measured, String> {
-        let before = self.resident()?;
+        let before = self.settled()?;
         let mut measured = self.measure(self.seats())?;
         measured.resident = Some(Resident::of(before, self.resident()?));
         Ok(measured)
@@ -81,7 +82,7 @@ impl<'a, 'b> Comers<'a, 'b> {
 
     /// They come for the first time, and are told who is there; later each says and hears something large.
     pub(super) fn stay(mut self) -> Result<Measured, String> {
-        let before = self.resident()?;
+        let before = self.settled()?;
         let mut measured = self.measure(self.seats())?;
         if let Entry::ThreeRooms { .. } = self.entry {
             let all = self.of_comers();
@@ -142,7 +143,7 @@ impl<'a, 'b> Comers<'a, 'b> {
         self.fleet.gather(seats)?;
         let arrivals = std::mem::take(&mut self.fleet.arrivals);
         let measured = self.moment()?.since(&start, count, arrivals);
-        self.fleet.listen_for(SETTLE)?;
+        self.fleet.listen_for(self.settle)?;
         let settled = self.moment()?.since(&start, count, Histogram::default());
         Ok(Measured {
             server: settled.server,
@@ -160,7 +161,7 @@ impl<'a, 'b> Comers<'a, 'b> {
     }
 
     fn settled(&mut self) -> Result<f64, String> {
-        self.fleet.listen_for(SETTLE)?;
+        self.fleet.listen_for(self.settle)?;
         self.resident()
     }
 

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use super::{
@@ -16,14 +17,17 @@ pub const BE: &str = "--be";
 
 /// What Homeroom is called; a build of it, with its program behind it.
 pub(super) const HOMEROOM: &str = "homeroom";
+/// What it is called where its rooms keep everything, in a case whose rooms keep nothing.
+const HOMEROOM_DURABLE: &str = "homeroom-durable";
 /// What the baseline is called.
 pub(super) const RAW: &str = "raw";
 /// And the one that answers what is published.
 pub const ANSWERING: &str = "raw-answering";
 
 /// Rate budgets, out of the way: they are counted as ever, but never refuse. The other bounds are how much one
-/// connection may have under way, and how long one may stay that says no hello, as bare ones do.
-const BUDGETS: [&str; 9] = [
+/// connection may have under way, how many come to a tenant and to a room, and how long one may stay that says no
+/// hello, as bare ones do.
+const BUDGETS: [&str; 10] = [
     "rules.connection_units_per_s=4294967295",
     "rules.connection_units_burst=4294967295",
     "rules.user_units_per_s=4294967295",
@@ -32,6 +36,7 @@ const BUDGETS: [&str; 9] = [
     "rules.messages_burst=4294967295",
     "rules.requests_in_flight_max=1024",
     "rules.connections_max=100000",
+    "rules.members_per_room_max=100000",
     "limits.hello_within_ms=120000",
 ];
 
@@ -44,6 +49,16 @@ pub trait Contender: std::fmt::Debug {
 
     /// How to speak with it.
     fn dialect(&self) -> &dyn Dialect;
+
+    /// The case as it is for this one.
+    fn asked(&self, case: &Case) -> Case {
+        case.clone()
+    }
+
+    /// The same with rooms that keep everything, to run beside it where that is asked for.
+    fn durable(&self) -> Option<Box<dyn Contender>> {
+        None
+    }
 
     /// Starts a fresh one for this case, which may keep what it must in `folder`. There are the
     /// [`Papers`] as well, if connections are to be under TLS.
@@ -58,6 +73,8 @@ pub trait Contender: std::fmt::Debug {
 pub struct HomeroomServer {
     /// Another `homeroom` program than what the generator holds itself.
     pub program: Option<PathBuf>,
+    /// Whether its rooms keep everything, whatever the case says.
+    pub durable: bool,
 }
 
 /// The baseline.
@@ -69,14 +86,32 @@ pub struct RawServer {
 
 impl Contender for HomeroomServer {
     fn name(&self) -> String {
-        match &self.program {
+        let name = match &self.program {
             Some(program) => format!("{HOMEROOM} {}", program.display()),
             None => HOMEROOM.to_owned(),
+        };
+        match self.durable {
+            true => durable_name(&name),
+            false => name,
         }
     }
 
     fn dialect(&self) -> &dyn Dialect {
         &Homeroom
+    }
+
+    fn asked(&self, case: &Case) -> Case {
+        Case {
+            durable: case.durable || self.durable,
+            ..case.clone()
+        }
+    }
+
+    fn durable(&self) -> Option<Box<dyn Contender>> {
+        Some(Box::new(Self {
+            durable: true,
+            ..self.clone()
+        }))
     }
 
     fn start(&self, case: &Case, folder: &Path, cores: Cores) -> Result<Server, String> {
@@ -138,6 +173,7 @@ pub fn measure(
     folder: &Path,
     cores: Cores,
 ) -> Result<Measured, String> {
+    let case = &contender.asked(case);
     let place = tempfile::tempdir_in(folder).map_err(|error| error.to_string())?;
     let papers = Papers::within(place.path());
     let mut trust = None;
@@ -154,6 +190,9 @@ pub fn measure(
     }
     let seating = case.seating();
     fleet.gather(seating.speakers())?;
+    let settle = Duration::from_millis(case.settle_ms);
+    let comers = |fleet, entry| Comers::new(fleet, &server, seating, entry, settle);
+    let crowd = |fleet| Crowd::gather(fleet, Some(&server), seating, case.text_bytes);
     let measured = match case.plan {
         Plan::Publish {
             until,
@@ -165,7 +204,7 @@ pub fn measure(
             driver.run(pace, window)
         }
         Plan::Turns(rounds) => {
-            let crowd = Crowd::gather(&mut fleet, Some(&server), seating, case.text_bytes);
+            let crowd = crowd(&mut fleet);
             crowd?.storm(rounds)
         }
         Plan::Live {
@@ -173,20 +212,23 @@ pub fn measure(
             speed,
             window,
         } => {
-            let crowd = Crowd::gather(&mut fleet, Some(&server), seating, case.text_bytes);
+            let crowd = crowd(&mut fleet);
             crowd?.live(habits, speed, window)
         }
-        Plan::Come(entry) => Comers::new(&mut fleet, &server, seating, entry).come(),
-        Plan::Stay(entry) => Comers::new(&mut fleet, &server, seating, entry).stay(),
-        Plan::ComeBack => Comers::new(&mut fleet, &server, seating, Entry::Room).come_back(),
-        Plan::Waves { entry, waves } => {
-            Comers::new(&mut fleet, &server, seating, entry).come_and_go(waves)
-        }
+        Plan::Come(entry) => comers(&mut fleet, entry).come(),
+        Plan::Stay(entry) => comers(&mut fleet, entry).stay(),
+        Plan::ComeBack => comers(&mut fleet, Entry::Room).come_back(),
+        Plan::Waves { entry, waves } => comers(&mut fleet, entry).come_and_go(waves),
     };
     match measured {
         Ok(Measured { count: 0, .. }) => Err("nothing was counted in the window".to_owned()),
         measured => measured,
     }
+}
+
+/// What a build of Homeroom is called where its rooms keep everything.
+pub(super) fn durable_name(homeroom: &str) -> String {
+    homeroom.replacen(HOMEROOM, HOMEROOM_DURABLE, 1)
 }
 
 /// This very program, as a server.
@@ -195,4 +237,24 @@ fn itself(name: &str) -> Result<Command, String> {
     let mut command = Command::new(program);
     command.args([BE, name]);
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::scenario::CONNECTIONS_MAX, *};
+
+    #[test]
+    fn a_room_and_a_tenant_take_all_that_a_scenario_may_have() {
+        for bound in ["rules.connections_max", "rules.members_per_room_max"] {
+            let settings = BUDGETS.iter().filter_map(|it| it.split_once('='));
+            let raised: Vec<u64> = settings
+                .filter(|(name, _)| *name == bound)
+                .map(|(_, most)| most.parse().unwrap())
+                .collect();
+            assert!(
+                raised.iter().any(|&most| most >= CONNECTIONS_MAX),
+                "{bound}"
+            );
+        }
+    }
 }

@@ -12,13 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Entry, Errand, Fleet, Histogram, Measured, Role, Seating, Server, Window, comers::SETTLE,
-    drive::Moment, fleet::PATIENCE, report::real, text,
+    Entry, Errand, Fleet, Histogram, Measured, Role, Seating, Server, Window, drive::Moment,
+    fleet::PATIENCE, report::real, text,
 };
 
+/// From when all are in until anything is measured: what a server does for those who came is over by then.
+const SETTLE: Duration = Duration::from_secs(3);
 /// How long a presence storm takes to break out.
 const WITHIN: Duration = Duration::from_secs(1);
 /// While all is waited for that is under way: until it is looked at again; and when all is there, for what comes once
@@ -68,7 +70,7 @@ pub enum Note {
 }
 
 /// How often somebody does what in an hour of life.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Habits {
     /// Says that they type.

@@ -12,6 +12,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{Act, Note, Outgoing, Seating};
 
 /// How to speak with one kind of server.
@@ -146,7 +148,8 @@ pub enum Role {
 }
 
 /// How far a connection goes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Entry {
     /// To the upgrade and no further.
     Bare,

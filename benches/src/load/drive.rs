@@ -12,6 +12,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Serialize, Serializer};
+
 use super::{
     Resident, Role,
     fleet::Fleet,
@@ -32,7 +34,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const QUIET: Duration = Duration::from_millis(100);
 
 /// What a message must be until it is no more under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Until {
     /// Received by all listeners.
     Delivered,
@@ -41,7 +44,8 @@ pub enum Until {
 }
 
 /// When messages are published.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pace {
     /// So many are under way, in all rooms together, the rooms taking turns.
     InFlight(u32),
@@ -50,17 +54,24 @@ pub enum Pace {
 }
 
 /// How long it is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Window {
     /// So long, after a warm-up.
     Time {
         /// Before anything is measured.
+        #[serde(rename = "warm_up_ms", serialize_with = "as_ms")]
         warm_up: Duration,
         /// Measured; up to three times as long where the server gets too little done for the clock.
+        #[serde(rename = "measured_ms", serialize_with = "as_ms")]
         measured: Duration,
     },
     /// From the first message to the last of so many: for tests, which have no business with clocks.
     Messages(u64),
+}
+
+fn as_ms<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    time.as_millis().serialize(serializer)
 }
 
 /// What was measured in the window.

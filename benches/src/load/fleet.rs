@@ -10,7 +10,8 @@ use std::{
 use mio::{Events, Poll};
 
 use super::{
-    Dialect, Errand, Histogram, Seat,
+    Dialect, Errand, Histogram, KeepAlive, Seat,
+    heartbeats::Heartbeats,
     line::{Line, Manner, READ_BYTES, Received},
     marks::Marks,
 };
@@ -40,7 +41,9 @@ pub struct Fleet<'a> {
     entered: usize,
     /// From when a connection began until it was in.
     pub(super) arrivals: Histogram,
-    alive_at: Instant,
+    /// What each connection says from time to time.
+    keep_alive: Option<KeepAlive>,
+    heartbeats: Heartbeats,
     /// When anything was read last that is waited for.
     heard_at: Instant,
     /// How long that may be ago.
@@ -75,7 +78,8 @@ impl<'a> Fleet<'a> {
             lines: Vec::new(),
             entered: 0,
             arrivals: Histogram::default(),
-            alive_at: Instant::now(),
+            keep_alive: dialect.keep_alive(),
+            heartbeats: Heartbeats::default(),
             heard_at: Instant::now(),
             patience: PATIENCE,
             received: Received::default(),
@@ -110,6 +114,10 @@ impl<'a> Fleet<'a> {
             let from = source(token);
             let line = Line::open(registry, token, from, &fleet.manner, seat, fleet.dialect);
             fleet.lines.push(line.map_err(|error| error.to_string())?);
+            if let Some(keep) = &fleet.keep_alive {
+                let number = u32::try_from(token).expect("a scenario has few connections");
+                fleet.heartbeats.add(number, Instant::now(), keep.every);
+            }
             Ok(true)
         })
     }
@@ -138,6 +146,7 @@ impl<'a> Fleet<'a> {
         let leaving = self.lines.drain(from..);
         let seats = leaving.map(|line| line.part(politely)).collect();
         self.entered = self.lines.len();
+        self.heartbeats.part(from);
         seats
     }
 
@@ -227,18 +236,18 @@ impl<'a> Fleet<'a> {
         then.max(self.heard_at).elapsed() > self.patience
     }
 
-    /// Says what must be said from time to time.
+    /// Says what must be said from time to time, on those connections whose time has come.
     fn keep_alive(&mut self) -> Result<(), String> {
-        let Some(keep) = self.dialect.keep_alive() else {
+        let Some(keep) = &self.keep_alive else {
             return Ok(());
         };
-        if self.alive_at.elapsed() < keep.every {
-            return Ok(());
-        }
-        self.alive_at = Instant::now();
-        for line in self.lines.iter_mut().filter(|line| line.is_in()) {
-            line.say().extend(&keep.say);
-            line.flush()?;
+        let now = Instant::now();
+        while let Some(number) = self.heartbeats.next(now, keep.every) {
+            let line = &mut self.lines[number];
+            if line.is_in() {
+                line.say().extend(&keep.say);
+                line.flush()?;
+            }
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod crowd;
 mod dialect;
 mod drive;
 mod fleet;
+mod heartbeats;
 mod histogram;
 mod homeroom;
 mod interval;
@@ -34,7 +35,7 @@ mod tests;
 mod wire;
 
 pub use self::{
-    campaign::{Campaign, measure_all},
+    campaign::{Campaign, measure_all, too_many},
     comers::{Resident, WAVES_MAX},
     contender::{ANSWERING, BE, Contender, HomeroomServer, RawServer, measure},
     crowd::{Act, Habits, Note},

@@ -188,14 +188,6 @@ impl Server {
         Ok(kib * 1024)
     }
 
-    /// Threads it has.
-    ///
-    /// # Errors
-    /// The system's, as when it is gone.
-    pub fn threads(&self) -> io::Result<usize> {
-        Ok(fs::read_dir(format!("/proc/{}/task", self.pid()))?.count())
-    }
-
     /// The first 4 KiB of what it wrote to its standard error.
     #[must_use]
     pub fn complaints(&self) -> String {

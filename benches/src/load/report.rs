@@ -200,7 +200,11 @@ impl Report {
         Self {
             machine,
             cores_apart,
-            bars: bars::judge(&cases),
+            // On a core that the generator takes its share of, a figure is not the server's alone.
+            bars: match cores_apart {
+                true => bars::judge(&cases),
+                false => Vec::new(),
+            },
             cases,
         }
     }
@@ -338,6 +342,22 @@ pub(super) mod tests {
         assert_eq!(x.ratios.unwrap().cpu, Median::of(&[3.0]));
         assert_eq!(x.to_answering.unwrap().cpu, Median::of(&[1.5]));
         assert!(report.table().contains("1.50 × raw-answering"));
+    }
+
+    #[test]
+    fn on_a_shared_core_or_in_a_debug_build_the_table_says_what_it_is_worth() {
+        let servers = ["raw", "homeroom"].map(|name| server(name, vec![run(1.0, 1.0)]));
+        let mut apart = report(servers.to_vec());
+        apart.machine.optimised = true;
+        let shared = Report::of(apart.machine.clone(), false, apart.cases.clone());
+        assert_eq!((apart.bars.len(), shared.bars.len()), (1, 0));
+        let worth = |report: &Report| {
+            let table = report.table();
+            ["shared one core", "debug build"].map(|said| table.contains(said))
+        };
+        assert_eq!((worth(&apart), worth(&shared)), ([false; 2], [true, false]));
+        apart.machine.optimised = false;
+        assert_eq!(worth(&apart), [false, true]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Habits, Pace, Seating, Until, WAVES_MAX, Window};
 
 /// The scenarios that come with the generator, by name.
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 15] = [
     ("fan-out", include_str!("../../scenarios/fan-out.toml")),
     ("rooms", include_str!("../../scenarios/rooms.toml")),
     ("paced", include_str!("../../scenarios/paced.toml")),
@@ -15,6 +15,10 @@ const KNOWN: [(&str, &str); 14] = [
     (
         "durable-fan-out",
         include_str!("../../scenarios/durable-fan-out.toml"),
+    ),
+    (
+        "durability",
+        include_str!("../../scenarios/durability.toml"),
     ),
     ("idle", include_str!("../../scenarios/idle.toml")),
     ("storm", include_str!("../../scenarios/storm.toml")),
@@ -40,10 +44,11 @@ const KNOWN: [(&str, &str); 14] = [
 ];
 
 /// Bounds of what a file may ask for.
-const CONNECTIONS_MAX: u64 = 60_000;
+pub(super) const CONNECTIONS_MAX: u64 = 60_000;
 const IN_FLIGHT_MAX: u32 = 65_536;
 const TEXT_BYTES_MAX: usize = 16_384;
 const WINDOW_MS_MAX: u64 = 600_000;
+const SETTLE_MS_MAX: u64 = 60_000;
 
 /// A scenario, as its file has it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -63,6 +68,9 @@ pub struct Scenario {
     /// Whether messages must be on disk before they are delivered.
     #[serde(default)]
     pub durable: bool,
+    /// Whether the same is measured in each round with rooms that keep everything.
+    #[serde(default)]
+    pub beside_durable: bool,
     /// Whether all connections are under TLS.
     #[serde(default)]
     pub tls: bool,
@@ -74,6 +82,9 @@ pub struct Scenario {
     /// Measured.
     #[serde(default = "window_ms")]
     pub window_ms: u64,
+    /// From when the last came or left until memory is looked at, and the server is done with what that made it do.
+    #[serde(default = "settle_ms")]
+    pub settle_ms: u64,
 }
 
 /// How messages are published.
@@ -126,7 +137,8 @@ pub enum Coming {
 }
 
 /// What is done in a case.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Plan {
     /// Everybody comes in, then messages are published.
     Publish {
@@ -176,10 +188,14 @@ pub struct Case {
     pub text_bytes: usize,
     /// Whether messages must be on disk before they are delivered.
     pub durable: bool,
+    /// Whether the same is measured in each round with rooms that keep everything.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub beside_durable: bool,
     /// Whether all connections are under TLS.
     pub tls: bool,
+    /// From when the last came or left until memory is looked at.
+    pub settle_ms: u64,
     /// What is done.
-    #[serde(skip)]
     pub plan: Plan,
 }
 
@@ -259,7 +275,9 @@ impl Scenario {
                 listeners,
                 text_bytes: self.text_bytes,
                 durable: self.durable,
+                beside_durable: self.beside_durable,
                 tls: self.tls,
+                settle_ms: self.settle_ms,
                 plan: *plan,
             })
         };
@@ -383,12 +401,18 @@ impl Scenario {
         if !without_listeners && self.listeners.contains(&0) {
             return Err("without listeners nothing is delivered".to_owned());
         }
+        if self.durable && self.beside_durable {
+            return Err("what is durable is not beside itself".to_owned());
+        }
         if !(1..=TEXT_BYTES_MAX).contains(&self.text_bytes) {
             return Err(format!("text_bytes: 1 to {TEXT_BYTES_MAX}"));
         }
         if self.window_ms == 0 || self.window_ms > WINDOW_MS_MAX || self.warm_up_ms > WINDOW_MS_MAX
         {
             return Err(format!("window_ms: 1 to {WINDOW_MS_MAX}"));
+        }
+        if self.settle_ms > SETTLE_MS_MAX {
+            return Err(format!("settle_ms: at most {SETTLE_MS_MAX}"));
         }
         Ok(())
     }
@@ -418,6 +442,11 @@ const fn warm_up_ms() -> u64 {
 
 const fn window_ms() -> u64 {
     2_000
+}
+
+/// What a server does behind those who came or left (telling who is there, forgetting who is not) is over by then.
+const fn settle_ms() -> u64 {
+    3_000
 }
 
 #[cfg(test)]
@@ -456,6 +485,20 @@ mod tests {
     }
 
     #[test]
+    fn a_case_tells_programs_its_depth_or_rate_and_its_window() {
+        let plan = |name| {
+            let case = Scenario::find(name).unwrap().cases().remove(0);
+            serde_json::to_value(&case).unwrap()["plan"].clone()
+        };
+        let window = serde_json::json!({ "time": { "warm_up_ms": 1000, "measured_ms": 60_000 } });
+        let paced = &plan("paced")["publish"];
+        assert_eq!(paced["window"], window);
+        assert_eq!(paced["pace"]["per_second"], 20.0);
+        assert_eq!(plan("fan-out")["publish"]["pace"]["in_flight"], 1);
+        assert_eq!(plan("idle")["stay"], "bare");
+    }
+
+    #[test]
     fn what_is_out_of_bounds_is_refused() {
         let refused = |line: &str| {
             let base = "name = 'x'\nwhat = ''\nrooms = 1\nlisteners = [1]\nload.in_flight = [1]\n";
@@ -475,10 +518,13 @@ mod tests {
             "text_bytes = 16385",
             "window_ms = 0",
             "window_ms = 600001",
+            "settle_ms = 60001",
             "colour = 1",
+            "durable = true\nbeside_durable = true",
         ] {
             assert!(refused(line), "{line}");
         }
+        assert!(!refused("beside_durable = true"));
         assert!(!refused("rooms = 2"));
     }
 }

@@ -13,8 +13,11 @@ impl Report {
     #[must_use]
     pub fn table(&self) -> String {
         let mut out = format!("{}\n\n", self.machine);
+        if !self.machine.optimised {
+            out.push_str("A debug build: read nothing into this.\n\n");
+        }
         if !self.cores_apart {
-            out.push_str("Server and generator shared one core.\n\n");
+            out.push_str("Server and generator shared one core: no bar is judged.\n\n");
         }
         out.push_str(
             "CPU-s/M: processor seconds of the server for a million deliveries (acknowledged messages where nobody listens, \

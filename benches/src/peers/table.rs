@@ -47,6 +47,9 @@ impl Comparison {
             Shown::Throughput | Shown::Latency => format!(", {text_bytes} bytes of text"),
         };
         writeln!(f, "\n{name}{texts}\n")?;
+        if let Some(why) = &contest.skipped {
+            return writeln!(f, "skipped: {why}");
+        }
         writeln!(
             f,
             "| {:<20} | {:>22} | {:>6} | {:>20} | {:>20} | generator | {last} |\n|---|--:|--:|--:|--:|--:|--:|",
@@ -227,6 +230,11 @@ mod tests {
         assert_eq!(failures("breaks"), ["fan-out: 1000, 1 in flight"]);
         assert!(failures("absent").is_empty(), "it has its own word");
         assert!(failures("spared").is_empty(), "it was not asked");
+        let mut comparison = comparison;
+        comparison.cases[0].skipped = Some("needs more open files".to_owned());
+        let shown = comparison.to_string();
+        assert!(shown.contains("skipped: needs more open files"), "{shown}");
+        assert_eq!(comparison.failures_of("breaks").count(), 0);
         let json = serde_json::to_value(&comparison).unwrap();
         assert_eq!(
             json["cases"][0]["outcomes"][0]["summary"]["cpu"]["median"],

@@ -18,8 +18,9 @@ use crate::{
 const PER_ROOM: u64 = 1000;
 /// Rooms that one of their makers is in: fewer than one may be in.
 const ROOMS_PER_MAKER: u64 = 500;
-/// What a membership may cost, as the settings of the engine say.
-pub const MEMBERSHIP_BYTES: f64 = 40.0;
+/// What a membership costs, as the settings of the engine say (`members_per_room_max`), and a mark is to cost no
+/// more. A budget beside which figures are shown: no bar.
+const BUDGET_BYTES: u32 = 100;
 
 /// What they took.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,17 +58,15 @@ impl Crowd {
     pub fn tell(&self, judged: &mut Vec<Judged>) {
         let of = format!("{} users x {} rooms", self.users, self.rooms_each);
         let stream = self.known_bytes.saturating_sub(self.empty_bytes) as f64 / self.users as f64;
-        for (what, figure, bar) in [
-            ("the stream of a user", stream, Bar::None),
-            (
-                "a membership",
-                self.membership_bytes(),
-                Bar::AtMost(MEMBERSHIP_BYTES),
-            ),
-            ("a mark", self.mark_bytes(), Bar::None),
+        let budget = format!(" (budget: about {BUDGET_BYTES})");
+        for (what, figure, budget) in [
+            ("the stream of a user", stream, ""),
+            ("a membership", self.membership_bytes(), &budget),
+            ("a mark", self.mark_bytes(), &budget),
         ] {
-            let what = format!("{of}: {what}");
-            judged.push(Judged::new(what, Median::exact(figure), "bytes", bar));
+            let what = format!("{of}: {what}{budget}");
+            let figure = Median::exact(figure);
+            judged.push(Judged::new(what, figure, "bytes", Bar::None));
         }
     }
 }

@@ -145,6 +145,20 @@ fn shards(count: usize) -> Config {
     }
 }
 
+/// Two sides of a round; every other time in the opposite order, so that going first is nobody's advantage.
+fn by_turns<T>(
+    round: usize,
+    one: impl FnOnce() -> Result<T, Failure>,
+    other: impl FnOnce() -> Result<T, Failure>,
+) -> Result<(T, T), Failure> {
+    if round.is_multiple_of(2) {
+        let first = one()?;
+        return Ok((first, other()?));
+    }
+    let first = other()?;
+    Ok((one()?, first))
+}
+
 /// One thread against two, by turns.
 ///
 /// # Errors
@@ -168,11 +182,9 @@ pub fn threads(
         Ok(costs[0])
     };
     let mut pairs = Vec::new();
-    for _ in 0..runs {
-        pairs.push(Pair {
-            one: run(1)?,
-            two: run(2)?,
-        });
+    for round in 0..runs {
+        let (one, two) = by_turns(round, || run(1), || run(2))?;
+        pairs.push(Pair { one, two });
     }
     judged.extend(speed_up(&pairs));
     Ok(pairs)
@@ -317,7 +329,8 @@ pub struct Kept {
     pub cpu_us_per_message: f64,
 }
 
-/// At 1,000 listeners, 16 in flight, by turns; what a durable message costs more.
+/// At 1,000 listeners, by turns; what a durable message costs more. It is shown and not judged: the bar is for
+/// deliveries to sockets, beside which keeping is little, and here nothing else is left.
 ///
 /// # Errors
 /// The engine's.
@@ -332,7 +345,7 @@ pub fn kept(
     for pace in [Pace::OneByOne, Pace::InFlight(16)] {
         let mut ratios = Vec::new();
         let mut extra = Vec::new();
-        for _ in 0..runs {
+        for round in 0..runs {
             let run = |durability| -> Result<Cost, Failure> {
                 let folder = tempfile::tempdir_in(folder)?;
                 let config = Config {
@@ -341,7 +354,8 @@ pub fn kept(
                 };
                 Ok(measure(config, 1, listeners, durability, &[pace], deliveries)?[0])
             };
-            let (none, durable) = (run(Durability::None)?, run(Durability::Synced)?);
+            let (none, durable) =
+                by_turns(round, || run(Durability::None), || run(Durability::Synced))?;
             let more = durable.cpu_ns_per_delivery - none.cpu_ns_per_delivery;
             ratios.push(durable.cpu_ns_per_delivery / none.cpu_ns_per_delivery);
             let cpu_us_per_message = more * listeners as f64 / 1000.0;
@@ -361,18 +375,16 @@ pub fn kept(
                 format!("kept against not kept, {listeners} listeners, {how}, without a kernel"),
                 ratios,
                 "×",
-                Bar::AtMost(1.3),
             ),
             (
                 format!("processor time to keep one message, {how}"),
                 extra,
                 "µs",
-                Bar::None,
             ),
         ];
-        for (what, values, unit, bar) in rows {
+        for (what, values, unit) in rows {
             let figure = Median::of(&values);
-            judged.extend(figure.map(|figure| Judged::new(what, figure, unit, bar)));
+            judged.extend(figure.map(|figure| Judged::new(what, figure, unit, Bar::None)));
         }
     }
     Ok(all)
@@ -389,6 +401,20 @@ mod tests {
             cpu_ns_per_delivery: cpu,
             busiest_ns_per_delivery: busiest,
             ns_per_delivery: clock,
+        }
+    }
+
+    #[test]
+    fn going_first_changes_from_round_to_round() {
+        for (round, expected) in [(0, ["one", "other"]), (1, ["other", "one"])] {
+            let order = std::cell::RefCell::new(Vec::new());
+            let side = |name| {
+                order.borrow_mut().push(name);
+                Ok(name)
+            };
+            let both = by_turns(round, || side("one"), || side("other")).unwrap();
+            assert_eq!(both, ("one", "other"));
+            assert_eq!(order.into_inner(), expected);
         }
     }
 

@@ -41,17 +41,22 @@ pub struct Long {
     pub messages: u64,
     /// How fast they were written, one a second.
     pub written_per_s: f64,
-    /// A page that has been read before, in ms.
-    pub warm_ms: Option<Quantiles>,
-    /// A page at a place that has not been read in this run, in ms.
-    pub first_ms: Option<Quantiles>,
+    /// Pages that have been read before, in ms; run by run.
+    pub warm_ms: Vec<Quantiles>,
+    /// Pages anywhere, in ms: in the first run most have not been read; run by run.
+    pub anywhere_ms: Vec<Quantiles>,
 }
 
-/// Fills a room, and reads it.
+/// Fills a room, and reads it, so often.
 ///
 /// # Errors
 /// The engine's.
-pub async fn long(folder: &Path, messages: u64, judged: &mut Vec<Judged>) -> Result<Long, Failure> {
+pub async fn long(
+    folder: &Path,
+    messages: u64,
+    runs: usize,
+    judged: &mut Vec<Judged>,
+) -> Result<Long, Failure> {
     let folder = tempfile::tempdir_in(folder)?;
     let config = Config {
         folder: Some(folder.path().to_owned()),
@@ -79,58 +84,65 @@ pub async fn long(folder: &Path, messages: u64, judged: &mut Vec<Judged>) -> Res
     let room = reader.enter("class-7b").await?;
     // The first one waits until the index has caught up.
     read(&reader, &room, messages).await?;
-    let anywhere = |round: u64| 51 + round.wrapping_mul(0x9e37_79b9_7f4a_7c15) % messages.max(1);
-    let mut first = Vec::new();
-    for round in 0..TIMED {
-        first.push(read(&reader, &room, anywhere(round)).await?);
-    }
-    for round in 0..WARMING {
-        read(&reader, &room, anywhere(round % PLACES)).await?;
-    }
-    let mut warm = Vec::new();
-    for round in 0..TIMED {
-        warm.push(read(&reader, &room, anywhere(round % PLACES)).await?);
-    }
-    engine.shut_down(CloseCode::ShuttingDown, None).await;
-    let long = Long {
+    let mut long = Long {
         messages,
         written_per_s,
-        warm_ms: Quantiles::of(&mut warm),
-        first_ms: Quantiles::of(&mut first),
+        warm_ms: Vec::new(),
+        anywhere_ms: Vec::new(),
     };
+    for run in 0..runs as u64 {
+        // Other places in each run.
+        let place = |round: u64| {
+            let number = run * TIMED + round;
+            51 + number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % messages.max(1)
+        };
+        let anywhere = pages(&reader, &room, (0..TIMED).map(place)).await?;
+        let some = |round: u64| place(round % PLACES);
+        pages(&reader, &room, (0..WARMING).map(some)).await?;
+        let warm = pages(&reader, &room, (0..TIMED).map(some)).await?;
+        long.anywhere_ms.push(anywhere);
+        long.warm_ms.push(warm);
+    }
+    engine.shut_down(CloseCode::ShuttingDown, None).await;
     tell(&long, judged);
     Ok(long)
 }
 
 fn tell(long: &Long, judged: &mut Vec<Judged>) {
     let of = format!("a page of {PAGE_EVENTS} from {} messages", long.messages);
-    let figure =
-        |times: Option<Quantiles>, pick: fn(Quantiles) -> f64| times.map_or(f64::NAN, pick);
-    for (what, figure, bar) in [
-        (
-            "read before, p50",
-            figure(long.warm_ms, |it| it.p50),
-            Bar::None,
-        ),
-        (
-            "read before, p99",
-            figure(long.warm_ms, |it| it.p99),
-            Bar::AtMost(1.0),
-        ),
-        (
-            "anywhere, p50",
-            figure(long.first_ms, |it| it.p50),
-            Bar::None,
-        ),
-        (
-            "anywhere, p99",
-            figure(long.first_ms, |it| it.p99),
-            Bar::None,
-        ),
+    for (what, runs, pick, bar) in [
+        ("read before, p50", &long.warm_ms, p50 as Pick, Bar::None),
+        ("read before, p99", &long.warm_ms, p99, Bar::AtMost(1.0)),
+        ("anywhere, p50", &long.anywhere_ms, p50, Bar::None),
+        ("anywhere, p99", &long.anywhere_ms, p99, Bar::None),
     ] {
+        let figure = Median::of(&runs.iter().map(pick).collect::<Vec<_>>());
         let what = format!("{of}: {what}");
-        judged.push(Judged::new(what, Median::exact(figure), "ms", bar));
+        judged.extend(figure.map(|figure| Judged::new(what, figure, "ms", bar)));
     }
+}
+
+type Pick = fn(&Quantiles) -> f64;
+
+const fn p50(times: &Quantiles) -> f64 {
+    times.p50
+}
+
+const fn p99(times: &Quantiles) -> f64 {
+    times.p99
+}
+
+/// How long pages took, one after the other.
+async fn pages(
+    reader: &Session,
+    room: &Room,
+    anchors: impl Iterator<Item = u64>,
+) -> Result<Quantiles, Failure> {
+    let mut times = Vec::new();
+    for anchor in anchors {
+        times.push(read(reader, room, anchor).await?);
+    }
+    Ok(Quantiles::of(&mut times).ok_or("no page was read")?)
 }
 
 async fn write(session: Session, room: Room, left: Arc<AtomicU64>) -> Result<(), Failure> {

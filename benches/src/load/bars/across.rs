@@ -15,34 +15,61 @@ use crate::{
 /// Listeners between which the cost of a delivery should hardly change.
 const CURVE: (u32, u32) = (100, 50_000);
 
-/// What a delivery costs that is on disk before, to one that nobody keeps, both to 1,000 listeners: of the same
-/// round, though not of the same minute.
-pub(super) fn durable_to_none(cases: &[CaseReport]) -> Vec<Judged> {
-    let depth_of = |case: &Case| match case.plan {
+/// A case that is to cost no more than so many times another one.
+struct Step {
+    /// Listeners and depth of that one.
+    from: (u32, u32),
+    unit: &'static str,
+    most: f64,
+}
+
+/// The steps that end in a case: from fewer listeners, or from a depth where less can be joined.
+fn steps((listeners, depth): (u32, u32)) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if listeners == 5000 {
+        steps.push(Step {
+            from: (1000, depth),
+            unit: "× to 1000",
+            most: 1.5,
+        });
+    }
+    if depth == 64 {
+        steps.push(Step {
+            from: (listeners, 16),
+            unit: "× with 16 in flight",
+            most: 1.0,
+        });
+    }
+    steps
+}
+
+/// Whether a delivery becomes dearer at once somewhere: to 5,000 listeners, or where most can be joined.
+pub(super) fn cliffs(cases: &[CaseReport]) -> Vec<Judged> {
+    let size = |case: &Case| match case.plan {
         Plan::Publish {
             until: Until::Delivered,
             pace: Pace::InFlight(depth),
             ..
-        } if case.rooms == 1 && case.listeners == 1000 && !case.tls => Some(depth),
+        } if case.rooms == 1 && !case.durable && !case.tls => Some((case.listeners, depth)),
         _ => None,
     };
     let mut judged = Vec::new();
-    for durable in cases.iter().filter(|report| report.case.durable) {
-        let Some(depth) = depth_of(&durable.case) else {
-            continue;
-        };
-        let is_twin =
-            |other: &&CaseReport| !other.case.durable && depth_of(&other.case) == Some(depth);
-        let Some(none) = cases.iter().find(is_twin) else {
-            continue;
-        };
-        for server in durable.servers.iter().filter(|server| is_judged(server)) {
-            let twin = none.server(&server.name);
-            let figure = twin.and_then(|twin| pairwise(&server.runs, &twin.runs, Run::cpu_us));
-            judged.extend(figure.map(|figure| {
-                let what = format!("{}, {}: processor time", durable.case.name, server.name);
-                Judged::new(what, figure, "× not durable", Bar::AtMost(1.3))
-            }));
+    for far in cases {
+        for step in size(&far.case).map_or_else(Vec::new, steps) {
+            let is_near = |near: &&CaseReport| {
+                size(&near.case) == Some(step.from) && near.case.text_bytes == far.case.text_bytes
+            };
+            let Some(near) = cases.iter().find(is_near) else {
+                continue;
+            };
+            for server in far.servers.iter().filter(|server| is_judged(server)) {
+                let runs = near.server(&server.name).map(|near| &near.runs);
+                let figure = runs.and_then(|runs| pairwise(&server.runs, runs, Run::cpu_us));
+                judged.extend(figure.map(|figure| {
+                    let what = format!("{}, {}: no cliff", far.case.name, server.name);
+                    Judged::new(what, figure, step.unit, Bar::AtMost(step.most))
+                }));
+            }
         }
     }
     judged
@@ -130,14 +157,35 @@ mod tests {
     };
 
     #[test]
-    fn what_durability_costs_is_told_where_both_were_measured() {
-        let of = |user| vec![server("homeroom", vec![run(user, 1.0); 9])];
-        let cases = [
-            report("fan-out", "1000, 16 in", of(1.0)),
-            report("durable-fan-out", "1000, 16 in", of(2.0)),
+    fn there_is_no_cliff_to_many_nor_where_most_is_joined() {
+        let of = |case, user| {
+            let servers = ["raw", "homeroom"].map(|name| server(name, [run(user, 0.0); 9]));
+            report("fan-out", case, servers.into())
+        };
+        let mut cases = vec![
+            of("1000, 16 in", 1.0),
+            of("1000, 64 in", 1.1),
+            of("5000, 16 in", 1.4),
+            of("5000, 64 in", 1.7),
         ];
-        assert_eq!(told(&judge(&cases)), [("processor time", Verdict::Missed)]);
-        assert!(judge(&cases[1..]).is_empty());
+        let ratios: Vec<_> = judge(&cases)
+            .into_iter()
+            .filter(|it| it.what.ends_with("homeroom: no cliff"))
+            .map(|it| (it.figure.median, it.verdict))
+            .collect();
+        let (met, missed) = (Verdict::Met, Verdict::Missed);
+        let expected = [
+            (1.1, missed),
+            (1.4, met),
+            (1.7 / 1.1, missed),
+            (1.7 / 1.4, missed),
+        ];
+        assert_eq!(ratios, expected);
+        // Longer messages are another load.
+        cases[3].case.text_bytes *= 2;
+        let judged = judge(&cases);
+        let no_cliff = judged.iter().filter(|it| it.what.ends_with("no cliff"));
+        assert_eq!(no_cliff.count(), 2);
     }
 
     #[test]
@@ -154,9 +202,10 @@ mod tests {
             .collect();
         reports[1].servers[0].runs[3] = None;
         let judged = judge(&reports);
-        assert_eq!(told(&judged), [("the dearest delivery", Verdict::Missed)]);
-        assert_eq!(judged[0].figure.median, 4.0);
+        let (no_cliff, dearest) = (("no cliff", Verdict::Met), "the dearest delivery");
+        assert_eq!(told(&judged), [no_cliff, (dearest, Verdict::Missed)]);
+        assert_eq!(judged[1].figure.median, 4.0);
         reports.pop();
-        assert!(judge(&reports).is_empty(), "it ends before");
+        assert_eq!(told(&judge(&reports)), [no_cliff], "it ends before");
     }
 }
