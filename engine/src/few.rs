@@ -3,8 +3,9 @@
 //!
 //! So these are sorted lists, which grow by what they need and a quarter of what they hold. Finding halves
 //! the list each time, as in a tree; to put something in or take it out moves what is behind it, which
-//! for some thousand entries is still less work than the message that asked for it. What fills them has
-//! its own bounds: rooms of a connection, users somebody watches, connections that watch somebody.
+//! for some hundred entries is still less work than the message that asked for it. What fills them has
+//! its own bounds: rooms of a connection, users somebody watches. What may become many (connections that
+//! watch somebody) is moved to a tree when it does.
 
 use std::{borrow::Borrow, mem};
 

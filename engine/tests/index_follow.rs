@@ -115,6 +115,29 @@ fn events_that_lie_together_are_read_at_once_and_the_others_alone() {
     }
 }
 
+/// As many as one page, and far more bytes than one read brings.
+#[test]
+fn a_page_of_large_messages_is_read_once_in_either_direction() {
+    for bytes in [4_000, 20_000, 100_000] {
+        let log = notes(300, bytes);
+        let (indexer, _) = scripted();
+        indexer.catch_up(&log, log.end()).unwrap();
+        let page: Vec<u64> = (101..=200).collect();
+        // What the first guess brings, which takes them for small ones.
+        let guess = 100 * 256 / bytes + 1;
+        let each = (64 * 1024 / bytes).max(1);
+        for ask in [Ask::Events(page.clone()), Ask::EventsUp(page.clone())] {
+            let (reads, records) = log.read_so_far();
+            let answer = indexer.answer(&log, log.end(), &ask).unwrap();
+            assert_eq!(answer.len(), page.len());
+            let after = log.read_so_far();
+            let (reads, records) = (after.0 - reads, after.1 - records);
+            assert!(records <= 100 + guess, "{records} records of {bytes} bytes");
+            assert!(reads <= 100 / each + 3, "{reads} reads of {bytes} bytes");
+        }
+    }
+}
+
 #[test]
 fn late_rows_are_written_when_they_are_wanted_and_only_those_that_are() {
     let log = notes(10_000, 4);

@@ -1,6 +1,6 @@
 //! The past of a tenant as one question reads it: rows from the index, events from the log.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{History, HistoryError},
-    log::{Log, LogPosition, Record},
+    log::{Log, LogPosition, ReadError, Record},
 };
 
 /// How much is read from the log at once, at most.
@@ -22,7 +22,7 @@ const READ_BEHIND: u64 = 64;
 /// Events no farther apart than this are read together: what lies between is read faster than a second
 /// place is found.
 const TOGETHER: u64 = 8;
-/// About as long as a record is, to read no more than is wanted.
+/// About as long as a record is, as long as none was read: to read no more than is wanted.
 const RECORD_BYTES: u64 = 256;
 
 /// Reads after the first one, when it was too short to come up to what is wanted.
@@ -37,6 +37,8 @@ pub(super) struct Past<'a> {
     window: RefCell<Vec<Record>>,
     /// What the question said it reads, ascending.
     wanted: RefCell<Vec<LogPosition>>,
+    /// How long the records of the last read were, on average.
+    record_bytes: Cell<u64>,
     failed: RefCell<Option<IndexError>>,
 }
 
@@ -48,6 +50,7 @@ impl<'a> Past<'a> {
             damage,
             window: RefCell::default(),
             wanted: RefCell::default(),
+            record_bytes: Cell::new(RECORD_BYTES),
             failed: RefCell::default(),
         }
     }
@@ -72,13 +75,24 @@ impl<'a> Past<'a> {
         (record.position == at).then(|| record.bytes.clone())
     }
 
-    /// Reads what lies below `at`, and it. Where that begins and how long it is are only guesses, so an
-    /// error is none.
+    /// Reads as the log does, and learns how long its records are.
+    fn read(&self, from: LogPosition, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+        let records = self.damage.read(self.log, from, bytes_max)?;
+        let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
+        if !records.is_empty() {
+            let each = bytes.div_ceil(records.len()).max(1);
+            self.record_bytes.set(each as u64);
+        }
+        Ok(records)
+    }
+
+    /// Reads what lies below `at`, and it, unless that turns out to be far. Where it begins and how long it is
+    /// are only guesses, so an error is none.
     fn read_up_to(&self, at: LogPosition, (from, bytes_max): (LogPosition, usize)) {
         let mut records = Vec::new();
         let (mut next, mut bytes) = (from, bytes_max);
         for _ in 0..=READS_MORE {
-            let Ok(more) = self.damage.read(self.log, next, bytes) else {
+            let Ok(more) = self.read(next, bytes) else {
                 return;
             };
             let Some(last) = more.last().map(|last| last.position) else {
@@ -89,32 +103,57 @@ impl<'a> Past<'a> {
                 *self.window.borrow_mut() = records;
                 return;
             }
-            (next, bytes) = (last.next(), READ_BYTES);
+            if at.0 - last.0 > self.records_per_read() {
+                return;
+            }
+            (next, bytes) = (last.next(), self.bytes_of(at.0 - last.0));
         }
     }
 
     /// From where to read what stands at `at`, and how much.
     fn plan(&self, at: LogPosition) -> (LogPosition, usize) {
         let wanted = self.wanted.borrow();
+        let window = self.window.borrow();
+        let ends = window.first().zip(window.last());
+        let ends = ends.map(|(first, last)| (first.position, last.position));
+        // The lowest from which one read comes up to it.
+        let lowest = LogPosition(at.0.saturating_sub(self.records_per_read() - 1));
         if let Ok(place) = wanted.binary_search(&at) {
             let (first, last) = run(&wanted, place);
-            let bytes = (last.0 - first.0).saturating_mul(RECORD_BYTES);
-            let bytes = usize::try_from(bytes).unwrap_or(READ_BYTES);
-            return (first, bytes.clamp(1, READ_BYTES));
+            let (from, to) = match ends {
+                // Going up: what was read is not read again.
+                Some((_, read)) if read < at && at.0 - read.0 <= TOGETHER => (read.next(), last),
+                // Going down.
+                Some((read, _)) if at < read && read <= last => {
+                    (first.max(lowest), LogPosition(read.0 - 1))
+                }
+                Some(_) | None => (first.max(lowest), last),
+            };
+            let count = to.0 - from.0 + 1;
+            return (from, if count == 1 { 1 } else { self.bytes_of(count) });
         }
-        let window = self.window.borrow();
-        let (Some(first), Some(last)) = (window.first(), window.last()) else {
+        let Some((first, last)) = ends else {
             return (at, 1);
         };
-        let (first, last) = (first.position, last.position);
         if at < first && first.0 - at.0 <= READ_BEHIND {
-            let from = LogPosition((at.0 + 1).saturating_sub(READ_BEHIND));
+            let from = LogPosition((at.0 + 1).saturating_sub(READ_BEHIND)).max(lowest);
             (from.max(self.log.bounds().first).min(at), READ_BYTES)
         } else if at > last && at.0 - last.0 <= READ_BEHIND {
             (at, READ_BYTES)
         } else {
             (at, 1)
         }
+    }
+
+    /// As long as so many records are, by those read last; at most one read.
+    fn bytes_of(&self, records: u64) -> usize {
+        let bytes = records.saturating_mul(self.record_bytes.get());
+        usize::try_from(bytes).map_or(READ_BYTES, |bytes| bytes.min(READ_BYTES))
+    }
+
+    /// How many such records one read brings, at most.
+    fn records_per_read(&self) -> u64 {
+        (READ_BYTES as u64 / self.record_bytes.get()).max(1)
     }
 }
 
@@ -151,17 +190,21 @@ impl History for Past<'_> {
         if let Some(bytes) = self.remembered(at) {
             return Ok(bytes);
         }
-        let (from, bytes_max) = self.plan(at);
-        if from < at {
-            self.read_up_to(at, (from, bytes_max));
+        let mut bytes_max = 1;
+        // Again when the first read has shown that the records are longer than was thought.
+        for _ in 0..2 {
+            let planned = self.plan(at);
+            bytes_max = planned.1;
+            if planned.0 >= at {
+                break;
+            }
+            self.read_up_to(at, planned);
             if let Some(bytes) = self.remembered(at) {
                 return Ok(bytes);
             }
         }
-        *self.window.borrow_mut() = self
-            .damage
-            .read(self.log, at, bytes_max)
-            .map_err(|error| unread(&error))?;
+        let records = self.read(at, bytes_max).map_err(|error| unread(&error))?;
+        *self.window.borrow_mut() = records;
         self.remembered(at)
             .ok_or_else(|| self.damage.useless(at, "the log has no such record"))
     }

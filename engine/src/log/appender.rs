@@ -84,8 +84,7 @@ impl Ground {
                 return Ok(());
             };
             view.bounds.first = oldest.trailer.last.next();
-            view.opened
-                .take_if(|(first, _)| *first == oldest.header.first);
+            view.opened.forget(oldest.header.first);
             oldest
         };
         let path = self.folder.join(file_name(oldest.header.first));

@@ -15,6 +15,7 @@ use super::{
     disk::{Disk, OpenMode},
     high_water::MarkState,
     open_error::OpenError,
+    opened::Opened,
     recovery::{Site, Survey},
     view::{self, TailView, View, locked},
 };
@@ -53,7 +54,7 @@ impl LogReader {
                 },
                 sealed: [].into(),
                 tail: None,
-                opened: None,
+                opened: Opened::alone(),
                 failure: None,
             },
             Some(high_water) => {
@@ -125,7 +126,7 @@ fn view_of(
         },
         sealed: survey.sealed.into(),
         tail,
-        opened: None,
+        opened: Opened::alone(),
         failure: None,
     })
 }

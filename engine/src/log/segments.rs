@@ -21,6 +21,7 @@ use super::{
     disk::{Disk, OpenMode, is_full},
     high_water::{HighWater, Mark, MarkState},
     open_error::OpenError,
+    opened::{OpenSegments, Opened},
     opening::{self, LastEnd, OpenReport, Ready},
     recovery::{Site, Survey},
     segment::SEGMENT_BYTES_LIMIT,
@@ -43,13 +44,15 @@ pub struct SegmentOptions {
     /// Says that this log's last life in this process ended in a [`LogFailure`]: its last segment is
     /// then copied, even if the failing disk could not take a note of it.
     pub suspect: bool,
+    /// Bounds how many sealed segments are held open to be read, across all logs that are given the same.
+    pub open_segments: Arc<OpenSegments>,
 }
 
 impl SegmentOptions {
     /// The usual size of a segment, 64 MiB.
     pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
-    /// The usual options.
+    /// The usual options: a segment is held open for this log alone.
     #[must_use]
     pub fn new(tenant: TenantId, entropy: Entropy) -> Self {
         Self {
@@ -57,6 +60,7 @@ impl SegmentOptions {
             entropy,
             segment_bytes: Self::SEGMENT_BYTES,
             suspect: false,
+            open_segments: OpenSegments::new(1),
         }
     }
 }
@@ -165,7 +169,7 @@ impl SegmentLog {
             },
             sealed: survey.sealed.into(),
             tail: tail_view,
-            opened: None,
+            opened: Opened::among(&options.open_segments),
             failure: None,
         };
         let space = tail.as_mut().map_or(Space::Reserved, Tail::renew);

@@ -16,6 +16,7 @@ use super::{
     Bounds, LogFailure, LogPosition, ReadError, Record,
     commit::Unusable,
     disk::{Disk, DiskFile, OpenMode},
+    opened::Opened,
     recovery::Sealed,
     scan::{Scan, Step, numbered},
     segment::{SEGMENT_HEADER_BYTES, SegmentHeader, Table, file_name},
@@ -28,8 +29,8 @@ pub(super) struct View {
     pub(super) bounds: Bounds,
     pub(super) sealed: VecDeque<Arc<Sealed>>,
     pub(super) tail: Option<TailView>,
-    /// The sealed segment that was read last, by its first position: the next read is often of the same.
-    pub(super) opened: Option<(LogPosition, Arc<dyn DiskFile>)>,
+    /// The sealed segment that was read last.
+    pub(super) opened: Opened,
     /// Set once, when the storage has failed.
     pub(super) failure: Option<LogFailure>,
 }
@@ -133,16 +134,15 @@ fn open(
     first: LogPosition,
     open: impl FnOnce() -> io::Result<Arc<dyn DiskFile>>,
 ) -> io::Result<Arc<dyn DiskFile>> {
-    if let Some((of, file)) = &locked(view).opened
-        && *of == first
-    {
-        return Ok(Arc::clone(file));
+    let held = locked(view).opened.get(first);
+    if let Some(file) = held {
+        return Ok(file);
     }
     let file = open()?;
-    let mut view = locked(view);
+    let view = locked(view);
     // Not one that was trimmed meanwhile: it would keep its space.
     if first >= view.bounds.first {
-        view.opened = Some((first, Arc::clone(&file)));
+        view.opened.hold(first, Arc::clone(&file));
     }
     Ok(file)
 }

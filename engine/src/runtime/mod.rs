@@ -4,6 +4,7 @@
 //! simulator drives the very code that ships. They, the writer and the directory work for any
 //! [`Domain`](crate::domain::Domain); what rooms need beyond that is in `rooms` and `shards`.
 
+mod answering;
 pub(crate) mod aside;
 pub(crate) mod clock;
 pub mod core;

@@ -20,8 +20,8 @@ use crate::{
     engine::Config,
     index::{IndexCache, IndexIdentity, Indexer, SledPlace},
     log::{
-        LastEnd, LogReader, Measure, OpenReport, QuotaLog, Salvage, SegmentLog, SegmentOptions,
-        TenantId, Verified,
+        LastEnd, LogReader, Measure, OpenReport, OpenSegments, QuotaLog, SEGMENTS_OPEN_DEFAULT,
+        Salvage, SegmentLog, SegmentOptions, TenantId, Verified,
         disk::{Disk, OpenMode},
         verify,
     },
@@ -40,6 +40,7 @@ pub(super) struct OnDisk {
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
     indexes: Arc<IndexCache>,
+    open_segments: Arc<OpenSegments>,
     /// Tenants whose last life ended by a failure of their storage.
     pub(super) failed: DashMap<TenantName, ()>,
 }
@@ -58,6 +59,7 @@ impl OnDisk {
             disk: Arc::clone(&config.disk),
             segment_bytes: config.segment_bytes,
             indexes: IndexCache::new(config.open_indexes_max),
+            open_segments: OpenSegments::new(SEGMENTS_OPEN_DEFAULT),
             failed: DashMap::new(),
         };
         Ok((place, tombs))
@@ -71,6 +73,7 @@ impl OnDisk {
     pub(super) fn log_options(&self, tenant: TenantId) -> SegmentOptions {
         SegmentOptions {
             segment_bytes: self.segment_bytes,
+            open_segments: Arc::clone(&self.open_segments),
             ..SegmentOptions::new(tenant, Arc::new(clock::random_bytes))
         }
     }

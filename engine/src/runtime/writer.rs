@@ -12,20 +12,21 @@ use std::{
 
 use tokio::{
     sync::{mpsc, oneshot},
-    task::{JoinHandle, JoinSet},
+    task::JoinHandle,
     time::{Instant, MissedTickBehavior, Sleep, sleep_until},
 };
 use tracing::{Span, debug, error};
 
 use super::{
+    answering::{Answer, Answering},
     clock::{self, SystemEnvironment},
-    core::{Ask, Core, Ticket},
+    core::{Ask, Core},
     journey::Journeys,
     pool::Pool,
     snapshotting::Snapshotting,
 };
 use crate::{
-    domain::{Domain, HistoryError},
+    domain::Domain,
     index::Indexer,
     log::{AppendError, Appended, Commit, Log, LogFailure, LogPosition, Space},
     metrics::{Part, Watch},
@@ -75,9 +76,6 @@ pub(crate) enum Command<D: Domain> {
     Close(oneshot::Sender<()>),
 }
 
-/// What was looked up, for those who asked.
-type Answers<D> = Vec<(Ticket, Result<<D as Domain>::Fact, HistoryError>)>;
-
 /// Where a tenant is kept.
 #[derive(Debug)]
 pub(crate) struct Stores<D: Domain> {
@@ -125,9 +123,9 @@ pub(crate) struct Writer<D: Domain, O, B> {
     taken: VecDeque<Command<D>>,
     /// Asked, and not yet looked up: at most the core's bound of questions.
     questions: VecDeque<Ask<D>>,
-    /// At most one call, and none while indexing: others would wait for the index in places on the
-    /// pool that other tenants need. It answers whatever was asked when it began.
-    answers: JoinSet<Answers<D>>,
+    /// None while indexing: it would wait for the index in a place on the pool that other tenants need. It
+    /// answers whatever was asked when it began.
+    answering: Answering<D>,
     snapshotting: Snapshotting,
     marked: LogPosition,
     /// What the figures say of this tenant.
@@ -180,7 +178,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             indexed: durable,
             taken: VecDeque::new(),
             questions: VecDeque::new(),
-            answers: JoinSet::new(),
+            answering: Answering::nothing(),
             rooms_told: 0,
             shortage_told: false,
             idle_since: None,
@@ -258,11 +256,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
                 biased;
                 Some(command) = urgent.recv(), if self.core.takes_urgent() => self.obey(command),
                 appended = finished(&mut self.append) => self.appended(appended)?,
-                Some(answers) = self.answers.join_next() => {
-                    for (ticket, fact) in answers.expect("answering a question does not panic") {
-                        self.core.answered(&mut self.env, ticket, fact);
-                    }
-                }
+                answer = self.answering.next() => self.answered(answer),
                 () = &mut deadline, if wake_at.is_some() => {
                     self.core.tick(&mut self.env);
                     set_for = None;
@@ -334,24 +328,24 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             self.start_append(commit);
         }
         self.questions.extend(self.core.take_questions());
-        if self.answers.is_empty() && self.indexing.is_none() && !self.questions.is_empty() {
-            let (index, log) = (Arc::clone(&self.stores.index), Arc::clone(&self.stores.log));
+        let uses_index = self.answering.is_under_way() || self.indexing.is_some();
+        if !uses_index && !self.questions.is_empty() {
             let asked = std::mem::take(&mut self.questions);
-            let answer = move |ask: Ask<D>| {
-                let fact = index.answer(&*log, ask.upto, &ask.question);
-                (ask.ticket, fact)
-            };
-            let answers = self
-                .pool
-                .run(move || asked.into_iter().map(answer).collect());
-            self.answers
-                .spawn(async move { answers.await.expect("answering does not panic") });
+            self.answering.begin(asked, &self.stores, &self.pool);
         }
         let effects = self.core.take_effects();
         // A request that led to nothing ends here.
         let followed = self.journeys.release(self.core.durable());
         if !effects.is_empty() {
             self.outlet.deliver(effects, followed).await;
+        }
+    }
+
+    /// Decides what waited for an answer, and for those that came with it.
+    fn answered(&mut self, mut answer: Option<Answer<D>>) {
+        while let Some((ticket, fact)) = answer {
+            self.core.answered(&mut self.env, ticket, fact);
+            answer = self.answering.ready();
         }
     }
 
@@ -405,7 +399,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             self.marked = durable;
             self.checkpoint = Some(self.pool.commit(move || log.checkpoint()));
         }
-        let uses_index = self.indexing.is_some() || !self.answers.is_empty();
+        let uses_index = self.indexing.is_some() || self.answering.is_under_way();
         if !uses_index && durable.0.saturating_sub(self.indexed.0) > INDEX_LAG_MAX {
             let (index, log) = (Arc::clone(&self.stores.index), Arc::clone(&self.stores.log));
             // A failure is logged there, and met again by the first question.
@@ -481,7 +475,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         if let Some(indexing) = self.indexing.take() {
             drop(indexing.await);
         }
-        while self.answers.join_next().await.is_some() {}
+        self.answering.quiet().await;
         self.snapshotting.quiet().await;
     }
 
@@ -555,9 +549,10 @@ async fn finished<T>(call: &mut Option<JoinHandle<T>>) -> T {
     let Some(handle) = call else {
         return std::future::pending().await;
     };
-    let result = handle.await.expect("calls on the stores do not panic");
+    let result = handle.await;
+    // First, for what panicked must not be waited for again.
     *call = None;
-    result
+    result.expect("calls on the stores do not panic")
 }
 
 /// A future whose panic ends only itself, so that what it left under way can still be waited for.

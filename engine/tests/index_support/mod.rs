@@ -164,6 +164,8 @@ pub enum Ask {
     Event(u64),
     /// The events at these positions, said beforehand, the newest first.
     Events(Vec<u64>),
+    /// The same, the oldest first.
+    EventsUp(Vec<u64>),
     /// Where a topic has late rows, which are wanted so far, of notes since a time.
     Late(u8, u64, u64),
     /// The same, as far as they happen to be there.
@@ -297,6 +299,11 @@ impl Domain for Pad {
                 let wanted: Vec<_> = at.iter().copied().map(LogPosition).collect();
                 history.will_read(&wanted);
                 at.iter().rev().map(|at| text(*at)).collect()
+            }
+            Ask::EventsUp(at) => {
+                let wanted: Vec<_> = at.iter().copied().map(LogPosition).collect();
+                history.will_read(&wanted);
+                at.iter().map(|at| text(*at)).collect()
             }
             Ask::Late(topic, ..) | Ask::LateSoFar(topic) => {
                 let (from, to) = (&[4, *topic], &[4, *topic + 1]);

@@ -74,7 +74,7 @@ struct Gate {
     log: MemoryLog,
     commits: Mutex<Vec<usize>>,
     waiting: Mutex<std::sync::mpsc::Receiver<Result<(), AppendError>>>,
-    /// Reads wait until the other end is dropped.
+    /// Reads wait, each for a word of its own, until the other end is dropped.
     reading: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 
@@ -91,7 +91,7 @@ impl Log for Gate {
 
     fn read(&self, from: LogPosition, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
         if let Some(held) = &*self.reading.lock().unwrap() {
-            // Its only message is its end.
+            // Its end is one too.
             let _ = held.recv();
         }
         self.log.read(from, bytes_max)
@@ -338,6 +338,42 @@ async fn however_many_questions_wait_for_its_index_the_pool_has_room_for_others(
             answers.contains(&Effect::Nth { who, number }),
             "{answers:?}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_answer_is_given_while_the_next_question_is_still_looked_up() {
+    let mut scene = Scene::new(Awake, NEVER);
+    let nth = |who| Effect::Nth {
+        who,
+        number: Some(7),
+    };
+    scene.add(7).await;
+    scene.let_go.send(Ok(())).unwrap();
+    scene.hear_but_signals().await;
+    // Whoever asks first brings the index up to date: from now on each question reads once.
+    scene
+        .tell(Input::Nth {
+            who: 2,
+            position: 1,
+        })
+        .await;
+    assert_eq!(scene.hear_but_signals().await, nth(2));
+    let (read_on, held) = std::sync::mpsc::channel();
+    *scene.log.reading.lock().unwrap() = Some(held);
+    for who in 3..=6 {
+        scene.tell(Input::Nth { who, position: 1 }).await;
+    }
+    // When this is heard, all of them were asked: at least the last three behind a call that is held.
+    scene.add(8).await;
+    assert_eq!(scene.hear().await, Effect::Signal { who: 1 });
+    // What is answered says what it follows, and would wait for that.
+    scene.let_go.send(Ok(())).unwrap();
+    assert_eq!(scene.hear().await, Effect::Added { who: 1, total: 15 });
+    for who in 3..=6 {
+        read_on.send(()).unwrap();
+        let heard = tokio::time::timeout(Duration::from_secs(20), scene.hear()).await;
+        assert_eq!(heard.expect("the others are still held"), nth(who));
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod paging;
 pub(crate) mod places;
 pub(crate) mod session;
 pub(crate) mod strangers;
+mod watchers;
 
 use homeroom_protocol::{
     CloseCode, ConnectionId, RoomNumber, ServerFrame, Timestamp, UserId, Welcome,

@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     ops::Bound,
 };
 
 use homeroom_protocol::{ConnectionId, RoomNumber, Timestamp, UserId};
 
-use super::budget::Bucket;
+use super::{budget::Bucket, watchers::Watchers};
 use crate::{
     few::{FewMap, FewSet},
     hub::Generation,
@@ -64,8 +65,8 @@ impl Session {
 
     /// Whom it named when it last asked to watch, but those who became strangers: where it is found in the
     /// index of watchers.
-    fn named(&self) -> impl Iterator<Item = &UserId> {
-        self.watching.iter().chain(self.unseen.iter())
+    const fn named(&self) -> [&FewSet<UserId>; 2] {
+        [&self.watching, &self.unseen]
     }
 
     /// Whether it may see a user it watches changed; `false` when nothing did.
@@ -122,11 +123,9 @@ impl Sessions {
     }
 
     pub(crate) fn end(&mut self, connection: ConnectionId) -> Option<Session> {
-        self.unlist(connection);
+        self.list(connection, None);
         let session = self.by_connection.remove(&connection)?;
-        for user in session.named() {
-            self.watchers.remove(user, connection);
-        }
+        self.watchers.change(connection, &session.named(), &[]);
         Some(*session)
     }
 
@@ -185,59 +184,39 @@ impl Sessions {
         settles: LogPosition,
         durable: LogPosition,
     ) {
-        self.watch_only(connection, watched);
-        let Some(session) = self.by_connection.get_mut(&connection) else {
-            return;
-        };
-        session.watch_settles = settles;
-        if settles <= durable {
-            return;
-        }
-        session.listed_until = Some(settles);
-        self.settling.insert((settles, connection));
-        for user in session.named() {
-            self.unsettled.insert(user, connection);
-        }
+        self.watch_less(connection, watched);
+        self.tell_anew(connection, settles, durable);
     }
 
-    /// A connection goes on to watch these alone, about whom it is told nothing new.
-    pub(crate) fn watch_less(
+    /// A connection is told anew how those are whom it watches, which has reached it when `settles` is durable.
+    pub(crate) fn tell_anew(
         &mut self,
         connection: ConnectionId,
-        watched: (FewSet<UserId>, FewSet<UserId>),
+        settles: LogPosition,
+        durable: LogPosition,
     ) {
-        let session = self.by_connection.get(&connection);
-        let Some(until) = session.map(|session| session.listed_until) else {
-            return;
-        };
-        self.watch_only(connection, watched);
-        if let Some(session) = self.by_connection.get_mut(&connection)
-            && let Some(until) = until
-        {
-            session.listed_until = Some(until);
-            self.settling.insert((until, connection));
-            for user in session.named() {
-                self.unsettled.insert(user, connection);
-            }
+        if let Some(session) = self.by_connection.get_mut(&connection) {
+            session.watch_settles = settles;
+            self.list(connection, (settles > durable).then_some(settles));
         }
     }
 
-    fn watch_only(
+    /// A connection goes on to watch these alone, about whom it is told nothing new. Costs as much as they
+    /// differ from those before.
+    pub(crate) fn watch_less(
         &mut self,
         connection: ConnectionId,
         (watching, unseen): (FewSet<UserId>, FewSet<UserId>),
     ) {
-        self.unlist(connection);
         let Some(session) = self.by_connection.get_mut(&connection) else {
             return;
         };
-        for user in session.named() {
-            self.watchers.remove(user, connection);
-        }
-        session.watching = watching;
-        session.unseen = unseen;
-        for user in session.named() {
-            self.watchers.insert(user, connection);
+        let watching = mem::replace(&mut session.watching, watching);
+        let unseen = mem::replace(&mut session.unseen, unseen);
+        let (before, after) = ([&watching, &unseen], session.named());
+        self.watchers.change(connection, &before, &after);
+        if session.listed_until.is_some() {
+            self.unsettled.change(connection, &before, &after);
         }
     }
 
@@ -271,7 +250,7 @@ impl Sessions {
     pub(crate) fn around(&self, user: &UserId, own: Vec<ConnectionId>) -> BTreeSet<ConnectionId> {
         let watches = |connection: &ConnectionId| {
             let session = self.by_connection.get(connection);
-            session.is_some_and(|session| session.named().next().is_some())
+            session.is_some_and(|session| session.named().iter().any(|list| !list.is_empty()))
         };
         (own.into_iter().filter(watches))
             .chain(self.watchers.of(user))
@@ -287,55 +266,31 @@ impl Sessions {
             {
                 self.steps += 1;
             }
-            match self.by_connection.get_mut(&connection) {
-                // It was told more since.
-                Some(session) if session.watch_settles > durable => {
-                    self.settling.pop_first();
-                    session.listed_until = Some(session.watch_settles);
-                    self.settling.insert((session.watch_settles, connection));
-                }
-                Some(_) | None => self.unlist(connection),
-            }
+            self.settling.pop_first();
+            let session = self.by_connection.get(&connection);
+            // It may have been told more since.
+            let until = session.map(|session| session.watch_settles);
+            self.list(connection, until.filter(|until| *until > durable));
         }
     }
 
-    fn unlist(&mut self, connection: ConnectionId) {
+    /// Lists a connection as one whose watch may not have settled before `until`, or takes it off the lists.
+    fn list(&mut self, connection: ConnectionId, until: Option<LogPosition>) {
         let Some(session) = self.by_connection.get_mut(&connection) else {
             return;
         };
-        if let Some(until) = session.listed_until.take() {
-            self.settling.remove(&(until, connection));
-            for user in session.named() {
-                self.unsettled.remove(user, connection);
-            }
+        let before = mem::replace(&mut session.listed_until, until);
+        if let Some(before) = before {
+            self.settling.remove(&(before, connection));
         }
-    }
-}
-
-/// The connections that named a user.
-#[derive(Debug, Default)]
-struct Watchers(BTreeMap<UserId, FewSet<ConnectionId>>);
-
-impl Watchers {
-    fn insert(&mut self, user: &UserId, connection: ConnectionId) {
-        match self.0.get_mut(user) {
-            Some(connections) => _ = connections.insert(connection),
-            None => _ = (self.0).insert(user.clone(), FewSet::from_iter([connection])),
+        if let Some(until) = until {
+            self.settling.insert((until, connection));
         }
-    }
-
-    fn remove(&mut self, user: &UserId, connection: ConnectionId) {
-        if let Some(connections) = self.0.get_mut(user) {
-            connections.remove(&connection);
-            if connections.is_empty() {
-                self.0.remove(user);
-            }
+        match (before, until) {
+            (None, Some(_)) => self.unsettled.change(connection, &[], &session.named()),
+            (Some(_), None) => self.unsettled.change(connection, &session.named(), &[]),
+            (None, None) | (Some(_), Some(_)) => {}
         }
-    }
-
-    fn of(&self, user: &UserId) -> impl Iterator<Item = ConnectionId> + '_ {
-        let connections = self.0.get(user).into_iter();
-        connections.flat_map(FewSet::iter).copied()
     }
 }
 
@@ -376,7 +331,7 @@ mod tests {
                 .unsettled_watchers(&user("bob"), at(8), at(9))
                 .is_empty()
         );
-        assert!(sessions.settling.is_empty() && sessions.unsettled.0.is_empty());
+        assert!(sessions.settling.is_empty() && sessions.unsettled.is_empty());
         assert_eq!(sessions.watchers.of(&user("bob")).count(), 2);
         assert_eq!(sessions.watchers.of(&eve).count(), 1);
     }
@@ -386,7 +341,7 @@ mod tests {
         let mut sessions = sessions(1);
         let (ada, at) = (ConnectionId(0), LogPosition(5));
         sessions.watch(ada, (named(&["eve"]), FewSet::new()), at, at);
-        assert!(sessions.settling.is_empty() && sessions.unsettled.0.is_empty());
+        assert!(sessions.settling.is_empty() && sessions.unsettled.is_empty());
         assert_eq!(sessions.unsettled_watchers(&user("eve"), at, at), []);
     }
 
@@ -403,7 +358,7 @@ mod tests {
             [ada]
         );
         sessions.watch_less(ada, (FewSet::new(), FewSet::new()));
-        assert!(sessions.watchers.0.is_empty() && sessions.unsettled.0.is_empty());
+        assert!(sessions.watchers.is_empty() && sessions.unsettled.is_empty());
         sessions.end(ada);
         assert!(sessions.settling.is_empty());
     }
@@ -441,7 +396,7 @@ mod tests {
         for id in 0..3 {
             sessions.end(ConnectionId(id));
         }
-        assert!(sessions.watchers.0.is_empty() && sessions.unsettled.0.is_empty());
+        assert!(sessions.watchers.is_empty() && sessions.unsettled.is_empty());
         assert!(sessions.settling.is_empty());
     }
 

@@ -172,9 +172,8 @@ impl Tenant {
         }
         // Also behind one that is still held, which would undo it.
         out.held.push(watch);
-        let watched = (session.watching.clone(), session.unseen.clone());
         self.sessions
-            .watch(connection, watched, self.applied, self.durable);
+            .tell_anew(connection, self.applied, self.durable);
     }
 
     fn tell_watchers(&mut self, presence: UserPresence, out: &mut Outcome<Self>) {
