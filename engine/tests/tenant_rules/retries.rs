@@ -123,6 +123,36 @@ fn a_key_is_free_again_after_a_day_of_log_time() {
 }
 
 #[test]
+fn only_a_retry_is_looked_up_as_long_as_memory_knows_where_keys_were_used() {
+    let mut world = World::with(|settings| {
+        settings.keys_in_memory_max = 12;
+        settings.keys_whole_max = 4;
+    });
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    let first: Vec<_> = (1..=9)
+        .map(|number| answer(&world.request(ada, send(number, room, "once"))))
+        .collect();
+    assert_eq!(world.questions, 0, "each was new");
+    let log_len = world.log_len();
+    for (number, first) in (1..).zip(&first) {
+        assert_eq!(
+            &answer(&world.request(ada, send(number, room, "once"))),
+            first
+        );
+        let conflict = world.refusal(ada, send(number, room, "other"));
+        assert_eq!(conflict, ErrorCode::KeyConflict);
+    }
+    assert_eq!(world.log_len(), log_len);
+    assert!(world.questions >= 2 * 5, "four are whole at most");
+    // Nothing is made out of rows: where a key was used is enough.
+    world.lose_index(b"k");
+    world.crash();
+    let ada = world.connect("ada", "web");
+    assert_eq!(answer(&world.request(ada, send(1, room, "once"))), first[0]);
+}
+
+#[test]
 fn a_key_still_counts_after_the_clock_ran_ahead_and_was_corrected() {
     const HOUR_MS: u64 = 60 * 60 * 1000;
     let mut world = World::with(|settings| settings.keys_in_memory_max = 1);

@@ -229,6 +229,7 @@ impl World {
         for (&section, bytes) in snapshot {
             tenant.load_section(section, bytes).unwrap();
         }
+        tenant.loaded().unwrap();
         assert_eq!(
             tenant.take_dirty_sections(),
             [],
@@ -431,9 +432,11 @@ impl History for Past<'_> {
 /// All sections of a tenant: its durable state, byte for byte.
 pub(crate) fn durable_state(tenant: &Tenant) -> BTreeMap<SectionId, Vec<u8>> {
     let rooms = tenant.rooms().map(|room| SectionId(room.number().0.into()));
+    let runs = tenant.sections().into_iter().filter(|it| it.0 >= 1 << 60);
     [SectionId(0), SectionId(1 << 32)]
         .into_iter()
         .chain(rooms)
+        .chain(runs)
         .map(|section| (section, tenant.save_section(section).unwrap()))
         .collect()
 }
