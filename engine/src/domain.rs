@@ -211,17 +211,28 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
     /// All sections there are.
     fn sections(&self) -> Vec<SectionId>;
 
-    /// The sections that changed since this was last called. After loading: none.
+    /// The sections that changed since this was last called, those that are gone as well. After loading:
+    /// none. Asked when a snapshot begins, which then saves them from the highest id to the lowest while
+    /// events go on.
     fn take_dirty_sections(&mut self) -> Vec<SectionId>;
 
     /// A section as it is now, with the position it was applied up to; `None` when it is gone.
     fn save_section(&self, section: SectionId) -> Option<Vec<u8>>;
 
-    /// Takes in a saved section. All sections of a snapshot are loaded before the first `apply`.
+    /// Takes in a saved section. All sections of a snapshot are loaded before the first `apply`, from the
+    /// lowest id to the highest.
     ///
     /// # Errors
     /// [`DecodeError`]; the snapshot is then not used.
     fn load_section(&mut self, section: SectionId, bytes: &[u8]) -> Result<(), DecodeError>;
+
+    /// Every section of the snapshot was loaded.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when that is not all that belongs to it; the snapshot is then not used.
+    fn loaded(&mut self) -> Result<(), DecodeError> {
+        Ok(())
+    }
 }
 
 /// How far late rows are wanted.

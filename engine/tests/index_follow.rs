@@ -79,13 +79,16 @@ fn neighbours_in_the_log_are_not_read_one_by_one() {
 }
 
 fn notes(count: u64, bytes: usize) -> FakeLog {
+    notes_apart(1, count, bytes)
+}
+
+fn notes_apart(ms: u64, count: u64, bytes: usize) -> FakeLog {
     let log = FakeLog::default();
-    for time in 0..count {
-        let text = vec![0; bytes];
+    for n in 0..count {
         log.push(&Note {
             topic: 1,
-            time,
-            text,
+            time: n * ms,
+            text: vec![0; bytes],
         });
     }
     log
@@ -138,9 +141,12 @@ fn a_page_of_large_messages_is_read_once_in_either_direction() {
     }
 }
 
+/// Ten of them are an hour.
+const A_TENTH_MS: u64 = 6 * 60 * 1000;
+
 #[test]
 fn late_rows_are_written_when_they_are_wanted_and_only_those_that_are() {
-    let log = notes(10_000, 4);
+    let log = notes_apart(A_TENTH_MS, 10_000, 4);
     let (indexer, _) = scripted();
     let ask = |ask: Ask| indexer.answer(&log, log.end(), &ask).unwrap();
     let at = |answer: Vec<(u64, Vec<u8>)>| answer.into_iter().map(|(at, _)| at);
@@ -152,14 +158,33 @@ fn late_rows_are_written_when_they_are_wanted_and_only_those_that_are() {
     let reads = log.reads();
     ask(Ask::Late(1, first.len() as u64, 0));
     assert_eq!(log.reads(), reads, "they are there");
-    // Time is the position less one. What is too old is neither written nor read.
+    // Time is the position less one. What is too old is neither written nor read, but for an hour.
     let (_, records) = log.read_so_far();
-    let wanted: Vec<_> = at(ask(Ask::Late(1, 10_000, 8_999)))
-        .skip(first.len())
-        .collect();
-    assert!(wanted.iter().copied().eq(9_000..=10_000));
+    let wanted = Ask::Late(1, 10_000, 8_999 * A_TENTH_MS);
+    let wanted: Vec<_> = at(ask(wanted)).skip(first.len()).collect();
+    assert!(wanted.iter().copied().eq(8_990..=10_000));
     let (_, read) = log.read_so_far();
     assert!(read - records < 8_000, "{} records", read - records);
+}
+
+#[test]
+fn late_rows_are_written_anew_when_older_ones_are_wanted_than_ever_and_only_then() {
+    let log = notes_apart(A_TENTH_MS, 10_000, 4);
+    let (indexer, _) = scripted();
+    let late = |at: u64, since: u64| {
+        let ask = Ask::Late(1, at, since * A_TENTH_MS);
+        let answer = indexer.answer(&log, log.end(), &ask).unwrap();
+        answer.first().map(|(at, _)| *at)
+    };
+    assert_eq!(late(9_000, 5_000), Some(4_991));
+    // As questions that overtake each other ask.
+    let reads = log.reads();
+    assert_eq!(late(9_000, 5_009), Some(4_991));
+    assert_eq!(late(9_000, 4_990), Some(4_991));
+    assert_eq!(log.reads(), reads, "they are there");
+    // As after a clock that ran ahead.
+    assert_eq!(late(9_000, 100), Some(91));
+    assert_eq!(late(9_000, 0), Some(1));
 }
 
 #[test]

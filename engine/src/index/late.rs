@@ -17,7 +17,7 @@ use crate::{
     log::{Log, LogPosition, Record},
 };
 
-/// The index's own row: how far the late rows have come.
+/// The indexer's own row: how far the late rows have come, and since when.
 const PROGRESS: &[u8] = &[0xfe, b'l'];
 /// So many records are taken in beyond those wanted, so that the next questions find theirs.
 const AHEAD: u64 = 1024;
@@ -27,6 +27,11 @@ const READ_BYTES: usize = 256 * 1024;
 const SEARCHED_FROM: u64 = 4096;
 /// How much of it is looked at in each half.
 const SAMPLE_BYTES: usize = 4096;
+/// Rows are written of so much more than is wanted, in ms, as questions overtake each other: the one that
+/// asked first wants a little more.
+const EARLIER_MS: u64 = 60 * 60 * 1000;
+/// From here on it is too much more.
+const TOO_EARLY_MS: u64 = 2 * EARLIER_MS;
 /// Rows in one write, as for all others.
 const ROWS_PER_WRITE: usize = 256;
 
@@ -39,47 +44,91 @@ pub(super) fn follow<D: Domain>(
     applied: LogPosition,
 ) -> Result<(), Trouble> {
     let upto = late.upto.min(applied);
-    let done = progress(index)?;
+    let before = progress(index)?;
+    // Clocks are corrected: what was too old for a question before may not be so for this one.
+    let Progress { done, since } = match before {
+        Some(before) if before.since <= late.since => before.with(late.since),
+        Some(_) | None => Progress::beginning(late.since),
+    };
     if done >= upto {
         return Ok(());
     }
     let pass = Pass { log, damage };
     let from = done.next().max(log.bounds().first);
-    let mut next = pass.first_since::<D>(from, upto, late.since)?;
+    let mut next = pass.first_since::<D>(from, upto, since)?;
     let goal = LogPosition(upto.0.saturating_add(AHEAD)).min(applied);
     let mut rows = Vec::new();
     while next <= goal {
         let records = pass.read(next, READ_BYTES)?;
         for record in records.iter().take_while(|it| it.position <= goal) {
             let event = pass.decode::<D>(record)?;
-            if D::time(&event) >= late.since {
+            if D::time(&event) >= since {
                 D::index_late(seed, record.position, &event, &mut rows);
             }
             next = record.position.next();
             if rows.len() >= ROWS_PER_WRITE {
-                write(index, &mut rows, record.position, applied)?;
+                let done = record.position;
+                write(index, &mut rows, Progress { done, since }, applied)?;
             }
         }
     }
-    write(index, &mut rows, goal, applied)
+    write(index, &mut rows, Progress { done: goal, since }, applied)
 }
 
-/// Where they end; a value that is none is read as a beginning, which only costs time.
-fn progress(index: &Guarded) -> Result<LogPosition, Trouble> {
+/// How far the late rows have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    /// Those of events up to here are in,
+    done: LogPosition,
+    /// except of events before this time.
+    since: Timestamp,
+}
+
+impl Progress {
+    const fn beginning(wanted: Timestamp) -> Self {
+        Self {
+            done: LogPosition::START,
+            since: Timestamp(wanted.0.saturating_sub(EARLIER_MS)),
+        }
+    }
+
+    /// Goes on for a question that wants less: what is too old by far is not looked for any more.
+    const fn with(self, wanted: Timestamp) -> Self {
+        let since = match wanted.0.saturating_sub(self.since.0) {
+            0..=TOO_EARLY_MS => self.since,
+            _ => Timestamp(wanted.0.saturating_sub(EARLIER_MS)),
+        };
+        Self { since, ..self }
+    }
+
+    fn encode(self) -> Vec<u8> {
+        [self.done.0.to_be_bytes(), self.since.0.to_be_bytes()].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (done, since) = bytes.split_first_chunk()?;
+        Some(Self {
+            done: LogPosition(u64::from_be_bytes(*done)),
+            since: Timestamp(u64::from_be_bytes(since.try_into().ok()?)),
+        })
+    }
+}
+
+/// Where they end; a value that is none is a beginning, which only costs time.
+fn progress(index: &Guarded) -> Result<Option<Progress>, Trouble> {
     let value = index.get(PROGRESS)?;
-    let value: Option<[u8; 8]> = value.and_then(|value| value.try_into().ok());
-    Ok(LogPosition(value.map_or(0, u64::from_be_bytes)))
+    Ok(value.and_then(|value| Progress::decode(&value)))
 }
 
 fn write(
     index: &Guarded,
     rows: &mut Vec<Row>,
-    done: LogPosition,
+    progress: Progress,
     applied: LogPosition,
 ) -> Result<(), Trouble> {
     rows.push(Row {
         key: PROGRESS.to_vec(),
-        value: done.0.to_be_bytes().to_vec(),
+        value: progress.encode(),
         expires: None,
     });
     index.write(rows, applied, Timestamp(0))?;

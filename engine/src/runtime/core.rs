@@ -266,13 +266,16 @@ impl<D: Domain> Core<D> {
     }
 
     /// The sections a snapshot from [`tail`](Self::tail) on must rewrite: those that changed since the
-    /// last call, or all.
+    /// last call, or all; lowest first. Those that are gone are among them.
     pub fn sections_to_save(&mut self, which: Sections) -> Vec<SectionId> {
-        let dirty = self.domain.take_dirty_sections();
+        let mut sections = self.domain.take_dirty_sections();
         match which {
-            Sections::Dirty => dirty,
-            Sections::All => self.domain.sections(),
+            Sections::Dirty => {}
+            Sections::All => sections.append(&mut self.domain.sections()),
         }
+        sections.sort_unstable();
+        sections.dedup();
+        sections
     }
 
     /// One section as it is now.

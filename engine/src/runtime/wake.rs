@@ -101,7 +101,8 @@ fn from_snapshot<D: Domain>(
             return Ok((domain, LogPosition::START));
         };
         let mut sections = snapshot.sections.iter();
-        match sections.try_for_each(|(section, bytes)| domain.load_section(*section, bytes)) {
+        let read = sections.try_for_each(|(section, bytes)| domain.load_section(*section, bytes));
+        match read.and_then(|()| domain.loaded()) {
             Ok(()) => return Ok((domain, snapshot.position)),
             Err(cause) => {
                 warn!(position = %snapshot.position, %cause, "a snapshot cannot be read");

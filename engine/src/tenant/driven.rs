@@ -261,11 +261,18 @@ impl Domain for Tenant {
             .iter()
             .map(|room| sections::section_of(room.number()));
         let others = [sections::KEYS, sections::ROLES, sections::SEEN];
-        others.into_iter().chain(rooms).collect()
+        let runs = self.keys.old().apart();
+        let runs = runs.map(|run| sections::section_of_run(run.newest.at));
+        others.into_iter().chain(rooms).chain(runs).collect()
     }
 
     fn take_dirty_sections(&mut self) -> Vec<SectionId> {
-        std::mem::take(&mut self.dirty).into_iter().collect()
+        let mut dirty = std::mem::take(&mut self.dirty);
+        if dirty.contains(&sections::KEYS) {
+            let runs = self.keys.old_mut().set_apart();
+            dirty.extend(runs.into_iter().map(sections::section_of_run));
+        }
+        dirty.into_iter().collect()
     }
 
     fn save_section(&self, section: SectionId) -> Option<Vec<u8>> {
@@ -277,6 +284,11 @@ impl Domain for Tenant {
         }
         if section == sections::SEEN {
             return Some(sections::save_seen(&self.seen));
+        }
+        if let Some(newest) = sections::run_of(section) {
+            let mut runs = self.keys.old().apart();
+            let run = runs.find(|run| run.newest.at == newest)?;
+            return Some(sections::save_run(run));
         }
         let room = self.rooms.get(sections::room_of(section)?)?;
         Some(sections::save_room(room))
@@ -298,6 +310,15 @@ impl Domain for Tenant {
             self.recovered_to(self.seen.applied());
             return Ok(());
         }
+        if let Some(newest) = sections::run_of(section) {
+            let run = sections::load_run(newest, bytes)?;
+            let malformed = DecodeError::Malformed {
+                what: "run of the keys that name it",
+            };
+            return (self.keys.old_mut().load(run))
+                .then_some(())
+                .ok_or(malformed);
+        }
         let number = sections::room_of(section).ok_or(DecodeError::Malformed {
             what: "section of a tenant",
         })?;
@@ -305,5 +326,12 @@ impl Domain for Tenant {
         self.recovered_to(room.applied);
         self.rooms.restore(room);
         Ok(())
+    }
+
+    fn loaded(&mut self) -> Result<(), DecodeError> {
+        let missing = DecodeError::Malformed {
+            what: "snapshot with every run of keys",
+        };
+        (self.keys.old().is_whole()).then_some(()).ok_or(missing)
     }
 }

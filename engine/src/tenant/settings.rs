@@ -74,10 +74,14 @@ described! {
         /// Most vanished devices whose grace still runs. 20 000: as many as connections. At the limit a
         /// device that vanishes is shown offline at once.
         pub lingering_devices_max: usize,
-        /// Most idempotency keys in memory: the newest 16 384 whole, of the others where they were used, so that
+        /// Most idempotency keys in memory: the newest whole, of the others where they were used, so that
         /// only a retry is looked up. Still older ones are read from the index, and before each write.
         /// 1 048 576: about 10 MiB, and a day of a busy tenant.
         pub keys_in_memory_max: usize,
+        /// Most keys kept whole when there are more in memory: at it, of the older half only the places are
+        /// kept, of at most 8 192 at once. Counts from 2 to 131 072. 16 384: about 2 MiB, and the retries of a
+        /// moment even where 20 000 messages are sent each second.
+        pub keys_whole_max: usize,
         /// How long a key is remembered, in ms of log time. 24 h: a phone that was off over night may
         /// still retry.
         pub key_ttl_ms: u64,
@@ -162,6 +166,7 @@ impl Default for Settings {
             users_with_roles_max: 200_000,
             lingering_devices_max: 20_000,
             keys_in_memory_max: 1_048_576,
+            keys_whole_max: 16_384,
             key_ttl_ms: 24 * 60 * 60 * 1000,
             typing_ttl_ms: 6_000,
             presence_grace_ms: 10_000,

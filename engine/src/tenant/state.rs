@@ -138,11 +138,13 @@ impl Tenant {
         self.settle_arrivals();
     }
 
-    pub(super) const fn key_bounds(&self) -> KeyBounds {
-        KeyBounds {
-            ttl_ms: self.settings.key_ttl_ms,
-            max: self.settings.keys_in_memory_max,
-        }
+    pub(super) fn key_bounds(&self) -> KeyBounds {
+        let settings = &self.settings;
+        KeyBounds::new(
+            settings.key_ttl_ms,
+            settings.keys_in_memory_max,
+            settings.keys_whole_max,
+        )
     }
 
     /// Before anything else that happens, and for rooms that keep nothing before the first of this life.

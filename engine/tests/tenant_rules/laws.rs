@@ -7,7 +7,9 @@ use homeroom_engine::{
     hub::Generation,
     identity::{Actor, Identity, Scopes},
     log::LogPosition,
-    tenant::{Answered, Disconnection, Input, Placed, ServiceAnswer, ServiceRequest, Whom},
+    tenant::{
+        Answered, Disconnection, Entry, Input, Placed, ServiceAnswer, ServiceRequest, Tenant, Whom,
+    },
 };
 use homeroom_protocol::{
     ConnectionId, DeviceId, DeviceState, Direction, Epoch, ErrorCode, Position, Request, RequestId,
@@ -30,11 +32,14 @@ proptest! {
     #[test]
     fn any_history_keeps_the_laws(
         steps in vec(step(), 1..120),
-        keys_in_memory_max in prop_oneof![Just(0_usize), Just(2), Just(100)],
+        // The last: two whole at least, and three runs of two.
+        (keys_in_memory_max, keys_whole_max) in
+            prop_oneof![Just((0_usize, 4)), Just((2, 4)), Just((100, 100)), Just((10, 4))],
         tight in any::<bool>(),
     ) {
         let world = World::with(|settings| {
             settings.keys_in_memory_max = keys_in_memory_max;
+            settings.keys_whole_max = keys_whole_max;
             if tight {
                 settings.rooms_max = 2;
                 settings.members_per_room_max = 2;
@@ -573,19 +578,8 @@ impl Run {
     fn finish(mut self) {
         self.world.sync();
         self.world.tick();
-        let live = durable_state(&self.world.tenant);
-        let replayed = self.world.recovered(&BTreeMap::new(), LogPosition::START);
-        assert_eq!(
-            durable_state(&replayed),
-            live,
-            "replay is not what was lived"
-        );
-        let loaded = self.world.recovered(&self.snapshot, self.snapshot_from);
-        assert_eq!(
-            durable_state(&loaded),
-            live,
-            "snapshot and replay are not what was lived"
-        );
+        let mut replayed = self.world.recovered(&BTreeMap::new(), LogPosition::START);
+        let mut loaded = self.world.recovered(&self.snapshot, self.snapshot_from);
         assert_eq!(replayed.next_deadline(), None);
         for (connection, _) in &self.connections {
             for (name, believed) in self.world.hub.view(*connection) {
@@ -596,6 +590,18 @@ impl Run {
         assert_eq!(
             self.world.tenant.is_idle(),
             self.world.tenant.connections_count() == 0
+        );
+        let entries = self.world.entries().to_vec();
+        let live = state_after_one_more(&mut self.world.tenant, &entries);
+        assert_eq!(
+            state_after_one_more(&mut replayed, &entries),
+            live,
+            "replay is not what was lived"
+        );
+        assert_eq!(
+            state_after_one_more(&mut loaded, &entries),
+            live,
+            "snapshot and replay are not what was lived"
         );
         self.retry_everything();
     }
@@ -647,6 +653,17 @@ impl Run {
         };
         assert_eq!(answer, Ok(ServiceAnswer::Placed(expected)));
     }
+}
+
+/// The durable state once another keyed write was made as at the end of the log: then every run of keys has a
+/// section of its own, whenever it was made.
+fn state_after_one_more(tenant: &mut Tenant, entries: &[Entry]) -> BTreeMap<SectionId, Vec<u8>> {
+    let keyed = |entry: &&Entry| matches!(entry, Entry::Event(event) if event.keyed.is_some());
+    if let Some(entry) = entries.iter().rfind(keyed) {
+        tenant.apply(LogPosition(entries.len() as u64 + 1), entry);
+        tenant.take_dirty_sections();
+    }
+    durable_state(tenant)
 }
 
 fn actor(who: usize) -> Actor {

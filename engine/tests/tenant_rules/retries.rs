@@ -8,7 +8,7 @@ use homeroom_protocol::{Direction, ErrorCode, Request, RoomNumber, ServerFrame};
 
 use crate::{
     messages::pin,
-    support::{World, answer, create, durable_state, refusal_of, send, seq},
+    support::{World, answer, create, durable_state, join, refusal_of, send, seq},
 };
 
 #[test]
@@ -120,6 +120,65 @@ fn a_key_is_free_again_after_a_day_of_log_time() {
         assert_ne!(second, first, "a new message");
         assert_eq!(answer(&world.request(ada, send(1, room, "again"))), second);
     }
+}
+
+#[test]
+fn only_a_retry_is_looked_up_as_long_as_memory_knows_where_keys_were_used() {
+    let mut world = World::with(|settings| {
+        settings.keys_in_memory_max = 12;
+        settings.keys_whole_max = 4;
+    });
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    let first: Vec<_> = (1..=9)
+        .map(|number| answer(&world.request(ada, send(number, room, "once"))))
+        .collect();
+    assert_eq!(world.questions, 0, "each was new");
+    let log_len = world.log_len();
+    for (number, first) in (1..).zip(&first) {
+        assert_eq!(
+            &answer(&world.request(ada, send(number, room, "once"))),
+            first
+        );
+        let conflict = world.refusal(ada, send(number, room, "other"));
+        assert_eq!(conflict, ErrorCode::KeyConflict);
+    }
+    assert_eq!(world.log_len(), log_len);
+    assert!(world.questions >= 2 * 5, "four are whole at most");
+    // Nothing is made out of rows: where a key was used is enough.
+    world.lose_index(b"k");
+    world.crash();
+    let ada = world.connect("ada", "web");
+    assert_eq!(answer(&world.request(ada, send(1, room, "once"))), first[0]);
+}
+
+#[test]
+fn a_key_still_counts_after_the_clock_ran_ahead_and_was_corrected() {
+    const HOUR_MS: u64 = 60 * 60 * 1000;
+    let mut world = World::with(|settings| settings.keys_in_memory_max = 1);
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    let first = answer(&world.request(ada, send(1, room, "once")));
+    world.pass(19 * HOUR_MS);
+    for text in ["it is forgotten", "this too"] {
+        world.say(ada, room, text);
+    }
+    world.pass(HOUR_MS);
+    world.index_anew();
+    // By the clock that runs ahead the first key is too old to be looked for.
+    world.sync_at_once = false;
+    let now = world.now;
+    world.now = now.plus_ms(10 * HOUR_MS);
+    let bob = world.connect("bob", "web");
+    world.post(bob, join("math", None));
+    let asked = world.questions;
+    world.post(ada, send(2, room, "lost"));
+    assert_eq!(world.questions, asked + 1);
+    world.crash();
+    world.sync_at_once = true;
+    world.now = now;
+    let ada = world.connect("ada", "web");
+    assert_eq!(answer(&world.request(ada, send(1, room, "once"))), first);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Sections of snapshots.
 
+use std::collections::BTreeMap;
+
 use homeroom_engine::{
     domain::{Domain as _, SectionId},
     log::LogPosition,
@@ -7,7 +9,7 @@ use homeroom_engine::{
 };
 use homeroom_protocol::{Request, Stream};
 
-use crate::support::{durable_state, seq, two_in_a_room};
+use crate::support::{World, answer, durable_state, send, seq, two_in_a_room};
 
 #[test]
 fn only_what_changed_is_saved_again() {
@@ -56,6 +58,58 @@ fn what_a_section_already_holds_is_skipped() {
         assert_eq!(durable_state(&tenant), saved, "after {event:?} again");
     }
     assert_eq!(tenant.take_dirty_sections(), []);
+}
+
+#[test]
+fn each_run_of_older_keys_is_saved_once_and_its_snapshot_is_none_without_it() {
+    let mut world = World::with(|settings| {
+        settings.keys_in_memory_max = 12;
+        settings.keys_whole_max = 4;
+    });
+    let is_run = |section: &SectionId| section.0 >= 1 << 60;
+    let ada = world.connect("ada", "web");
+    let room = world.open_room(ada, "math");
+    let said = |world: &mut World, number| answer(&world.request(ada, send(number, room, "x")));
+    let mut first: Vec<_> = (1..=6).map(|number| said(&mut world, number)).collect();
+    // The keys are saved last: meanwhile another run is made.
+    let from = LogPosition(world.log_len() as u64);
+    let sections = world.tenant.take_dirty_sections();
+    let mut saved = BTreeMap::new();
+    for section in sections.iter().rev() {
+        if *section == SectionId(0) {
+            first.extend((7..=8).map(|number| said(&mut world, number)));
+        }
+        saved.insert(*section, world.tenant.save_section(*section).unwrap());
+    }
+    let runs: Vec<_> = sections.iter().filter(|it| is_run(it)).collect();
+    assert_eq!(runs.len(), 2);
+    for missing in &runs {
+        let mut tenant = Tenant::new(world.seed.clone());
+        let there = saved.iter().filter(|(section, _)| section != missing);
+        for (section, bytes) in there {
+            assert_eq!(tenant.load_section(*section, bytes), Ok(()));
+        }
+        assert!(tenant.loaded().is_err());
+        let (others, own) = (saved.values(), &saved[*missing]);
+        for bytes in others.filter(|bytes| *bytes != own) {
+            assert!(tenant.load_section(**missing, bytes).is_err());
+        }
+        assert_eq!(tenant.load_section(**missing, own), Ok(()));
+        assert_eq!(tenant.loaded(), Ok(()));
+    }
+
+    world.crash_with(&saved, from);
+    let ada = world.connect("ada", "web");
+    for (number, first) in (1..).zip(&first) {
+        assert_eq!(&answer(&world.request(ada, send(number, room, "x"))), first);
+    }
+    // With the next snapshot only new ones are written, and what is too much goes.
+    (9..=14).for_each(|number| drop(world.request(ada, send(number, room, "x"))));
+    let sections = world.tenant.take_dirty_sections();
+    let gone = |it: &&SectionId| world.tenant.save_section(**it).is_none();
+    let gone: Vec<_> = sections.iter().filter(gone).collect();
+    assert_eq!(gone, [runs[0], runs[1]]);
+    assert_eq!(sections.iter().filter(|it| is_run(it)).count(), 2 + 4);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use homeroom_engine::{
     domain::{Domain, History, HistoryError, Moment, Outcome, SectionId, Storage},
     hub::Delivery,
-    index::{Found, Order},
-    log::LogPosition,
+    index::{Found, Indexer, MemoryPlace, Order},
+    log::{Commit, CommitId, Log as _, LogPosition, MemoryLog, WriterEpoch},
     tenant::{Entry, Event, Fact, Input, Question, Restarted, Seed, Settings, Tenant},
 };
 use homeroom_protocol::{RequestId, TenantName, Timestamp};
@@ -40,6 +40,8 @@ pub(crate) struct World {
     held: VecDeque<(LogPosition, Vec<Delivery>)>,
     index: BTreeMap<Vec<u8>, (Vec<u8>, Option<Timestamp>)>,
     indexed: usize,
+    /// The index as the engine has it, instead of the one above.
+    indexer: Option<Indexer<Tenant>>,
     entropy: u128,
     pub(crate) connections: u64,
     pub(crate) requests: u64,
@@ -87,6 +89,7 @@ impl World {
             held: VecDeque::new(),
             index: BTreeMap::new(),
             indexed: 0,
+            indexer: None,
             entropy: 1,
             connections: 0,
             requests: 0,
@@ -226,6 +229,7 @@ impl World {
         for (&section, bytes) in snapshot {
             tenant.load_section(section, bytes).unwrap();
         }
+        tenant.loaded().unwrap();
         assert_eq!(
             tenant.take_dirty_sections(),
             [],
@@ -284,6 +288,25 @@ impl World {
         self.index.retain(|key, _| !key.starts_with(begins_with));
     }
 
+    /// From now on it looks things up in an index as the engine has it, which is empty now.
+    pub(crate) fn index_anew(&mut self) {
+        let place = Box::new(MemoryPlace);
+        self.indexer = Some(Indexer::new(self.seed.clone(), place, None));
+    }
+
+    /// What is durable, as the engine keeps it.
+    fn durable_log(&self) -> MemoryLog {
+        let log = MemoryLog::new();
+        log.append(&Commit {
+            id: CommitId([1; 16]),
+            expected: LogPosition::START,
+            writer: WriterEpoch(1),
+            records: self.log[..self.durable].to_vec(),
+        })
+        .unwrap();
+        log
+    }
+
     /// What was not durable is gone.
     fn cut(&mut self) {
         self.log.truncate(self.durable);
@@ -307,6 +330,10 @@ impl World {
 
     fn answer(&mut self, question: &Question) -> Result<Fact, HistoryError> {
         self.questions += 1;
+        if let Some(indexer) = &self.indexer {
+            let durable = LogPosition(self.durable as u64);
+            return indexer.answer(&self.durable_log(), durable, question);
+        }
         Tenant::answer(&self.seed, question, &Past(self))
     }
 
@@ -405,9 +432,11 @@ impl History for Past<'_> {
 /// All sections of a tenant: its durable state, byte for byte.
 pub(crate) fn durable_state(tenant: &Tenant) -> BTreeMap<SectionId, Vec<u8>> {
     let rooms = tenant.rooms().map(|room| SectionId(room.number().0.into()));
+    let runs = tenant.sections().into_iter().filter(|it| it.0 >= 1 << 60);
     [SectionId(0), SectionId(1 << 32)]
         .into_iter()
         .chain(rooms)
+        .chain(runs)
         .map(|section| (section, tenant.save_section(section).unwrap()))
         .collect()
 }

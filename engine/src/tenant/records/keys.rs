@@ -54,7 +54,9 @@ pub(crate) struct KeyWindow {
     /// Oldest first. May name a lookup twice when a key was used again after its time.
     order: VecDeque<(LogPosition, Lookup)>,
     old: OldKeys,
-    forgotten: Option<Forgotten>,
+    /// The newest key that was dropped for lack of space: all before it may be missing, all after it are
+    /// here.
+    forgotten: Option<LastUse>,
     applied: LogPosition,
 }
 
@@ -64,10 +66,9 @@ pub(crate) struct Kept {
     pub(crate) record: KeyRecord,
 }
 
-/// The newest key that was dropped for lack of space: all before it may be missing, all after it are
-/// here.
+/// Where and when the newest of several keys was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Forgotten {
+pub(crate) struct LastUse {
     pub(crate) at: LogPosition,
     pub(crate) time: Timestamp,
 }
@@ -102,20 +103,37 @@ impl Unsure {
     }
 }
 
-/// Keys that are kept whole when older ones are kept by their places.
-const WHOLE_KEYS_MAX: usize = 2 * RUN_KEYS;
+/// Most keys that are kept whole beside runs: they are saved at once, in a part of a section.
+const WHOLE_KEYS_MAX: usize = 16 * RUN_KEYS;
+/// Most runs: what a key that is looked for is compared with, and sections of a snapshot.
+const RUNS_MAX: usize = 4_096;
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyBounds {
     pub(crate) ttl_ms: u64,
     pub(crate) max: usize,
+    /// Keys that are kept whole when older ones are kept in runs.
+    whole_max: usize,
+    /// Keys in a run.
+    run_keys: usize,
 }
 
 impl KeyBounds {
+    /// At most `max` keys, of which up to `whole_max` are kept whole beside runs.
+    pub(crate) fn new(ttl_ms: u64, max: usize, whole_max: usize) -> Self {
+        let whole_max = whole_max.clamp(2, WHOLE_KEYS_MAX);
+        Self {
+            ttl_ms,
+            max,
+            whole_max,
+            run_keys: (whole_max / 2).min(RUN_KEYS),
+        }
+    }
+
     /// Runs of older keys, beside those that are kept whole.
-    const fn runs_max(&self) -> usize {
-        self.max.saturating_sub(WHOLE_KEYS_MAX) / RUN_KEYS
+    fn runs_max(&self) -> usize {
+        (self.max.saturating_sub(self.whole_max) / self.run_keys).min(RUNS_MAX)
     }
 }
 
@@ -130,7 +148,7 @@ impl KeyWindow {
             };
         }
         let places = self.old.find(lookup, time, ttl_ms);
-        let counts = |it: &Forgotten| time < it.time.plus_ms(ttl_ms);
+        let counts = |it: &LastUse| time < it.time.plus_ms(ttl_ms);
         let upto = self.forgotten.filter(counts).map(|it| it.at);
         if places.is_empty() && upto.is_none() {
             return Memory::Free;
@@ -140,7 +158,7 @@ impl KeyWindow {
 
     /// Whether it holds every key whole that counts at a log time, so that [`find`](Self::find) is never unsure.
     pub(crate) fn is_complete(&self, time: Timestamp, ttl_ms: u64) -> bool {
-        let is_over = |forgotten: Forgotten| time >= forgotten.time.plus_ms(ttl_ms);
+        let is_over = |forgotten: LastUse| time >= forgotten.time.plus_ms(ttl_ms);
         self.old.runs().len() == 0 && self.forgotten.is_none_or(is_over)
     }
 
@@ -172,7 +190,7 @@ impl KeyWindow {
         self.applied
     }
 
-    pub(crate) const fn forgotten(&self) -> Option<Forgotten> {
+    pub(crate) const fn forgotten(&self) -> Option<LastUse> {
         self.forgotten
     }
 
@@ -184,38 +202,45 @@ impl KeyWindow {
         })
     }
 
-    /// The runs of older keys, oldest first.
-    pub(crate) fn runs(&self) -> impl ExactSizeIterator<Item = &Run> {
-        self.old.runs()
+    /// The runs of older keys.
+    pub(crate) const fn old(&self) -> &OldKeys {
+        &self.old
     }
 
-    /// A window as it was saved, oldest first.
+    /// The same, for what is done to them by snapshots.
+    pub(crate) const fn old_mut(&mut self) -> &mut OldKeys {
+        &mut self.old
+    }
+
+    /// A window as it was saved, oldest first. No run is made of it: as it is, it is in a snapshot.
     pub(crate) fn restore(
         applied: LogPosition,
-        forgotten: Option<Forgotten>,
-        (runs, kept): (Vec<Run>, impl Iterator<Item = (Lookup, Kept)>),
+        forgotten: Option<LastUse>,
+        (old, kept): (OldKeys, impl Iterator<Item = (Lookup, Kept)>),
         bounds: KeyBounds,
     ) -> Self {
         let mut window = Self {
             applied,
             forgotten,
+            old,
             ..Self::default()
         };
-        runs.into_iter().for_each(|run| window.old.push(run));
         let mut newest = Timestamp(0);
         for (lookup, Kept { at, record }) in kept {
             newest = record.time;
             window.keep(at, lookup, record);
         }
-        window.shrink(newest, bounds);
+        window.forget(newest, bounds);
         window
     }
 
     /// Of the oldest keys only where they were used stays.
-    fn make_run(&mut self, time: Timestamp, ttl_ms: u64) {
-        let mut keys = Vec::with_capacity(RUN_KEYS);
+    fn make_run(&mut self, time: Timestamp, bounds: KeyBounds) {
+        let ttl_ms = bounds.ttl_ms;
+        let count = bounds.run_keys.min(self.order.len());
+        let mut keys = Vec::with_capacity(count);
         let mut newest = None;
-        for (at, lookup) in self.order.drain(..RUN_KEYS.min(self.order.len())) {
+        for (at, lookup) in self.order.drain(..count) {
             // Used again after its time: what counts is the later one.
             let Some(kept) = self.records.get(&lookup).filter(|kept| kept.at == at) else {
                 continue;
@@ -224,7 +249,7 @@ impl KeyWindow {
             self.records.remove(&lookup);
             if counts {
                 keys.push((at, lookup));
-                newest = Some(Forgotten { at, time });
+                newest = Some(LastUse { at, time });
             }
         }
         let Some(newest) = newest else { return };
@@ -242,18 +267,23 @@ impl KeyWindow {
         self.order.push_back((at, lookup));
     }
 
-    /// Drops what no longer counts, and then what is too much.
+    /// Makes runs of what is too much, and forgets the rest of that.
     fn shrink(&mut self, time: Timestamp, bounds: KeyBounds) {
+        while bounds.runs_max() > 0 && self.order.len() > bounds.whole_max {
+            self.make_run(time, bounds);
+        }
+        self.forget(time, bounds);
+    }
+
+    /// Drops what no longer counts, and then what is too much and of which no run can be made.
+    fn forget(&mut self, time: Timestamp, bounds: KeyBounds) {
         self.old.expire(time, bounds.ttl_ms);
         let runs_max = bounds.runs_max();
         let whole_max = if runs_max == 0 {
             bounds.max
         } else {
-            WHOLE_KEYS_MAX
+            usize::MAX
         };
-        while runs_max > 0 && self.order.len() > whole_max {
-            self.make_run(time, bounds.ttl_ms);
-        }
         while self.old.runs().len() > runs_max {
             self.forgotten = self.old.drop_oldest();
         }
@@ -271,7 +301,7 @@ impl KeyWindow {
             if let Some(kept) = kept {
                 self.records.remove(&lookup);
                 if !over {
-                    self.forgotten = Some(Forgotten {
+                    self.forgotten = Some(LastUse {
                         at,
                         time: kept.record.time,
                     });
@@ -316,10 +346,8 @@ mod tests {
     #[test]
     fn every_key_is_whole_or_in_its_place_until_there_are_too_many() {
         let keys = |count: usize| u64::try_from(count).unwrap();
-        let bounds = KeyBounds {
-            ttl_ms: TTL_MS,
-            max: WHOLE_KEYS_MAX + RUN_KEYS,
-        };
+        let whole_max = 2 * RUN_KEYS;
+        let bounds = KeyBounds::new(TTL_MS, whole_max + RUN_KEYS, whole_max);
         let mut window = KeyWindow::default();
         let most = keys(bounds.max);
         for number in 1..=most {
@@ -327,7 +355,7 @@ mod tests {
         }
         let now = Timestamp(most);
         assert_eq!(window.forgotten(), None);
-        assert_eq!(window.runs().len(), 1);
+        assert_eq!(window.old().runs().len(), 1);
         // As it comes back from a snapshot.
         let saved = sections::save_keys(&window);
         let mut window = sections::load_keys(&saved, bounds).unwrap();

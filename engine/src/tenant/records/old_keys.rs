@@ -1,17 +1,21 @@
 //! Keys of which memory knows only where in the log they were used: enough to say that a key is new, and
-//! to find what it was used for, in an eighth of the memory that the whole takes.
+//! to find what it was used for, in a seventh of the memory that the whole takes.
 //!
-//! They come in runs of one size, oldest first, each sorted, so that one is found by halving. A run keeps
-//! 32 bits of a key's hash: a match may be another key's, and whoever reads the event sees that it is.
+//! They come in runs of one size, oldest first, each sorted, so that one is found by halving, and behind a
+//! sieve, as most keys are in none. A run keeps 32 bits of a key's hash: a match may be another key's, and
+//! whoever reads the event sees that it is.
+//!
+//! A run never changes, so in snapshots each is a section of its own, written once. The newest may have
+//! been made while a snapshot was: what is not set apart yet is saved with the rest of the keys.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use homeroom_protocol::Timestamp;
 
-use super::{hashing::Lookup, keys::Forgotten};
+use super::{hashing::Lookup, keys::LastUse};
 use crate::log::LogPosition;
 
-/// Keys in a run. Few enough to be taken out of memory's tree and sorted within two milliseconds, and
+/// Most keys in a run. Few enough to be taken out of memory's tree and sorted within two milliseconds, and
 /// enough that a million of them are looked through in some microseconds.
 pub(crate) const RUN_KEYS: usize = 8_192;
 
@@ -20,7 +24,14 @@ const ENTRY_BYTES: usize = 8;
 /// The runs. Bounded by whoever adds to them.
 #[derive(Debug, Default)]
 pub(crate) struct OldKeys {
+    /// Oldest first.
     runs: VecDeque<Run>,
+    /// So many of the oldest have sections of their own.
+    apart: usize,
+    /// Sections that are of no use any more. Never more than were set apart.
+    gone: Vec<LogPosition>,
+    /// Runs whose sections are still to be loaded; meanwhile nothing is in them.
+    awaited: BTreeSet<LogPosition>,
 }
 
 /// Keys that were used one after the other.
@@ -29,14 +40,49 @@ pub(crate) struct Run {
     /// Positions are counted from here.
     pub(crate) first: LogPosition,
     /// The newest of them.
-    pub(crate) newest: Forgotten,
+    pub(crate) newest: LastUse,
     /// The beginning of each key's hash, and its position less the first; sorted.
     entries: Vec<(u32, u32)>,
+    /// What nearly all keys that are not here fall through.
+    sieve: Sieve,
+}
+
+/// A Bloom filter of one word for each key (F. Putze, P. Sanders and J. Singler, Cache-, hash- and space-efficient
+/// Bloom filters, 2007): a new key costs one look at each run, and one in thirty is searched for. A byte for each
+/// entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sieve(Vec<u64>);
+
+impl Sieve {
+    fn of(entries: &[(u32, u32)]) -> Self {
+        let mut words = vec![0; (entries.len() / 8).max(1)];
+        for &(print, _) in entries {
+            let at = word_of(print, words.len());
+            words[at] |= bits_of(print);
+        }
+        Self(words)
+    }
+
+    fn lets_through(&self, print: u32) -> bool {
+        let (word, bits) = (self.0.get(word_of(print, self.0.len())), bits_of(print));
+        word.is_some_and(|word| word & bits == bits)
+    }
+}
+
+/// By the upper bits of a print, which are as good as random.
+fn word_of(print: u32, words: usize) -> usize {
+    let place = (u64::from(print) * words as u64) >> 32;
+    usize::try_from(place).expect("below the number of words")
+}
+
+/// By the lower ones: three bits, or fewer where they meet.
+const fn bits_of(print: u32) -> u64 {
+    (1 << (print & 63)) | (1 << ((print >> 6) & 63)) | (1 << ((print >> 12) & 63))
 }
 
 impl Run {
     /// A run of these keys, in the order of their positions; `None` when they lie too far apart.
-    pub(crate) fn of(keys: &[(LogPosition, Lookup)], newest: Forgotten) -> Option<Self> {
+    pub(crate) fn of(keys: &[(LogPosition, Lookup)], newest: LastUse) -> Option<Self> {
         let first = keys.first()?.0;
         let entry = |(at, lookup): &(LogPosition, Lookup)| {
             let behind = u32::try_from(at.0.checked_sub(first.0)?).ok()?;
@@ -47,20 +93,33 @@ impl Run {
         Some(Self {
             first,
             newest,
+            sieve: Sieve::of(&entries),
             entries,
         })
     }
 
     /// Its entries as they are saved.
     pub(crate) fn save(&self) -> Vec<u8> {
-        let entries = self.entries.iter();
-        entries
-            .flat_map(|(print, behind)| [print.to_be_bytes(), behind.to_be_bytes()].concat())
-            .collect()
+        let mut bytes = Vec::with_capacity(self.entries.len() * ENTRY_BYTES);
+        for (print, behind) in &self.entries {
+            bytes.extend_from_slice(&print.to_be_bytes());
+            bytes.extend_from_slice(&behind.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// A run whose section is still to be loaded.
+    pub(crate) const fn named(first: LogPosition, newest: LastUse) -> Self {
+        Self {
+            first,
+            newest,
+            entries: Vec::new(),
+            sieve: Sieve(Vec::new()),
+        }
     }
 
     /// A run as it was saved; `None` when these are not its bytes.
-    pub(crate) fn restore(first: LogPosition, newest: Forgotten, bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn restore(first: LogPosition, newest: LastUse, bytes: &[u8]) -> Option<Self> {
         let whole = bytes.len().is_multiple_of(ENTRY_BYTES) && first <= newest.at;
         let span = newest.at.0.checked_sub(first.0)?;
         let entry = |bytes: &[u8]| {
@@ -70,9 +129,10 @@ impl Run {
         };
         let entries = bytes.chunks_exact(ENTRY_BYTES).map(entry);
         let entries = entries.collect::<Option<Vec<_>>>()?;
-        (whole && entries.is_sorted()).then_some(Self {
+        (whole && entries.is_sorted()).then(|| Self {
             first,
             newest,
+            sieve: Sieve::of(&entries),
             entries,
         })
     }
@@ -86,6 +146,53 @@ impl Run {
 }
 
 impl OldKeys {
+    /// The runs as they were saved: first those whose sections are still to be loaded, then the others.
+    pub(crate) fn restore(named: Vec<Run>, whole: Vec<Run>) -> Self {
+        Self {
+            apart: named.len(),
+            awaited: named.iter().map(|run| run.newest.at).collect(),
+            gone: Vec::new(),
+            runs: named.into_iter().chain(whole).collect(),
+        }
+    }
+
+    /// Takes in a section. One that nobody waits for was left behind, and goes with the next snapshot;
+    /// false when it is not what was named.
+    pub(crate) fn load(&mut self, run: Run) -> bool {
+        let at = run.newest.at;
+        if !self.awaited.remove(&at) {
+            self.gone.push(at);
+            return true;
+        }
+        let mut runs = self.runs.iter_mut();
+        let named = runs.find(|it| (it.first, it.newest) == (run.first, run.newest));
+        named.map(|named| *named = run).is_some()
+    }
+
+    /// Whether every section that was named is here.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.awaited.is_empty()
+    }
+
+    /// From now on all runs have sections of their own: those to be written or removed, each named by the
+    /// position of its newest key.
+    pub(crate) fn set_apart(&mut self) -> Vec<LogPosition> {
+        let mut changed = std::mem::take(&mut self.gone);
+        changed.extend(self.together().map(|run| run.newest.at));
+        self.apart = self.runs.len();
+        changed
+    }
+
+    /// The runs that have sections of their own, oldest first.
+    pub(crate) fn apart(&self) -> impl ExactSizeIterator<Item = &Run> {
+        self.runs.range(..self.apart)
+    }
+
+    /// The newer ones, which have none yet.
+    pub(crate) fn together(&self) -> impl ExactSizeIterator<Item = &Run> {
+        self.runs.range(self.apart..)
+    }
+
     /// Adds a run that is newer than all others.
     pub(crate) fn push(&mut self, run: Run) {
         self.runs.push_back(run);
@@ -94,7 +201,8 @@ impl OldKeys {
     /// Where a key may have been used that still counts at a time, oldest first.
     pub(crate) fn find(&self, lookup: &Lookup, time: Timestamp, ttl_ms: u64) -> Vec<LogPosition> {
         let print = print(lookup);
-        let counting = self.runs.iter().filter(|run| counts(run, time, ttl_ms));
+        let holding = self.runs.iter().filter(|run| run.sieve.lets_through(print));
+        let counting = holding.filter(|run| counts(run, time, ttl_ms));
         counting.flat_map(|run| run.places(print)).collect()
     }
 
@@ -105,13 +213,19 @@ impl OldKeys {
             .front()
             .is_some_and(|run| !counts(run, time, ttl_ms))
         {
-            self.runs.pop_front();
+            self.drop_oldest();
         }
     }
 
-    /// Drops the oldest run.
-    pub(crate) fn drop_oldest(&mut self) -> Option<Forgotten> {
-        self.runs.pop_front().map(|run| run.newest)
+    /// Drops the oldest run; its newest key.
+    pub(crate) fn drop_oldest(&mut self) -> Option<LastUse> {
+        let newest = self.runs.pop_front()?.newest;
+        if let Some(apart) = self.apart.checked_sub(1) {
+            self.apart = apart;
+            self.awaited.remove(&newest.at);
+            self.gone.push(newest.at);
+        }
+        Some(newest)
     }
 
     pub(crate) fn runs(&self) -> impl ExactSizeIterator<Item = &Run> {
@@ -142,7 +256,7 @@ mod tests {
         let keys: Vec<_> = (keys.iter())
             .map(|&(at, print)| (LogPosition(at), lookup(print, 0)))
             .collect();
-        let newest = Forgotten {
+        let newest = LastUse {
             at: keys.last().unwrap().0,
             time: Timestamp(time),
         };
@@ -183,10 +297,45 @@ mod tests {
     }
 
     #[test]
+    fn a_section_left_behind_holds_nothing_up_and_goes_with_the_next_snapshot() {
+        let (named, left_behind) = (run(&[(10, 7), (20, 3)], 100), run(&[(5, 7)], 50));
+        let names = vec![Run::named(named.first, named.newest)];
+        let mut old = OldKeys::restore(names.clone(), Vec::new());
+        assert!(old.load(left_behind) && !old.is_whole());
+        assert!(old.load(named.clone()) && old.is_whole());
+        assert_eq!(old.runs().collect::<Vec<_>>(), [&named]);
+        assert_eq!(old.set_apart(), [LogPosition(5)]);
+        assert_eq!(old.set_apart(), []);
+        // Another of the same newest key is not what was named.
+        let mut old = OldKeys::restore(names, Vec::new());
+        assert!(!old.load(run(&[(11, 7), (20, 3)], 100)));
+    }
+
+    #[test]
+    fn nearly_all_other_keys_fall_through_a_run() {
+        let prints = (0..2 * u32::try_from(RUN_KEYS).unwrap()).map(|n| n.wrapping_mul(0x9e37_79b9));
+        let prints: Vec<u32> = prints.collect();
+        let (here, elsewhere) = prints.split_at(RUN_KEYS);
+        let keys: Vec<_> = (1..).zip(here.iter().copied()).collect();
+        let run = run(&keys, 0);
+        assert!(here.iter().all(|&print| run.sieve.lets_through(print)));
+        let held = elsewhere
+            .iter()
+            .filter(|&&print| run.sieve.lets_through(print));
+        let held = held.count();
+        assert!(held < RUN_KEYS / 20, "{held} of {RUN_KEYS}");
+        assert!(
+            !Run::named(run.first, run.newest)
+                .sieve
+                .lets_through(here[0])
+        );
+    }
+
+    #[test]
     fn keys_too_far_apart_make_no_run() {
         let far = LogPosition(1 << 33);
         let keys = [(LogPosition(1), lookup(1, 0)), (far, lookup(2, 0))];
-        let newest = Forgotten {
+        let newest = LastUse {
             at: far,
             time: Timestamp(0),
         };

@@ -1,5 +1,5 @@
 //! Snapshots: one section per room, one for the keys and one for the roles, each with the log position it
-//! holds.
+//! holds; and one for each run of older keys, which never changes.
 //!
 //! Sections of one snapshot may have been saved at different moments: events that one already holds
 //! are skipped by `apply`, for that section alone. A section starts with a byte for its version.
@@ -13,8 +13,8 @@ use homeroom_protocol::{
 
 use super::{
     hashing::{Digest, Lookup},
-    keys::{Forgotten, Kept, KeyBounds, KeyRecord, KeyWindow},
-    old_keys::Run,
+    keys::{Kept, KeyBounds, KeyRecord, KeyWindow, LastUse},
+    old_keys::{OldKeys, Run},
     stored::{self, Bin, Blob},
 };
 use crate::{
@@ -46,7 +46,10 @@ pub(crate) const ROLES: SectionId = SectionId(1 << 32);
 /// The section of when users were last seen.
 pub(crate) const SEEN: SectionId = SectionId((1 << 32) + 1);
 
-/// The version of the section of keys. Version 1 held no places of older ones.
+/// The sections of runs of older keys: this and the position of the newest of them.
+const RUNS: u64 = 1 << 60;
+
+/// The version of the section of keys. Version 1 knew no runs.
 const KEYS_VERSION: u8 = 2;
 /// The version of the sections of roles and when users were last seen.
 const VERSION: u8 = 1;
@@ -206,9 +209,48 @@ type SavedKey = (Blob, Blob, u64, u32, u64, u64, u64);
 /// First position, that of the newest and its time, the places.
 type SavedRun = (u64, u64, u64, Bin);
 
-/// Applied, position and time of the newest forgotten key, the kept keys from old to new, the runs of older
-/// ones.
-type SavedKeys = (u64, Option<(u64, u64)>, Vec<SavedKey>, Vec<SavedRun>);
+/// What a run is known by: its first position, that of the newest and its time.
+type SavedName = (u64, u64, u64);
+
+/// Applied, position and time of the newest forgotten key, the kept keys from old to new, the names of the
+/// runs that have sections of their own, the newer ones that have none.
+type SavedKeys = (
+    u64,
+    Option<(u64, u64)>,
+    Vec<SavedKey>,
+    Vec<SavedName>,
+    Vec<SavedRun>,
+);
+
+pub(crate) fn section_of_run(newest: LogPosition) -> SectionId {
+    SectionId(RUNS | newest.0)
+}
+
+/// The newest position of the run of a section; `None` for all other sections.
+pub(crate) fn run_of(section: SectionId) -> Option<LogPosition> {
+    let newest = section.0 ^ RUNS;
+    (newest <= INTEGER_MAX).then_some(LogPosition(newest))
+}
+
+pub(crate) fn save_run(run: &Run) -> Vec<u8> {
+    save(VERSION, &saved_run(run))
+}
+
+pub(crate) fn load_run(newest: LogPosition, bytes: &[u8]) -> Result<Run, DecodeError> {
+    let what = "section of a run of keys";
+    let run = restore_run(load(VERSION, bytes, what)?);
+    run.filter(|run| run.newest.at == newest)
+        .ok_or(DecodeError::Malformed { what })
+}
+
+fn saved_run(run: &Run) -> SavedRun {
+    let (first, at, time) = saved_name(run);
+    (first, at, time, Bin(run.save()))
+}
+
+const fn saved_name(run: &Run) -> SavedName {
+    (run.first.0, run.newest.at.0, run.newest.time.0)
+}
 
 pub(crate) fn save_keys(keys: &KeyWindow) -> Vec<u8> {
     let forgotten = keys.forgotten().map(|it| (it.at.0, it.time.0));
@@ -225,32 +267,35 @@ pub(crate) fn save_keys(keys: &KeyWindow) -> Vec<u8> {
                 record.time.0,
             )
         });
-    let run = |run: &Run| {
-        (
-            run.first.0,
-            run.newest.at.0,
-            run.newest.time.0,
-            Bin(run.save()),
-        )
-    };
-    let runs = keys.runs().map(run).collect();
-    let saved: SavedKeys = (keys.applied().0, forgotten, kept.collect(), runs);
+    let old = keys.old();
+    let saved: SavedKeys = (
+        keys.applied().0,
+        forgotten,
+        kept.collect(),
+        old.apart().map(saved_name).collect(),
+        old.together().map(saved_run).collect(),
+    );
     save(KEYS_VERSION, &saved)
 }
 
 pub(crate) fn load_keys(bytes: &[u8], bounds: KeyBounds) -> Result<KeyWindow, DecodeError> {
-    let (applied, forgotten, kept, runs): SavedKeys = if bytes.first() == Some(&VERSION) {
+    let (applied, forgotten, kept, names, runs): SavedKeys = if bytes.first() == Some(&VERSION) {
         let (applied, forgotten, kept) = load(VERSION, bytes, "keys section")?;
-        (applied, forgotten, kept, Vec::new())
+        (applied, forgotten, kept, Vec::new(), Vec::new())
     } else {
         load(KEYS_VERSION, bytes, "keys section")?
     };
-    let forgotten = forgotten.map(|(at, time)| Forgotten {
+    let forgotten = forgotten.map(|(at, time)| LastUse {
         at: LogPosition(at),
         time: Timestamp(time),
     });
     let kept: Option<Vec<_>> = kept.into_iter().map(restore_key).collect();
     let runs: Option<Vec<_>> = runs.into_iter().map(restore_run).collect();
+    let names = names.into_iter().map(|(first, at, time)| {
+        let (at, time) = (LogPosition(at), Timestamp(time));
+        Run::named(LogPosition(first), LastUse { at, time })
+    });
+    let names = names.collect();
     let (kept, runs) =
         kept.zip(runs)
             .filter(|_| applied <= INTEGER_MAX)
@@ -260,13 +305,13 @@ pub(crate) fn load_keys(bytes: &[u8], bounds: KeyBounds) -> Result<KeyWindow, De
     Ok(KeyWindow::restore(
         LogPosition(applied),
         forgotten,
-        (runs, kept.into_iter()),
+        (OldKeys::restore(names, runs), kept.into_iter()),
         bounds,
     ))
 }
 
 fn restore_run((first, at, time, Bin(bytes)): SavedRun) -> Option<Run> {
-    let newest = Forgotten {
+    let newest = LastUse {
         at: LogPosition(at),
         time: Timestamp(time),
     };
