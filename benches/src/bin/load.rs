@@ -102,7 +102,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(out) = &arguments.plot {
         fs::write(out, plot(&report))?;
     }
-    Ok(())
+    // The baseline knows less than there are scenarios; Homeroom must not fail.
+    match report.failed().next() {
+        Some((server, case)) => Err(format!("{server} failed in {case}").into()),
+        None => Ok(()),
+    }
 }
 
 fn contenders(arguments: &Arguments) -> Result<Vec<Box<dyn Contender>>, String> {

@@ -231,6 +231,12 @@ pub(super) fn durable_name(homeroom: &str) -> String {
     homeroom.replacen(HOMEROOM, HOMEROOM_DURABLE, 1)
 }
 
+/// Whether a server of this name is Homeroom, of whichever build.
+pub(super) fn is_homeroom(name: &str) -> bool {
+    let first = name.split(' ').next();
+    first.is_some_and(|first| [HOMEROOM, HOMEROOM_DURABLE].contains(&first))
+}
+
 /// This very program, as a server.
 fn itself(name: &str) -> Result<Command, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;

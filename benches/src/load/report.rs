@@ -5,7 +5,11 @@
 
 use serde::Serialize;
 
-use super::{Case, Measured, Resident, bars, contender::ANSWERING, interval::Median};
+use super::{
+    Case, Measured, Resident, bars,
+    contender::{ANSWERING, is_homeroom},
+    interval::Median,
+};
 use crate::{judged::Judged, machine::Machine};
 
 /// All that was measured in one go.
@@ -208,6 +212,18 @@ impl Report {
             cases,
         }
     }
+
+    /// Builds of Homeroom that failed at least once, and in which cases.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cases.iter().flat_map(|report| {
+            let servers = report
+                .servers
+                .iter()
+                .filter(|server| is_homeroom(&server.name));
+            let failed = servers.filter(|server| !server.failures.is_empty());
+            failed.map(|server| (server.name.as_str(), report.case.name.as_str()))
+        })
+    }
 }
 
 impl CaseReport {
@@ -375,6 +391,11 @@ pub(super) mod tests {
         let mut failed = server("broken", Vec::new());
         failed.failures = vec!["it | fell\nover".to_owned()];
         failed.runs = vec![None];
+        let mut ours = failed.clone();
+        ours.name = "homeroom-durable old/homeroom".to_owned();
+        let failing = report(vec![failed.clone(), ours]);
+        let named: Vec<_> = failing.failed().map(|(server, _)| server).collect();
+        assert_eq!(named, ["homeroom-durable old/homeroom"]);
         let report = report(vec![server("a<b", vec![run(0.25, 0.5)]), failed]);
         let table = report.table();
         assert!(
