@@ -194,7 +194,9 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
         None
     }
 
-    /// The time of an event, never lower than that of the one before: the index's clock.
+    /// The time of an event: the index's clock is the latest of them. Of events that leave rows in
+    /// [`index_late`](Self::index_late) it is never lower than of those before. Others may carry the time of
+    /// another clock: of the machine that restored the log, or of one that ran ahead before a snapshot.
     fn time(event: &Self::Event) -> Timestamp;
 
     /// Answers a question from the history; runs off the tenant's task. The history is complete up to

@@ -10,7 +10,8 @@ use homeroom_engine::{
     log::{Log, LogPosition},
 };
 use index_support::{
-    Ask, Failing, FakeLog, Note, Pad, Script, ScriptedPlace, assert_as_fresh, fresh, push_notes,
+    Ask, Failing, FakeLog, Note, OF_ANOTHER_CLOCK, Pad, Script, ScriptedPlace, assert_as_fresh,
+    fresh, push_notes,
 };
 
 fn scripted() -> (Indexer<Pad>, Arc<Script>) {
@@ -158,6 +159,8 @@ fn late_rows_are_written_when_they_are_wanted_and_only_those_that_are() {
     let reads = log.reads();
     ask(Ask::Late(1, first.len() as u64, 0));
     assert_eq!(log.reads(), reads, "they are there");
+    let seen = ask(Ask::Reserved);
+    assert_eq!(seen, [(0, Vec::new())], "how far they are is nobody's row");
     // Time is the position less one. What is too old is neither written nor read, but for an hour.
     let (_, records) = log.read_so_far();
     let wanted = Ask::Late(1, 10_000, 8_999 * A_TENTH_MS);
@@ -185,6 +188,48 @@ fn late_rows_are_written_anew_when_older_ones_are_wanted_than_ever_and_only_then
     // As after a clock that ran ahead.
     assert_eq!(late(9_000, 100), Some(91));
     assert_eq!(late(9_000, 0), Some(1));
+}
+
+/// Where late rows are, of those wanted since a record.
+fn late_since(indexer: &Indexer<Pad>, log: &FakeLog, since: u64) -> Result<Vec<u64>, HistoryError> {
+    let ask = Ask::Late(1, log.end().0, (since - 1) * A_TENTH_MS);
+    let answer = indexer.answer(log, log.end(), &ask)?;
+    Ok(answer.into_iter().map(|(at, _)| at).collect())
+}
+
+#[test]
+fn what_cannot_be_read_and_is_too_old_to_be_wanted_is_passed_over() {
+    for damaged in [1, 5_000, 5_001, 7_500, 8_000, 8_980] {
+        let log = notes_apart(A_TENTH_MS, 10_000, 4);
+        let (indexer, _) = scripted();
+        indexer.catch_up(&log, log.end()).unwrap();
+        log.corrupt_at(Some(LogPosition(damaged)));
+        let late = |since: u64| late_since(&indexer, &log, since);
+        let there = late(9_000).unwrap();
+        assert!(there.into_iter().eq(8_990..=10_000), "{damaged}");
+        // It may have been a record that is wanted now.
+        assert_eq!(late(11), Err(HistoryError::Damaged), "{damaged}");
+    }
+}
+
+#[test]
+fn records_of_another_clock_hide_no_late_row() {
+    let log = FakeLog::default();
+    for n in 0..10_000 {
+        let is_other = (4_000..6_000).contains(&n) || n % 100 == 0;
+        log.push(&Note {
+            topic: 1,
+            time: if is_other { 0 } else { n * A_TENTH_MS },
+            text: (if is_other { OF_ANOTHER_CLOCK } else { b"" }).to_vec(),
+        });
+    }
+    let is_there = |at: &u64| !(4_001..=6_000).contains(at) && at % 100 != 1;
+    for since in [1_000, 3_000, 7_000, 9_000] {
+        let wanted: Vec<_> = (since - 10..=10_000).filter(is_there).collect();
+        let (indexer, _) = scripted();
+        let there = late_since(&indexer, &log, since).unwrap();
+        assert!(there == wanted, "{since}");
+    }
 }
 
 #[test]
@@ -365,17 +410,19 @@ fn a_machine_short_of_something_costs_no_rebuild() {
 
 #[test]
 fn a_row_that_no_index_takes_costs_no_rebuild() {
-    let log = log_of(10);
-    log.push(&Note {
-        topic: 1,
-        time: 9,
-        text: b"too large to index".to_vec(),
-    });
-    let (indexer, script) = scripted();
-    let answer = indexer.answer(&log, log.end(), &Ask::Latest(1));
-    assert_eq!(answer, Err(HistoryError::Unreadable));
-    assert_eq!(
-        (script.opens.load(Relaxed), script.asides.load(Relaxed)),
-        (1, 0)
-    );
+    for text in ["too large to index", "reserved"] {
+        let log = log_of(10);
+        log.push(&Note {
+            topic: 1,
+            time: 9,
+            text: text.into(),
+        });
+        let (indexer, script) = scripted();
+        let answer = indexer.answer(&log, log.end(), &Ask::Latest(1));
+        assert_eq!(answer, Err(HistoryError::Unreadable));
+        assert_eq!(
+            (script.opens.load(Relaxed), script.asides.load(Relaxed)),
+            (1, 0)
+        );
+    }
 }

@@ -92,6 +92,8 @@ pub(super) fn value_of<'block>(key: &[u8], stored: &'block [u8]) -> Option<&'blo
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
 
     fn row(last: u8, value: u8) -> Row {
@@ -108,9 +110,9 @@ mod tests {
         let rows_added = [row(9, 1), row(6, 2), row(6, 3), row(32, 4)];
         let mut changed = Changed::default();
         rows_added.iter().for_each(|row| changed.add(row));
-        let stored = |key: &[u8]| match key {
-            [b'R', 7, 0] => Ok(before.clone()),
-            _ => Err(()).or(Ok::<_, ()>(Vec::new())),
+        let stored = |key: &[u8]| -> Result<_, Infallible> {
+            let is_there = key == [b'R', 7, 0];
+            Ok(if is_there { before.clone() } else { Vec::new() })
         };
         let blocks: Vec<_> = changed.merged(stored).map(Result::unwrap).collect();
         let [(low, block), (high, other)] = &blocks[..] else {

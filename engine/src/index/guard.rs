@@ -32,6 +32,13 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("without words")
 }
 
+/// Keys that begin like this are the indexer's own: an index takes them, a domain sees none.
+pub(super) const RESERVED: u8 = 0xfe;
+
+pub(super) fn is_reserved(key: &[u8]) -> bool {
+    key.first() == Some(&RESERVED)
+}
+
 /// Any index, its panics turned into errors.
 #[derive(Debug)]
 pub(super) struct Guarded {
@@ -69,6 +76,18 @@ impl Guarded {
         rows_max: usize,
     ) -> Result<Vec<Found>, IndexError> {
         caught(&self.name, || self.index.range(from, to, order, rows_max))
+    }
+
+    /// An error when a row of a domain has a key of the indexer's own.
+    pub(super) fn refuse_reserved(&self, rows: &[Row]) -> Result<(), IndexError> {
+        match rows.iter().find(|row| is_reserved(&row.key)) {
+            None => Ok(()),
+            Some(row) => Err(IndexError {
+                place: self.name.clone(),
+                cause: format!("a reserved key, {:02x?}", row.key),
+                fault: IndexFault::Refused,
+            }),
+        }
     }
 
     /// Closes and drops it; a store that panics even here is let go all the same.

@@ -284,6 +284,7 @@ impl<D: Domain> Indexer<D> {
                 Trouble::History(self.damage.useless(record.position, &error.to_string()))
             })?;
             D::index(&self.seed, record.position, &event, &mut rows);
+            index.refuse_reserved(&rows)?;
             now = now.max(D::time(&event));
             applied = record.position;
             records_held += 1;

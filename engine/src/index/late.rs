@@ -9,24 +9,26 @@ use homeroom_protocol::Timestamp;
 use super::{
     Row,
     damage::{Damage, unread},
-    guard::Guarded,
+    guard::{Guarded, RESERVED},
     indexer::Trouble,
 };
 use crate::{
-    domain::{Domain, Late},
+    domain::{Domain, HistoryError, Late},
     log::{Log, LogPosition, Record},
 };
 
 /// The indexer's own row: how far the late rows have come, and since when.
-const PROGRESS: &[u8] = &[0xfe, b'l'];
+const PROGRESS: &[u8] = &[RESERVED, b'l'];
 /// So many records are taken in beyond those wanted, so that the next questions find theirs.
 const AHEAD: u64 = 1024;
 /// How much is read from the log at once.
 const READ_BYTES: usize = 256 * 1024;
-/// From so many records on those that are too old are looked for by halving, and not read one by one.
-const SEARCHED_FROM: u64 = 4096;
-/// How much of it is looked at in each half.
-const SAMPLE_BYTES: usize = 4096;
+/// How exactly those that are too old are looked for by halving, and not read one by one: down to so many
+/// records, and how many bytes of them are looked at in each half.
+const ROUGHLY: (u64, usize) = (4096, 4096);
+const EXACTLY: (u64, usize) = (1, 1);
+/// Looks into the log for one beginning: some for each half, and more where it cannot be read.
+const SAMPLES_MAX: usize = 256;
 /// Rows are written of so much more than is wanted, in ms, as questions overtake each other: the one that
 /// asked first wants a little more.
 const EARLIER_MS: u64 = 60 * 60 * 1000;
@@ -46,7 +48,7 @@ pub(super) fn follow<D: Domain>(
     let upto = late.upto.min(applied);
     let before = progress(index)?;
     // Clocks are corrected: what was too old for a question before may not be so for this one.
-    let Progress { done, since } = match before {
+    let Progress { mut done, since } = match before {
         Some(before) if before.since <= late.since => before.with(late.since),
         Some(_) | None => Progress::beginning(late.since),
     };
@@ -55,24 +57,30 @@ pub(super) fn follow<D: Domain>(
     }
     let pass = Pass { log, damage };
     let from = done.next().max(log.bounds().first);
-    let mut next = pass.first_since::<D>(from, upto, since)?;
+    let mut next = pass.first_since::<D>(seed, (from, upto), since, ROUGHLY);
     let goal = LogPosition(upto.0.saturating_add(AHEAD)).min(applied);
     let mut rows = Vec::new();
     while next <= goal {
-        let records = pass.read(next, READ_BYTES)?;
-        for record in records.iter().take_while(|it| it.position <= goal) {
-            let event = pass.decode::<D>(record)?;
-            if D::time(&event) >= since {
-                D::index_late(seed, record.position, &event, &mut rows);
+        let Err(trouble) = pass.take_some::<D>(seed, (&mut next, goal), since, &mut rows) else {
+            index.refuse_reserved(&rows)?;
+            while rows.len() > ROWS_PER_WRITE {
+                let rest = rows.split_off(ROWS_PER_WRITE);
+                write(index, rows, Progress { done, since }, applied)?;
+                rows = rest;
             }
-            next = record.position.next();
-            if rows.len() >= ROWS_PER_WRITE {
-                let done = record.position;
-                write(index, &mut rows, Progress { done, since }, applied)?;
-            }
+            done = LogPosition(next.0 - 1);
+            write(index, rows, Progress { done, since }, applied)?;
+            rows = Vec::new();
+            continue;
+        };
+        // Nobody misses what cannot be read when it is too old.
+        let further = pass.first_since::<D>(seed, (next, upto), since, EXACTLY);
+        if further == next {
+            return Err(Trouble::History(trouble));
         }
+        next = further;
     }
-    write(index, &mut rows, Progress { done: goal, since }, applied)
+    Ok(())
 }
 
 /// How far the late rows have come.
@@ -122,7 +130,7 @@ fn progress(index: &Guarded) -> Result<Option<Progress>, Trouble> {
 
 fn write(
     index: &Guarded,
-    rows: &mut Vec<Row>,
+    mut rows: Vec<Row>,
     progress: Progress,
     applied: LogPosition,
 ) -> Result<(), Trouble> {
@@ -131,9 +139,7 @@ fn write(
         value: progress.encode(),
         expires: None,
     });
-    index.write(rows, applied, Timestamp(0))?;
-    rows.clear();
-    Ok(())
+    Ok(index.write(&rows, applied, Timestamp(0))?)
 }
 
 /// One walk through the log.
@@ -143,46 +149,109 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// The rows of some records from `next` on, of one at least; moves it behind them, even when it fails.
+    fn take_some<D: Domain>(
+        &self,
+        seed: &D::Seed,
+        (next, goal): (&mut LogPosition, LogPosition),
+        since: Timestamp,
+        rows: &mut Vec<Row>,
+    ) -> Result<(), HistoryError> {
+        let records = self.read(*next, READ_BYTES)?;
+        for record in records.iter().take_while(|it| it.position <= goal) {
+            let event = self.decode::<D>(record)?;
+            if D::time(&event) >= since {
+                D::index_late(seed, record.position, &event, rows);
+            }
+            *next = record.position.next();
+        }
+        Ok(())
+    }
+
     /// Records from `next` on: one at least.
-    fn read(&self, next: LogPosition, bytes_max: usize) -> Result<Vec<Record>, Trouble> {
+    fn read(&self, next: LogPosition, bytes_max: usize) -> Result<Vec<Record>, HistoryError> {
         let records = self.damage.read(self.log, next, bytes_max);
-        let records = records.map_err(|error| Trouble::History(unread(&error)))?;
+        let records = records.map_err(|error| unread(&error))?;
         if records.first().is_none_or(|first| first.position != next) {
             let cause = "the log has no such record";
-            return Err(Trouble::History(self.damage.useless(next, cause)));
+            return Err(self.damage.useless(next, cause));
         }
         Ok(records)
     }
 
-    fn decode<D: Domain>(&self, record: &Record) -> Result<D::Event, Trouble> {
-        D::decode(&record.bytes).map_err(|error| {
-            let cause = error.to_string();
-            Trouble::History(self.damage.useless(record.position, &cause))
-        })
+    fn decode<D: Domain>(&self, record: &Record) -> Result<D::Event, HistoryError> {
+        D::decode(&record.bytes)
+            .map_err(|error| self.damage.useless(record.position, &error.to_string()))
     }
 
-    /// The first record from `from` to `to` that is not too old, found by halving: times never decrease.
+    /// Where to begin so that from there to `to` no record is missed that leaves rows and is not too old:
+    /// found by halving down to `near` records.
+    ///
+    /// It passes over what is behind a sample that leaves rows and is too old: times of such records never
+    /// decrease, while others may carry the time of another clock. Where nothing can be read it looks further on.
     fn first_since<D: Domain>(
         &self,
-        from: LogPosition,
-        to: LogPosition,
+        seed: &D::Seed,
+        (from, to): (LogPosition, LogPosition),
         since: Timestamp,
-    ) -> Result<LogPosition, Trouble> {
+        (near, bytes): (u64, usize),
+    ) -> LogPosition {
         let (mut low, mut high) = (from.0, to.0);
-        while high.saturating_sub(low) > SEARCHED_FROM {
-            let middle = LogPosition(low + (high - low) / 2);
-            // Several, as a log that was restored holds a record with the time of another clock.
-            let records = self.read(middle, SAMPLE_BYTES)?;
-            let mut are_old = true;
-            for record in &records {
-                are_old &= D::time(&self.decode::<D>(record)?) < since;
-            }
-            if are_old {
-                low = middle.0;
-            } else {
-                high = middle.0;
+        let mut samples = 0;
+        while high.saturating_sub(low) > near {
+            let middle = low + (high - low) / 2;
+            let (mut at, mut step) = (middle, 1);
+            let sample = loop {
+                samples += 1;
+                if samples > SAMPLES_MAX {
+                    return LogPosition(low);
+                }
+                let sample = self.sample::<D>(seed, (LogPosition(at), bytes), since);
+                if sample.is_some() || at + step >= high {
+                    break sample;
+                }
+                at += step;
+                step *= 2;
+            };
+            match sample {
+                Some(Sample::TooOld) => low = at,
+                Some(Sample::Wanted) => high = at,
+                None => high = middle,
             }
         }
-        Ok(LogPosition(low))
+        LogPosition(low)
     }
+
+    /// What the records at a position say; `None` when nothing there can be read or leaves rows.
+    fn sample<D: Domain>(
+        &self,
+        seed: &D::Seed,
+        (at, bytes): (LogPosition, usize),
+        since: Timestamp,
+    ) -> Option<Sample> {
+        let mut rows = Vec::new();
+        let mut sample = None;
+        for record in self.read(at, bytes).ok()? {
+            let Ok(event) = D::decode(&record.bytes) else {
+                continue;
+            };
+            let before = rows.len();
+            D::index_late(seed, record.position, &event, &mut rows);
+            if rows.len() == before {
+                continue;
+            }
+            if D::time(&event) >= since {
+                return Some(Sample::Wanted);
+            }
+            sample = Some(Sample::TooOld);
+        }
+        sample
+    }
+}
+
+/// What a look into the log says of all that is before or after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sample {
+    TooOld,
+    Wanted,
 }

@@ -6,7 +6,8 @@
 //! | `00 'p'`                   | progress: applied position, clock, checksum       |
 //! | `00 'x'` expires, row key  | nothing; finds expired rows, soonest first        |
 //! | `'A'`..`'Z'` …             | all ones (8 bytes), a block of rows               |
-//! | `01`..`fe` … otherwise     | expires (8 bytes, all ones = never), the value    |
+//! | `01`..`fd` … otherwise     | expires (8 bytes, all ones = never), the value    |
+//! | `fe` …                     | the same, of rows of the indexer's own            |
 //!
 //! Numbers are big-endian, so that their order is that of their bytes.
 

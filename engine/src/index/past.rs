@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Found, IndexError, Order,
     damage::{Damage, unread},
-    guard::Guarded,
+    guard::{Guarded, RESERVED, is_reserved},
 };
 use crate::{
     domain::{History, HistoryError},
@@ -169,6 +169,9 @@ fn run(wanted: &[LogPosition], place: usize) -> (LogPosition, LogPosition) {
 
 impl History for Past<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, HistoryError> {
+        if is_reserved(key) {
+            return Ok(None);
+        }
         self.note(self.index.get(key))
     }
 
@@ -179,6 +182,7 @@ impl History for Past<'_> {
         order: Order,
         rows_max: usize,
     ) -> Result<Vec<Found>, HistoryError> {
+        let to = to.min(&[RESERVED]);
         self.note(self.index.range(from, to, order, rows_max))
     }
 
