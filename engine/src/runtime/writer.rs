@@ -531,7 +531,7 @@ async fn gather<C>(inbox: &mut mpsc::Receiver<C>, inputs: &mut Vec<C>) {
 
 /// Lets every task that is ready on this thread have its turn. Not as long as tokio's `yield_now`, which also waits
 /// until the system was asked for news: for somebody who is alone that is a system call, and beside a tenant
-/// that is never done many turns of others.
+/// that is never done two more turns of that one.
 async fn behind_the_ready() {
     let mut was_behind = false;
     poll_fn(|context| {
