@@ -231,6 +231,33 @@ async fn many_senders_share_one_commit_while_one_is_under_way() {
     assert_eq!(figures.commit_time.count, 2);
 }
 
+/// With one worker: whoever asks first wakes the writer, which tokio runs next, before the others who are ready.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn whoever_is_ready_to_ask_when_the_first_one_asks_shares_its_commit() {
+    let mut scene = Scene::new(Awake, NEVER);
+    scene.add(1).await;
+    scene.let_go.send(Ok(())).unwrap();
+    assert_eq!(scene.hear().await, Effect::Signal { who: 1 });
+    assert_eq!(scene.hear().await, Effect::Added { who: 1, total: 1 });
+    let inbox = scene.inbox.clone();
+    let crowd = tokio::spawn(async move {
+        for _ in 0..10 {
+            let inbox = inbox.clone();
+            let add = Command::Input(Input::Add { who: 1, number: 1 });
+            tokio::spawn(async move { inbox.send(add).await });
+        }
+    });
+    crowd.await.unwrap();
+    for _ in 0..10 {
+        scene.let_go.send(Ok(())).unwrap();
+    }
+    for total in 2..=11 {
+        let added = scene.hear_but_signals().await;
+        assert_eq!(added, Effect::Added { who: 1, total });
+    }
+    assert_eq!(*scene.log.commits.lock().unwrap(), [1, 10]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_of_unknown_outcome_is_tried_again() {
     let mut scene = Scene::new(Awake, NEVER);
