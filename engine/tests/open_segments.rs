@@ -1,56 +1,44 @@
 //! How many sealed segments are held open by logs that nobody reads just now: counted by the handles that a disk
-//! gave out and got back.
+//! gave out and that still are.
 #![cfg(test)]
 
 use std::{
     io,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, Weak},
 };
 
 use bytes::Bytes;
 use homeroom_engine::log::{
     Commit, CommitId, Log, LogPosition, OpenReport, OpenSegments, SegmentLog, SegmentOptions,
     TenantId,
-    disk::{Disk, DiskFile, OpenMode, RealDisk, Reserve},
+    disk::{Disk, DiskFile, OpenMode, RealDisk},
 };
 
-/// The system's disk, which counts the handles that are out to read, and how many were asked for.
+/// The system's disk, which remembers the handles that it gave out to read: those that are gone, too.
 #[derive(Debug, Clone, Default)]
 struct CountingDisk {
-    out: Arc<AtomicUsize>,
-    asked: Arc<AtomicUsize>,
-}
-
-#[derive(Debug)]
-struct CountedFile {
-    file: Arc<dyn DiskFile>,
-    /// One less when it is dropped.
-    out: Option<Arc<AtomicUsize>>,
+    handles: Arc<Mutex<Vec<Weak<dyn DiskFile>>>>,
 }
 
 impl CountingDisk {
     fn out(&self) -> usize {
-        self.out.load(Ordering::Relaxed)
+        let handles = self.handles.lock().unwrap();
+        (handles.iter().filter(|handle| handle.strong_count() > 0)).count()
     }
 
     fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
+        self.handles.lock().unwrap().len()
     }
 }
 
 impl Disk for CountingDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         let file = RealDisk.open(path, mode)?;
-        let out = (mode == OpenMode::Read).then(|| Arc::clone(&self.out));
-        if let Some(out) = &out {
-            out.fetch_add(1, Ordering::Relaxed);
-            self.asked.fetch_add(1, Ordering::Relaxed);
+        if mode == OpenMode::Read {
+            self.handles.lock().unwrap().push(Arc::downgrade(&file));
         }
-        Ok(Arc::new(CountedFile { file, out }))
+        Ok(file)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
@@ -69,42 +57,8 @@ impl Disk for CountingDisk {
         RealDisk.create_folder(folder)
     }
 
-    fn sync_folder(&self, _folder: &Path) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for CountedFile {
-    fn drop(&mut self) {
-        if let Some(out) = &self.out {
-            out.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl DiskFile for CountedFile {
-    fn size(&self) -> io::Result<u64> {
-        self.file.size()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, offset)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_at(bytes, offset)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_size(&self, bytes: u64) -> io::Result<()> {
-        self.file.set_size(bytes)
-    }
-
-    fn reserve(&self, _offset: u64, _bytes: u64) -> io::Result<Reserve> {
-        Ok(Reserve::Unsupported)
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        RealDisk.sync_folder(folder)
     }
 }
 
