@@ -3,7 +3,7 @@
 
 use std::{
     error::Error,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
     net::SocketAddr,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -12,6 +12,8 @@ use std::{
 use homeroom_engine::{Config, Engine};
 use homeroom_protocol::{CloseCode, TenantName};
 use homeroom_server::{Guests, Host, HostConfig, Terms};
+
+use crate::load::Cores;
 
 /// The option under which the bench is the host. It names the data folder.
 pub const SERVE: &str = "--serve";
@@ -38,12 +40,25 @@ impl Hosting {
     /// # Errors
     /// When it does not come up.
     pub fn start(folder: &Path) -> Result<Self, Failure> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(SERVE)
-            .arg(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        Self::of(Command::spawn, folder, &[])
+    }
+
+    /// The same, on the core of the server, with more to say to it.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_on(cores: Cores, folder: &Path, words: &[&str]) -> Result<Self, Failure> {
+        Self::of(|command| cores.spawn(command), folder, words)
+    }
+
+    fn of(
+        spawn: impl FnOnce(&mut Command) -> io::Result<Child>,
+        folder: &Path,
+        words: &[&str],
+    ) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(SERVE).arg(folder).args(words);
+        let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
         let orders = child.stdin.take().ok_or("no pipe to the host")?;
         let mut answers = BufReader::new(child.stdout.take().ok_or("no pipe from the host")?);
         let mut address = String::new();
@@ -54,6 +69,12 @@ impl Hosting {
             answers,
             address: address.trim().parse()?,
         })
+    }
+
+    /// What the system calls it.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Lets it leave in order and come back. Blocks until it serves again.
@@ -78,17 +99,17 @@ impl Drop for Hosting {
     }
 }
 
-/// Is the host: serves `tenants` over `folder` until its orders end.
+/// Is the host: serves `tenants` as `config` says until its orders end.
 ///
 /// # Errors
 /// When it cannot.
 ///
 /// # Panics
 /// Never: the address is one.
-pub async fn serve(folder: &Path, tenants: &[TenantName]) -> Result<(), Failure> {
+pub async fn serve(config: Config, tenants: &[TenantName]) -> Result<(), Failure> {
     let mut listen = SocketAddr::from(([127, 0, 0, 1], 0));
     loop {
-        let engine = Engine::open(config(folder)).await?;
+        let engine = Engine::open(config.clone()).await?;
         for tenant in tenants {
             engine.tenant(tenant).await?;
         }
@@ -103,10 +124,10 @@ pub async fn serve(folder: &Path, tenants: &[TenantName]) -> Result<(), Failure>
         };
         let host = Host::start(engine.clone(), host).await?;
         listen = host.local_addr();
-        let mut stdout = std::io::stdout();
+        let mut stdout = io::stdout();
         writeln!(stdout, "{listen}")?;
         stdout.flush()?;
-        let order = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
+        let order = tokio::task::spawn_blocking(|| io::stdin().lines().next()).await?;
         host.shut_down().await;
         engine.shut_down(CloseCode::ShuttingDown, None).await;
         if !matches!(order, Some(Ok(order)) if order == RESTART) {
@@ -115,8 +136,10 @@ pub async fn serve(folder: &Path, tenants: &[TenantName]) -> Result<(), Failure>
     }
 }
 
-/// What the benches ask of a host: its own settings, but for limits that keep one person from flooding.
-fn config(folder: &Path) -> Config {
+/// What the benches ask of a host over `folder`: its own settings, but for limits that keep one person from
+/// flooding.
+#[must_use]
+pub fn config(folder: &Path) -> Config {
     let mut config = Config::in_folder(folder);
     config.settings = config.settings.without_budgets();
     config

@@ -4,6 +4,7 @@
 //! Every figure is about the same traffic, so that they can be added up: a message of
 //! [`TEXT_BYTES`] bytes of text, as one client's send, one record of the log, one push to a room.
 
+pub mod driven;
 pub mod hall;
 pub mod host;
 pub mod judged;
@@ -18,6 +19,7 @@ pub mod scale;
 pub mod school;
 pub mod secure;
 pub mod serve;
+pub mod soak;
 
 use homeroom_protocol::{
     Epoch, EventBody, IdempotencyKey, Request, RoomNumber, Seq, ServerFrame, TimelineEvent,

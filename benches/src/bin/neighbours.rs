@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use homeroom_benches::{
     TEXT_BYTES,
-    host::{Failure, serve, tenant},
+    host::{Failure, config, serve, tenant},
     judged::Judged,
     load::Median,
     machine::{Machine, Quantiles, write},
@@ -92,7 +92,7 @@ impl Case {
 async fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     if let Some(folder) = &arguments.serve {
-        return serve(folder, &[tenant(FLOODED), tenant(CALM)]).await;
+        return serve(config(folder), &[tenant(FLOODED), tenant(CALM)]).await;
     }
     if let Some([address, connections, listeners]) = arguments.flood.as_deref() {
         return flood(address.parse()?, connections.parse()?, listeners.parse()?).await;

@@ -14,7 +14,7 @@ use std::{
 
 use clap::Parser;
 use homeroom_benches::{
-    host::{Failure, Hosting, serve, tenant},
+    host::{Failure, Hosting, config, serve, tenant},
     machine::{Machine, Quantiles},
     outage::{
         Board, CLASS, Cause, Client, Door, Order, Storm, TENANT, audit, knocking, make_rooms, storm,
@@ -68,7 +68,7 @@ struct Report {
 async fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     if let Some(folder) = &arguments.serve {
-        return serve(folder, &[tenant(TENANT)]).await;
+        return serve(config(folder), &[tenant(TENANT)]).await;
     }
     let place = match &arguments.folder {
         Some(folder) => tempfile::tempdir_in(folder)?,

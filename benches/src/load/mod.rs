@@ -47,7 +47,7 @@ pub use self::{
     interval::Median,
     marks::{MARKER, Marks, Tail, text},
     plot::plot,
-    process::{Announced, Cores, CpuTime, Server, raise_open_files},
+    process::{Announced, Cores, CpuTime, Server, raise_open_files, resident_bytes},
     progress::Progress,
     report::{CaseReport, Ratios, Report, Run, ServerReport},
     scenario::{Case, Coming, Load, Plan, Scenario},

@@ -78,6 +78,14 @@ impl CpuTime {
     pub fn of_self() -> io::Result<Self> {
         cpu_time("/proc/self/stat")
     }
+
+    /// Of another process.
+    ///
+    /// # Errors
+    /// The system's, as when it is gone.
+    pub fn of(pid: u32) -> io::Result<Self> {
+        cpu_time(&format!("/proc/{pid}/stat"))
+    }
 }
 
 impl Cores {
@@ -107,11 +115,12 @@ impl Cores {
         self.split.map_or(Ok(()), |(_, core)| only(core))
     }
 
-    /// Starts a process on the core of the server, all of whose threads stay there.
+    /// Starts a process on the core of the server, all of whose threads stay there. Afterwards this thread is on the core
+    /// of the load.
     ///
     /// # Errors
     /// The system's.
-    fn spawn(self, command: &mut Command) -> io::Result<Child> {
+    pub fn spawn(self, command: &mut Command) -> io::Result<Child> {
         // A child begins where the thread is that makes it.
         if let Some((core, _)) = self.split {
             only(core)?;
@@ -173,7 +182,7 @@ impl Server {
     /// # Errors
     /// The system's, as when it is gone.
     pub fn cpu_time(&self) -> io::Result<CpuTime> {
-        cpu_time(&format!("/proc/{}/stat", self.pid()))
+        CpuTime::of(self.pid())
     }
 
     /// Bytes of memory that are its own and in RAM.
@@ -181,11 +190,7 @@ impl Server {
     /// # Errors
     /// The system's, as when it is gone.
     pub fn resident_bytes(&self) -> io::Result<u64> {
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid()))?;
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
-        let kib: u64 = kib.ok_or_else(|| io::Error::other("no Rss in smaps_rollup"))?;
-        Ok(kib * 1024)
+        resident_bytes(self.pid())
     }
 
     /// The first 4 KiB of what it wrote to its standard error.
@@ -257,6 +262,18 @@ pub fn raise_open_files() -> io::Result<u64> {
         },
     )?;
     Ok(limit.maximum.unwrap_or(u64::MAX))
+}
+
+/// Bytes of memory that are a process's own and in RAM.
+///
+/// # Errors
+/// The system's, as when it is gone.
+pub fn resident_bytes(pid: u32) -> io::Result<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
+    let kib: u64 = kib.ok_or_else(|| io::Error::other("no Rss in smaps_rollup"))?;
+    Ok(kib * 1024)
 }
 
 fn only(core: usize) -> io::Result<()> {

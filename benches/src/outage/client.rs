@@ -4,25 +4,22 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use homeroom_client::{
-    Answer, Auth, Command, Event, Limits, Lost, Moment, RoomId,
-    machine::{Machine, Settings, State},
+    Answer, Auth, Command, Event, Limits, Lost, RoomId,
+    machine::{Settings, State},
 };
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::sync::watch;
 
 use super::{
     Board,
     school::{CLASS, TENANT, key, room_id, text},
 };
 use crate::{
+    driven::Driven,
     host::{Failure, tenant},
-    line::Line,
 };
 
 /// What the clients are told, all at once.
@@ -38,14 +35,13 @@ pub enum Order {
     Stop,
 }
 
-/// One client: the machine, and its line while it has one.
+/// One client.
 #[derive(Debug)]
 pub struct Client {
     number: u64,
     room: RoomId,
-    address: SocketAddr,
-    origin: Instant,
-    machine: Machine<bool>,
+    /// An asker is whether it said something.
+    driven: Driven<bool>,
     board: Arc<Board>,
     order: watch::Receiver<Order>,
     live: bool,
@@ -72,64 +68,41 @@ impl Client {
             seed: number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             limits: Limits::default(),
         };
-        let now = Moment(u64::try_from(origin.elapsed().as_millis())?);
-        let mut machine = Machine::new(settings, now);
+        let mut driven = Driven::new(settings, address, origin);
         let room = room_id(number / CLASS)?;
         let join = Command::Join {
             room: room.clone(),
             resume: None,
         };
-        machine.submit(join, false);
+        driven.machine.submit(join, false);
         Ok(Self {
             number,
             room,
-            address,
-            origin,
-            machine,
+            driven,
             board,
             order,
             live: false,
         })
     }
 
-    fn now(&self) -> Moment {
-        Moment(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
-    }
-
     /// Lives until it is told to stop. It gives back its place among those who gather when it has joined its room.
     pub async fn live<P>(mut self, gathering: P) {
         let mut gathering = Some(gathering);
-        let mut line: Option<Line> = None;
         loop {
-            match self.machine.state() {
-                State::Connecting => {
-                    let opened = Line::open(self.address);
-                    match timeout(Duration::from_secs(10), opened).await {
-                        Ok(Ok(opened)) => {
-                            line = Some(opened);
-                            self.machine.opened(self.now());
-                        }
-                        Ok(Err(error)) => self.machine.lost(self.now(), error.to_string()),
-                        Err(_) => self.machine.tick(self.now()),
-                    }
-                }
-                State::Welcoming | State::Live => self.attend(&mut line).await,
-                State::Waiting => {
-                    line = None;
-                    self.attend(&mut line).await;
-                }
-                State::Unauthenticated | State::Stopped => {
-                    self.board.fail(format!("client {} stopped", self.number));
-                    return;
-                }
+            let state = self.driven.machine.state();
+            if matches!(state, State::Unauthenticated | State::Stopped) {
+                self.board.fail(format!("client {} stopped", self.number));
+                return;
             }
-            let joined = self.note();
-            if joined {
+            if let Some(Ok(())) = self.driven.step(self.order.changed()).await {
+                self.obey().await;
+            }
+            if self.note() {
                 gathering = None;
             }
-            self.speak(&mut line).await;
+            self.driven.speak().await;
             if *self.order.borrow() == Order::Stop {
-                let violations = self.machine.counters().violations;
+                let violations = self.driven.machine.counters().violations;
                 self.board.notes().violations += violations;
                 drop(gathering);
                 return;
@@ -137,41 +110,16 @@ impl Client {
         }
     }
 
-    /// Waits for what comes next, and does it.
-    async fn attend(&mut self, line: &mut Option<Line>) {
-        let deadline = self.machine.deadline().map_or(u64::MAX, |at| at.0);
-        let wait = Duration::from_millis(deadline.saturating_sub(self.now().0).min(60_000));
-        let incoming = async {
-            match line {
-                Some(line) => line.next().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            incoming = incoming => {
-                let now = self.now();
-                match incoming {
-                    Ok(Some(message)) => self.machine.receive(now, &message),
-                    Ok(None) => self.machine.lost(now, "closed"),
-                    Err(error) => self.machine.lost(now, error.to_string()),
-                }
-            }
-            () = sleep(wait) => self.machine.tick(self.now()),
-            changed = self.order.changed() => {
-                let order = *self.order.borrow_and_update();
-                match order {
-                    _ if changed.is_err() => {}
-                    Order::Live | Order::Stop => {}
-                    Order::Say(round) => self.say(round),
-                    Order::SayAndCut(round) => {
-                        self.say(round);
-                        self.speak(line).await;
-                        if let Some(line) = line.take() {
-                            line.cut();
-                        }
-                        self.machine.lost(self.now(), "cut");
-                    }
-                }
+    /// Does what all were just told.
+    async fn obey(&mut self) {
+        let order = *self.order.borrow_and_update();
+        match order {
+            Order::Live | Order::Stop => {}
+            Order::Say(round) => self.say(round),
+            Order::SayAndCut(round) => {
+                self.say(round);
+                self.driven.speak().await;
+                self.driven.cut();
             }
         }
     }
@@ -182,25 +130,13 @@ impl Client {
             room: self.room.clone(),
             draft: text(self.number, round).into(),
         };
-        self.machine.submit(send, true);
-    }
-
-    async fn speak(&mut self, line: &mut Option<Line>) {
-        let mut message = Vec::new();
-        while let Some(open) = line
-            && self.machine.transmit(self.now(), &mut message)
-        {
-            if let Err(error) = open.send(&message).await {
-                self.machine.lost(self.now(), error.to_string());
-                return;
-            }
-        }
+        self.driven.machine.submit(send, true);
     }
 
     /// Notes down what happened; whether it joined its room.
     fn note(&mut self) -> bool {
         let (mut joined, at) = (false, Instant::now());
-        while let Some((is_send, outcome)) = self.machine.next_outcome() {
+        while let Some((is_send, outcome)) = self.driven.machine.next_outcome() {
             match outcome {
                 Ok(Answer::Sent(_)) if is_send => {
                     self.board.notes().acknowledged.push(at);
@@ -213,7 +149,7 @@ impl Client {
                 other => self.board.fail(format!("{}: {other:?}", self.number)),
             }
         }
-        while let Some(event) = self.machine.next_event(self.now()) {
+        while let Some(event) = self.driven.machine.next_event(self.driven.now()) {
             match event {
                 Event::Connected { .. } => {
                     self.live = true;
