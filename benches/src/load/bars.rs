@@ -94,7 +94,7 @@ fn rules(case: &Case) -> Vec<Rule> {
     match case.plan {
         Plan::Publish { until, pace, .. } => publishing(case, until, pace),
         Plan::Stay(entry) => staying(entry, case.tls, bar_of_many(case)),
-        Plan::Come(Entry::Room) if !case.tls => vec![
+        Plan::Come(Entry::Room) | Plan::ComeBack if !case.tls => vec![
             Rule::own(
                 "processor time to connect and join, as a guest",
                 "µs",
