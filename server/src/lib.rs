@@ -59,6 +59,9 @@ pub mod cli;
 mod commands;
 pub mod config;
 mod connection;
+#[cfg(feature = "echo")]
+#[doc(hidden)]
+pub mod echo;
 mod embedding;
 mod farewell;
 mod host;
