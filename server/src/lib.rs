@@ -71,6 +71,7 @@ mod listener;
 mod scratch;
 mod service;
 mod socket;
+mod sync;
 pub mod telemetry;
 pub mod tls;
 pub mod websocket;
