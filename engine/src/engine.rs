@@ -387,16 +387,22 @@ impl Tenant {
     }
 
     /// Ends sessions by revocation: their sockets hear nothing more of any room, get a bye that says
-    /// not to come back, and are closed.
+    /// not to come back, and are closed. Every connection meets it that was attached before it was called.
+    /// That acts at once; the return waits for a place in the tenant's queue.
     ///
     /// # Errors
     /// [`TenantError`].
     pub async fn revoke(&self, whom: Whom) -> Result<(), TenantError> {
         self.engine.check_open()?;
+        let shared = &self.engine.shared;
+        let before = ConnectionId(shared.connections.load(Ordering::Relaxed));
         // Who sleeps has no sessions. A tenant that ends this instant closes all its connections.
-        if let Some(tenant) = self.engine.shared.tenants.awake(&self.name).await {
-            let revoke = Command::Input(Input::Revoke { whom });
-            let _ = tenant.urgent.send(revoke).await;
+        if let Some(tenant) = shared.tenants.awake(&self.name).await {
+            let whom_too = whom.clone();
+            let revoke = |whom| Command::Input(Input::Revoke { whom, before });
+            let _ = tenant.urgent.send(revoke(whom)).await;
+            // That overtakes whoever was attached and still waits to be let in: they meet this one.
+            let _ = tenant.inbox.send(revoke(whom_too)).await;
         }
         Ok(())
     }

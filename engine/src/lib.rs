@@ -43,6 +43,7 @@ mod numbered;
 pub mod runtime;
 pub mod session;
 pub mod snapshot;
+mod sync;
 pub mod tenant;
 pub mod upkeep;
 

@@ -239,6 +239,44 @@ async fn a_joining_that_was_asked_for_and_given_up_is_heard_all_the_same() {
     soon("not heard", texts_until(&mut to_ben, "hello")).await;
 }
 
+/// What waits for the tenant is overtaken by a revocation, also who waits to be let in.
+#[tokio::test]
+async fn a_revocation_meets_whoever_was_attached_and_was_not_let_in_yet() {
+    let scene = Scene::in_memory().await;
+    let tenant = scene.tenant().await;
+    // It is awake, and has no turn before this test waits.
+    let _ben = scene.connect("ben").await;
+    let ana = Identity::user("ana").unwrap();
+    let closed = Arc::new(Mutex::new(None));
+    let sink = Watched(Arc::clone(&closed));
+    let connection = tenant.attach(ana.clone(), Arc::new(sink)).await.unwrap();
+    tenant.revoke(Whom::User(ana.user.clone())).await.unwrap();
+    let revoked = async {
+        while closed.lock().unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("she was let in", revoked).await;
+    assert_eq!(*closed.lock().unwrap(), Some(CloseCode::Revoked));
+    drop(connection);
+    let came_later = tenant.connect(ana);
+    soon("who came later is revoked", came_later).await.unwrap();
+}
+
+/// A socket that takes everything and says how it was closed.
+#[derive(Debug)]
+struct Watched(Arc<Mutex<Option<CloseCode>>>);
+
+impl SocketSink for Watched {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn close(&self, code: CloseCode) {
+        *self.0.lock().unwrap() = Some(code);
+    }
+}
+
 /// A socket that takes everything, and whose end can be seen.
 #[derive(Debug)]
 struct Deaf {

@@ -183,7 +183,7 @@ impl Run {
                     (_, true) => Whom::User(who),
                     (_, false) => Whom::Device { user: who, device },
                 };
-                self.world.input(Input::Revoke { whom });
+                self.world.revoke(whom);
             }
         }
     }

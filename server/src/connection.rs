@@ -17,7 +17,7 @@ use std::{
 use homeroom_engine::Connection;
 use homeroom_protocol::{
     ClientFrame, CloseCode, ErrorCode, FrameError, Hello, ServerFrame, decode_client_message,
-    limit, websocket::pong_message,
+    websocket::pong_message,
 };
 use tokio::{
     io::{Interest, Ready},
@@ -32,7 +32,7 @@ use crate::{
     scratch::Scratch,
     service::{Service, now},
     socket::Socket,
-    websocket::{Item, Reader},
+    websocket::{Bounds, Item, Reader, Violation},
     wire::Wire,
 };
 
@@ -92,7 +92,7 @@ impl Client {
             service,
             proven: None,
             socket: Socket::new(wire),
-            reader: Reader::new(limit::HELLO_BYTES_MAX),
+            reader: Reader::new(&Bounds::GREETING),
             early: None,
             attached: None,
             heard: Instant::now(),
@@ -316,6 +316,7 @@ impl Client {
                     self.socket.write_control(pong);
                 }
                 Item::Pong => {}
+                Item::Text(_) => return Err(Violation::Text.into()),
                 Item::Close { code } => return Err(End::Left { code }),
             }
             next = self.reader.next(&mut input)?;
@@ -329,7 +330,7 @@ impl Client {
         while let Some(item) = self.reader.next(input)? {
             let asked = match &item {
                 Item::Message(message) => self.ask_at_once(message)?,
-                Item::Ping(_) | Item::Pong | Item::Close { .. } => false,
+                Item::Text(_) | Item::Ping(_) | Item::Pong | Item::Close { .. } => false,
             };
             if !asked {
                 return Ok(Some(item));
@@ -343,7 +344,7 @@ impl Client {
         let Some(connection) = self.attached.as_ref().filter(|_| !self.must_pause()) else {
             return Ok(false);
         };
-        let mut frames = decode_client_message(message, self.reader.message_bytes_max())?;
+        let mut frames = decode_client_message(message, self.reader.bounds().message_bytes_max)?;
         let (1, Some(Ok(ClientFrame::Request { id, request }))) = (frames.len(), frames.next())
         else {
             return Ok(false);
@@ -353,7 +354,7 @@ impl Client {
     }
 
     async fn take_message(&mut self, message: &[u8]) -> Result<(), End> {
-        let frames = decode_client_message(message, self.reader.message_bytes_max())?;
+        let frames = decode_client_message(message, self.reader.bounds().message_bytes_max)?;
         if self.attached.is_none() && frames.len() > 1 {
             let alone = "the hello must be alone in its message";
             return Err(Bye::new(CloseCode::Protocol).because(alone).into());
@@ -408,8 +409,7 @@ impl Client {
         if holds.is_some_and(|holds| !holds()) {
             return Err(Bye::new(CloseCode::Revoked).into());
         }
-        self.reader
-            .set_message_bytes_max(limit::CLIENT_MESSAGE_BYTES_MAX);
+        self.reader.set_bounds(&Bounds::ATTACHED);
         Ok(())
     }
 }

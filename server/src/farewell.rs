@@ -19,8 +19,6 @@ use crate::{scratch::Scratch, socket::Socket, websocket::Violation};
 
 /// How long the hub may take to close a socket it was told to close.
 const HUB_CLOSES_WITHIN: Duration = Duration::from_secs(5);
-/// For a client that breaks WebSocket itself (RFC 6455, 7.4.1).
-const PROTOCOL_ERROR: u16 = 1002;
 /// For a close frame that gave no code (RFC 6455, 7.1.5, calls it 1005, which is never sent).
 const NORMAL: u16 = 1000;
 
@@ -133,7 +131,8 @@ impl End {
                 if let Some(connection) = attached {
                     connection.disconnected(Disconnection::Vanished).await;
                 }
-                socket.finish(&close_message(PROTOCOL_ERROR, &violation.to_string()));
+                let code = violation.websocket_code();
+                socket.finish(&close_message(code, &violation.to_string()));
             }
             (Self::Refused(bye), None) => {
                 tracing::debug!(code = bye.code.number(), why = %bye.explanation, "refused");

@@ -59,6 +59,9 @@ pub mod cli;
 mod commands;
 pub mod config;
 mod connection;
+#[cfg(feature = "echo")]
+#[doc(hidden)]
+pub mod echo;
 mod embedding;
 mod farewell;
 mod host;
@@ -68,6 +71,7 @@ mod listener;
 mod scratch;
 mod service;
 mod socket;
+mod sync;
 pub mod telemetry;
 pub mod tls;
 pub mod websocket;

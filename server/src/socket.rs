@@ -11,9 +11,8 @@
 
 use std::{
     future::poll_fn,
-    hint::black_box,
     io,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -21,7 +20,10 @@ use bytes::{Buf, Bytes};
 use homeroom_engine::hub::SocketSink;
 use homeroom_protocol::CloseCode;
 
-use crate::wire::Wire;
+use crate::{
+    sync::{Mutex, MutexGuard, bring_near},
+    wire::Wire,
+};
 
 /// A socket with one reader (its task) and one writer at a time.
 #[derive(Debug)]
@@ -226,7 +228,7 @@ impl SocketSink for Socket {
     }
 
     fn bring_near(&self) {
-        black_box(self.writing.is_poisoned());
+        bring_near(&self.writing);
         self.wire.bring_near();
     }
 
@@ -243,5 +245,8 @@ impl SocketSink for Socket {
     }
 }
 
+#[cfg(test)]
+#[cfg(feature = "models")]
+mod models;
 #[cfg(test)]
 mod tests;

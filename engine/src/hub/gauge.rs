@@ -1,13 +1,11 @@
 //! What others may know of a connection without asking its shard.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-};
+use std::sync::{PoisonError, atomic::Ordering};
 
 use homeroom_protocol::{Request, RequestId};
 
 use super::bounds::{HISTORY_IN_FLIGHT_MAX, REPLY_LANE_BYTES};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex};
 
 /// Shared between a shard, which writes it, and a connection's reader or an embedder, who look. The
 /// numbers are each true on their own, not together: none guards memory, so relaxed order is enough.
@@ -171,3 +169,7 @@ const fn brings_page(request: &Request) -> bool {
         | Request::View { .. } => false,
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "models")]
+mod models;

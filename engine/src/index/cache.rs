@@ -8,13 +8,11 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, TryLockError, Weak, atomic::Ordering},
 };
 
 use super::{IndexError, guard::Guarded};
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
 /// Indexes open at once unless configured otherwise.
 pub const INDEXES_OPEN_DEFAULT: usize = 64;
@@ -175,3 +173,7 @@ impl Held<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "models")]
+mod models;

@@ -5,10 +5,7 @@
 //! over its own fsync, so that a checkpoint never delays an append), and the view of what is durable
 //! (held for a look-up). A reader takes only the last.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     Commit, LogEpoch, LogFailure, LogPosition, Space, TenantId,
@@ -23,6 +20,7 @@ use super::{
     tail::{Tail, Trouble, trouble},
     view::{TailView, View, locked},
 };
+use crate::sync::Mutex;
 
 /// What writing, reading and keeping the mark share.
 pub(super) struct Ground {
@@ -78,14 +76,8 @@ impl Ground {
 
     /// Removes the oldest sealed segment.
     pub(super) fn drop_oldest(&self) -> Result<(), LogFailure> {
-        let oldest = {
-            let mut view = locked(&self.view);
-            let Some(oldest) = view.sealed.pop_front() else {
-                return Ok(());
-            };
-            view.bounds.first = oldest.trailer.last.next();
-            view.opened.forget(oldest.header.first);
-            oldest
+        let Some(oldest) = locked(&self.view).drop_oldest() else {
+            return Ok(());
         };
         let path = self.folder.join(file_name(oldest.header.first));
         // One by one and synced, so that a power cut leaves no gap behind an older segment.

@@ -4,12 +4,10 @@
 //!
 //! Lock order: a log's view first, then this list, which is a leaf.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{LogPosition, disk::DiskFile, view::locked};
+use crate::sync::{AtomicU64, Mutex};
 
 /// Sealed segments held open at once unless said otherwise, of all logs that share them.
 pub const SEGMENTS_OPEN_DEFAULT: usize = 64;

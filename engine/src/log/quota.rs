@@ -4,16 +4,14 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use super::{
     AppendError, Appended, Bounds, Commit, DurableListener, Log, LogFailure, LogPosition,
-    ReadError, Record, Space,
+    ReadError, Record, Space, view::locked,
 };
+use crate::sync::{AtomicU64, Mutex};
 
 /// Counts the bytes that a log takes.
 pub type Measure = Box<dyn Fn() -> u64 + Send + Sync>;
@@ -24,8 +22,9 @@ pub struct QuotaLog {
     log: Arc<dyn Log>,
     bytes_max: u64,
     stored: AtomicU64,
-    /// A commit that is tried again is counted once.
-    counted: AtomicU64,
+    /// Up to where it was counted: a commit that is tried again is counted once. Held over whatever changes what
+    /// is stored, so that a commit is either in what a trim measures or added to it.
+    counted: Mutex<LogPosition>,
     measure: Measure,
 }
 
@@ -46,7 +45,7 @@ impl QuotaLog {
         Self {
             bytes_max,
             stored: AtomicU64::new(measure()),
-            counted: AtomicU64::new(log.bounds().last.0),
+            counted: Mutex::new(log.bounds().last),
             log,
             measure,
         }
@@ -64,9 +63,10 @@ impl QuotaLog {
 
 impl Log for QuotaLog {
     fn append(&self, commit: &Commit) -> Result<Appended, AppendError> {
+        let mut counted = locked(&self.counted);
         let appended = self.log.append(commit)?;
-        let before = self.counted.fetch_max(appended.last.0, Ordering::Relaxed);
-        if before < appended.last.0 {
+        if *counted < appended.last {
+            *counted = appended.last;
             let bytes: usize = commit.records.iter().map(bytes::Bytes::len).sum();
             self.stored.fetch_add(bytes as u64, Ordering::Relaxed);
         }
@@ -89,6 +89,7 @@ impl Log for QuotaLog {
     }
 
     fn trim(&self, below: LogPosition) -> Result<LogPosition, LogFailure> {
+        let _counted = locked(&self.counted);
         let trimmed = self.log.trim(below)?;
         self.stored.store((self.measure)(), Ordering::Relaxed);
         Ok(trimmed)
@@ -102,6 +103,10 @@ impl Log for QuotaLog {
         self.log.close()
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "models")]
+mod models;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     recovery::{Site, Survey},
     view::{self, TailView, View, locked},
 };
+use crate::sync::Mutex;
 
 /// A closed log, to be read.
 pub struct LogReader {

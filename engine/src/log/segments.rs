@@ -6,11 +6,7 @@
 //! Opening never repairs silently: see [`OpenError`]. A folder is opened by one process at a time; its
 //! owner sees to that.
 
-use std::{
-    fmt,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{fmt, path::Path, sync::Arc};
 
 use super::{
     AppendError, Appended, Bounds, Commit, DurableListener, Log, LogEpoch, LogFailure, LogPosition,
@@ -28,6 +24,7 @@ use super::{
     tail::{Tail, Trouble},
     view::{self, View, locked},
 };
+use crate::sync::Mutex;
 
 /// Gives random bytes: for salts and for the epoch of a new log.
 pub type Entropy = Arc<dyn Fn() -> [u8; 16] + Send + Sync>;

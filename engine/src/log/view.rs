@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     io,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use super::{
     segment::{SEGMENT_HEADER_BYTES, SegmentHeader, Table, file_name},
     walk::read_table,
 };
+use crate::sync::{Mutex, MutexGuard};
 
 /// The durable part of a log.
 #[derive(Debug)]
@@ -61,6 +62,14 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl View {
+    /// Forgets the oldest sealed segment, which is to be removed.
+    pub(super) fn drop_oldest(&mut self) -> Option<Arc<Sealed>> {
+        let oldest = self.sealed.pop_front()?;
+        self.bounds.first = oldest.trailer.last.next();
+        self.opened.forget(oldest.header.first);
+        Some(oldest)
+    }
+
     fn locate(&self, position: LogPosition) -> Result<Option<Source>, ReadError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone().into());
@@ -250,3 +259,7 @@ impl Page {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "models")]
+mod models;

@@ -303,18 +303,91 @@ struct SlotBed<D: Domain, H> {
 }
 
 impl<D: Domain, H: Host<D>> Bed for SlotBed<D, H> {
-    fn lie_down(&mut self) -> bool {
+    fn lie_down(&mut self, nobody_waits: impl Fn() -> bool) -> bool {
         let Some(slot) = self.slot.upgrade() else {
             return true;
         };
-        self.taken = slot.try_lock_owned().ok();
-        if let Some(slot) = &mut self.taken {
-            **slot = None;
+        let Ok(mut slot) = slot.try_lock_owned() else {
+            return false;
+        };
+        if !nobody_waits() {
+            return false;
         }
-        self.taken.is_some()
+        *slot = None;
+        self.taken = Some(slot);
+        true
     }
 
     fn fall_ill(&mut self) {
         self.host.failed(&self.tenant);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::{
+        log::MemoryLog,
+        runtime::tests::tally::{Effect, Tally},
+    };
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Outlet<Tally> for Nowhere {
+        async fn deliver(&mut self, _: Vec<Effect>, _: Vec<tracing::Span>) {}
+
+        async fn abandon(&mut self) {}
+    }
+
+    impl Host<Tally> for Nowhere {
+        type Outlet = Self;
+        type Error = Infallible;
+
+        fn wake(&self, _: &TenantName) -> Result<Awake<Tally>, Infallible> {
+            unreachable!("nobody visits")
+        }
+
+        fn failed(&self, _: &TenantName) {}
+
+        fn outlet(&self, _: TenantLife) -> Self {
+            Self
+        }
+    }
+
+    #[test]
+    fn a_tenant_lies_down_only_when_nothing_was_left_by_whoever_could_still_come() {
+        let (inbox, _inputs) = mpsc::channel(1);
+        let (urgent, _urgents) = mpsc::channel(1);
+        let slot: Slot<Tally> = Arc::new(Mutex::new(Some(Address {
+            life: TenantLife(1),
+            inbox,
+            urgent,
+            log: Arc::new(MemoryLog::new()),
+        })));
+        let mut bed = SlotBed {
+            slot: Arc::downgrade(&slot),
+            taken: None,
+            host: Arc::new(Nowhere),
+            tenant: "north".parse().unwrap(),
+        };
+        let visit = slot.try_lock().unwrap();
+        assert!(!bed.lie_down(|| true), "somebody is there");
+        drop(visit);
+        assert!(!bed.lie_down(|| false), "something was left");
+        assert!(slot.try_lock().unwrap().is_some(), "and is still reached");
+        let alone = || {
+            assert!(slot.try_lock().is_err(), "nobody can come when it looks");
+            true
+        };
+        assert!(bed.lie_down(alone));
+        assert!(
+            slot.try_lock().is_err(),
+            "nobody can come until it is asleep"
+        );
+        drop(bed);
+        assert!(slot.try_lock().unwrap().is_none());
     }
 }

@@ -59,8 +59,9 @@ pub(crate) trait Outlet<D: Domain>: Send + 'static {
 
 /// Says whether a tenant may sleep now: asked by the writer, answered by who hands out its address.
 pub(crate) trait Bed: Send + 'static {
-    /// Takes the address back, unless somebody is using it.
-    fn lie_down(&mut self) -> bool;
+    /// Takes the address back, unless somebody is using it, or `nobody_waits` says otherwise when nobody can come
+    /// any more: whoever has just left may have left something.
+    fn lie_down(&mut self, nobody_waits: impl Fn() -> bool) -> bool;
     /// This life ends by a failure: the stores are not to be trusted before they are recovered.
     fn fall_ill(&mut self);
 }
@@ -429,10 +430,10 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
             return false;
         }
         let since = *self.idle_since.get_or_insert_with(Instant::now);
+        let nobody_waits = || inbox.is_empty() && urgent.is_empty();
         let sleeps = since.elapsed() >= self.habits.sleep_after
-            && inbox.is_empty()
-            && urgent.is_empty()
-            && self.bed.lie_down();
+            && nobody_waits()
+            && self.bed.lie_down(nobody_waits);
         if sleeps {
             self.closing = true;
             debug!("nobody is connected: the tenant sleeps");

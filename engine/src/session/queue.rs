@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::Poll,
 };
 
@@ -16,14 +16,21 @@ use homeroom_protocol::{CloseCode, RemovedReason, RoomNumber, Seq, ServerFrame, 
 use tokio::sync::Notify;
 
 use super::Room;
-use crate::hub::{Gauge, Push, SIGNAL_AGE_TICKS, SessionRefusal};
+use crate::{
+    hub::{Gauge, Push, SIGNAL_AGE_TICKS, SessionRefusal},
+    sync::{Mutex, MutexGuard},
+};
 
 /// Entries from which on pushes of rooms are left to the log.
-pub(super) const EVENTS_MAX: usize = 1024;
+pub(super) const EVENTS_MAX: usize = if cfg!(all(test, feature = "models")) {
+    2
+} else {
+    1024
+};
 /// Entries at which the session ends: its reader has left this many rooms without reading so.
 pub(super) const ENTRIES_MAX: usize = 8 * EVENTS_MAX;
 /// Entries left when the hub is told that there is room again.
-const LOW: usize = EVENTS_MAX / 4;
+const LOW: usize = EVENTS_MAX.div_ceil(4);
 /// How long a signal of a room may wait, in ms; then it is dropped and counted.
 const SIGNAL_AGE_MS: u64 = SIGNAL_AGE_TICKS * 1000;
 /// Places kept while nothing waits.
@@ -329,6 +336,10 @@ impl Drop for QueueReader {
         });
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "models")]
+mod models;
 
 #[cfg(test)]
 mod tests {

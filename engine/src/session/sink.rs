@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use homeroom_protocol::{CloseCode, RequestId, RoomId, RoomNumber, Seq, ServerFrame};
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     hub::{Push, SessionRefusal, SessionSink},
     runtime::clock,
+    sync::{Mutex, MutexGuard},
 };
 
 /// Who waits for which answer, and the rooms by their numbers.
@@ -245,6 +246,10 @@ impl Drop for QueueSink {
         self.pending.end();
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "models")]
+mod models;
 
 #[cfg(test)]
 mod tests {

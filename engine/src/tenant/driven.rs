@@ -131,7 +131,7 @@ impl Domain for Tenant {
                 connection,
                 expires,
             } => self.renew(moment, connection, expires, out),
-            Input::Revoke { whom } => self.revoke(moment, &whom, out),
+            Input::Revoke { whom, before } => self.revoke(moment, &whom, before, out),
             Input::Service(call) => self.serve(moment, call, fact, out),
             Input::Page {
                 connection,

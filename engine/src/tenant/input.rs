@@ -57,6 +57,9 @@ pub enum Input {
     Revoke {
         /// Whose.
         whom: Whom,
+        /// Of those only the ones below this, which is the next id when the host says so: who comes later has
+        /// been let in again. No bound to [one connection](Whom::Connection).
+        before: ConnectionId,
     },
     /// An app's back end asks; exactly one answer follows. Never from the wire of clients.
     Service(ServiceCall),

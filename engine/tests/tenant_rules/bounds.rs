@@ -310,7 +310,7 @@ fn what_concerns_an_unknown_connection_has_no_effect() {
     world.post(ghost, create(1, "math"));
     world.disconnect(ghost, Disconnection::Clean);
     let whom = Whom::Connection(ghost);
-    world.input(Input::Revoke { whom });
+    world.revoke(whom);
     world.input(Input::Renew {
         connection: ghost,
         expires: Some(Timestamp(0)),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use homeroom_engine::{
     domain::Domain,
     identity::{Actor, Identity, ServiceName},
-    tenant::{Answered, Asker, Disconnection, Input, ServiceCall, ServiceRequest},
+    tenant::{Answered, Asker, Disconnection, Input, ServiceCall, ServiceRequest, Whom},
 };
 use homeroom_protocol::{
     ConnectionId, Draft, ErrorCode, Position, Presence, Request, RequestId, RoomNumber, Seq,
@@ -36,6 +36,12 @@ impl World {
             identity,
         });
         connection
+    }
+
+    /// Ends the sessions of all who have connected so far.
+    pub(crate) fn revoke(&mut self, whom: Whom) {
+        let before = ConnectionId(self.connections + 1);
+        self.input(Input::Revoke { whom, before });
     }
 
     pub(crate) fn disconnect(&mut self, connection: ConnectionId, how: Disconnection) {

@@ -133,7 +133,7 @@ impl Run {
             }
             Step::Revoke { user: index } => {
                 let whom = Whom::User(user(USERS[index]));
-                self.world.input(Input::Revoke { whom });
+                self.world.revoke(whom);
             }
             Step::Create {
                 connection,

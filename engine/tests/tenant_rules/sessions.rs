@@ -108,23 +108,19 @@ fn a_revoked_session_ends_at_once() {
     let phone = world.connect("ada", "phone");
     let second = world.connect("ada", "phone");
     let bob = world.connect("bob", "phone");
-    let revoke = |world: &mut World, whom| world.input(Input::Revoke { whom });
-    revoke(&mut world, Whom::Connection(second));
+    world.revoke(Whom::Connection(second));
     assert_eq!(world.hub.closed.keys().collect::<Vec<_>>(), [&second]);
     let device = DeviceId::new("phone").unwrap();
     let user_ = user("ada");
-    revoke(
-        &mut world,
-        Whom::Device {
-            user: user_,
-            device,
-        },
-    );
+    world.revoke(Whom::Device {
+        user: user_,
+        device,
+    });
     assert_eq!(
         world.hub.closed.keys().collect::<Vec<_>>(),
         [&phone, &second]
     );
-    revoke(&mut world, Whom::User(user("ada")));
+    world.revoke(Whom::User(user("ada")));
     assert_eq!(
         world.hub.closed.keys().collect::<Vec<_>>(),
         [&web, &phone, &second]
@@ -143,11 +139,24 @@ fn a_revoked_session_ends_at_once() {
     );
     assert_eq!(world.tenant.presence(&user("bob")), Presence::Active);
     world.disconnect(bob, Disconnection::Vanished);
-    revoke(&mut world, Whom::User(user("bob")));
+    world.revoke(Whom::User(user("bob")));
     assert_eq!(world.tenant.presence(&user("bob")), Presence::Offline);
     // When they were last seen is written down.
     world.pass(1_000);
     assert_eq!(world.tenant.next_deadline(), None);
+}
+
+#[test]
+fn a_revocation_leaves_alone_who_was_let_in_after_it_was_said() {
+    let mut world = World::new();
+    let before = world.connect("ada", "web");
+    let after = world.connect("ada", "web");
+    world.input(Input::Revoke {
+        whom: Whom::User(user("ada")),
+        before: after,
+    });
+    assert_eq!(world.hub.closed.keys().collect::<Vec<_>>(), [&before]);
+    assert_eq!(world.tenant.presence(&user("ada")), Presence::Active);
 }
 
 #[test]
@@ -159,7 +168,7 @@ fn an_answer_for_a_connection_that_is_gone_has_no_effect() {
     let input = world.input_of(ada, send(1, room, "hello"));
     let waiting = world.ask(input);
     let whom = Whom::User(user("ada"));
-    world.input(Input::Revoke { whom });
+    world.revoke(whom);
     let log_len = world.log_len();
     world.decide(waiting);
     assert_eq!(world.log_len(), log_len);

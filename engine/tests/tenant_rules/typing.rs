@@ -2,7 +2,7 @@
 
 use homeroom_engine::{
     domain::Domain as _,
-    tenant::{Disconnection, Input, Whom},
+    tenant::{Disconnection, Whom},
 };
 use homeroom_protocol::{ConnectionId, Request, RoomNumber, limit};
 
@@ -35,7 +35,7 @@ fn typing_ends_with_a_message_a_stop_a_leave_and_the_last_connection() {
         |world, bob, _| world.disconnect(bob, Disconnection::Vanished),
         |world, bob, _| {
             let whom = Whom::Connection(bob);
-            world.input(Input::Revoke { whom });
+            world.revoke(whom);
         },
     ];
     for end in ends {

@@ -136,7 +136,7 @@ fn a_leave_a_logout_and_a_removal_show_at_once() {
         |world, _, bob, _| {
             world.disconnect(bob, Disconnection::Vanished);
             let whom = Whom::User(user("bob"));
-            world.input(Input::Revoke { whom });
+            world.revoke(whom);
         },
         |world, ada, bob, room| {
             world.disconnect(bob, Disconnection::Vanished);

@@ -5,7 +5,9 @@
 //! stays on: schools keep their machines for long, phones older than Android 10 and servers older than
 //! Windows 2022 have nothing newer, and what of 1.2 is left here is not known to be weak. No early
 //! data: it can be replayed. Sessions resume by tickets sealed with keys that live in memory and
-//! change every few hours, so what resumption costs does not grow with the number of clients.
+//! change every few hours, so what resumption costs does not grow with the number of clients. There is one
+//! certificate: whatever name a client asks for (SNI), that one is shown, and whether it is for the name that was
+//! meant is the client's to judge. Nothing is negotiated anew on a connection that stands.
 
 mod certificate;
 #[cfg(test)]

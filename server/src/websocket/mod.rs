@@ -7,6 +7,7 @@
 //! and does no I/O, so that one scratch buffer serves a whole thread; writing is the hub's.
 
 mod reader;
+mod text;
 mod violation;
 
 use http_body_util::Empty;
@@ -14,7 +15,7 @@ use hyper::{Request, Response, body::Bytes, header, header::HeaderValue, upgrade
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use reader::{Item, Reader};
+pub use reader::{Bounds, Item, Reader};
 pub use violation::Violation;
 
 /// A handshake that was answered and is being carried out.
@@ -31,11 +32,19 @@ pub(crate) fn accept<B>(
     request: &mut Request<B>,
     subprotocol: &'static str,
 ) -> Option<(Response<Empty<Bytes>>, Upgrading)> {
-    let (mut response, upgrading) = fastwebsockets::upgrade::upgrade(request).ok()?;
+    let (mut response, upgrading) = accept_any(request)?;
     response.headers_mut().insert(
         header::SEC_WEBSOCKET_PROTOCOL,
         HeaderValue::from_static(subprotocol),
     );
+    Some((response, upgrading))
+}
+
+/// The same without a subprotocol.
+pub(crate) fn accept_any<B>(
+    request: &mut Request<B>,
+) -> Option<(Response<Empty<Bytes>>, Upgrading)> {
+    let (response, upgrading) = fastwebsockets::upgrade::upgrade(request).ok()?;
     Some((response, Upgrading(upgrading)))
 }
 

@@ -6,25 +6,56 @@
 
 use std::{borrow::Cow, mem};
 
-use homeroom_protocol::limit::FRAGMENTS_PER_MESSAGE_MAX as FRAGMENTS_MAX;
+use homeroom_protocol::limit;
 
-use super::{Violation, unmask};
+use super::{Violation, text::Text, unmask};
 
 const CONTROL_BYTES_MAX: u64 = 125;
 /// Flags and opcode, length, 64 bits of length, mask.
 const HEADER_BYTES_MAX: usize = 14;
 
+/// What a reader takes. It changes with what is known of a client, so there are few of them, and they are shared:
+/// an idle connection pays for none of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Largest message, in bytes of payload.
+    pub message_bytes_max: usize,
+    /// Most fragments of one message.
+    pub fragments_max: u32,
+    /// Whether text messages are taken beside binary ones.
+    pub text: bool,
+}
+
+impl Bounds {
+    /// For whoever has not said hello.
+    pub const GREETING: Self = Self::binary(limit::HELLO_BYTES_MAX);
+    /// For whoever was let in.
+    pub const ATTACHED: Self = Self::binary(limit::CLIENT_MESSAGE_BYTES_MAX);
+
+    /// As our protocol has it, for messages of so many bytes.
+    #[must_use]
+    pub const fn binary(message_bytes_max: usize) -> Self {
+        Self {
+            message_bytes_max,
+            fragments_max: limit::FRAGMENTS_PER_MESSAGE_MAX as u32,
+            text: false,
+        }
+    }
+}
+
 /// Reads one connection's client frames. After a [`Violation`] it is of no more use.
 #[derive(Debug)]
 pub struct Reader {
-    message_bytes_max: usize,
+    bounds: &'static Bounds,
     header: Header,
     /// The frame whose payload is being received.
     frame: Option<Frame>,
     /// The message so far, unmasked: whole fragments, and the beginning of the current one.
     message: Vec<u8>,
     /// Fragments seen of an unfinished message; 0 when there is none.
-    fragments: u16,
+    fragments: u32,
+    /// The check of an unfinished message that is text.
+    text: Option<Text>,
     /// A control frame's payload so far: it may come between the fragments of a message.
     control: Vec<u8>,
 }
@@ -34,6 +65,8 @@ pub struct Reader {
 pub enum Item<'a> {
     /// A binary message.
     Message(Cow<'a, [u8]>),
+    /// A text message, which is UTF-8: only where the [`Bounds`] take it.
+    Text(Cow<'a, [u8]>),
     /// To be answered by a pong with the same payload.
     Ping(Cow<'a, [u8]>),
     /// Needs no answer.
@@ -64,6 +97,7 @@ struct Frame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opcode {
     Continuation,
+    Text,
     Binary,
     Close,
     Ping,
@@ -71,28 +105,29 @@ enum Opcode {
 }
 
 impl Reader {
-    /// A reader that takes messages of at most `message_bytes_max` bytes.
+    /// A reader that takes what is within these bounds.
     #[must_use]
-    pub fn new(message_bytes_max: usize) -> Self {
+    pub fn new(bounds: &'static Bounds) -> Self {
         Self {
-            message_bytes_max,
+            bounds,
             header: Header::default(),
             frame: None,
             message: Vec::new(),
             fragments: 0,
+            text: None,
             control: Vec::new(),
         }
     }
 
-    /// The largest message it takes, in bytes of payload.
+    /// What it takes.
     #[must_use]
-    pub const fn message_bytes_max(&self) -> usize {
-        self.message_bytes_max
+    pub const fn bounds(&self) -> &'static Bounds {
+        self.bounds
     }
 
-    /// Changes the limit for frames whose header has not come yet.
-    pub const fn set_message_bytes_max(&mut self, bytes: usize) {
-        self.message_bytes_max = bytes;
+    /// Changes that for frames whose header has not come yet.
+    pub const fn set_bounds(&mut self, bounds: &'static Bounds) {
+        self.bounds = bounds;
     }
 
     /// The next item of `input`, which moves past it; `None` when all of it was taken in.
@@ -102,11 +137,11 @@ impl Reader {
     pub fn next<'a>(&mut self, input: &mut &'a mut [u8]) -> Result<Option<Item<'a>>, Violation> {
         loop {
             let Some(mut frame) = self.frame.take() else {
-                if !self.header.fill(input)? {
+                if !self.header.fill(input, self.bounds)? {
                     return Ok(None);
                 }
-                let frame = mem::take(&mut self.header).parse()?;
-                self.admit(&frame)?;
+                let mut frame = mem::take(&mut self.header).parse()?;
+                self.admit(&mut frame)?;
                 self.frame = Some(frame);
                 continue;
             };
@@ -115,6 +150,11 @@ impl Reader {
             let complete = piece.len() == missing;
             unmask(piece, frame.mask, frame.received);
             frame.received += piece.len();
+            if frame.opcode == Opcode::Text {
+                // Before the message is whole: nobody shall send megabytes behind what cannot be text.
+                let text = self.text.get_or_insert_default();
+                text.take(piece, complete && frame.last)?;
+            }
             if !complete {
                 self.buffer(frame.opcode).extend_from_slice(piece);
                 self.frame = Some(frame);
@@ -132,25 +172,31 @@ impl Reader {
         self.message.capacity() + self.control.capacity()
     }
 
-    /// Judges a frame by its header and its place among the fragments.
-    fn admit(&mut self, frame: &Frame) -> Result<(), Violation> {
+    /// Judges a frame by its header and its place among the fragments. One that continues a text is text.
+    fn admit(&mut self, frame: &mut Frame) -> Result<(), Violation> {
         match frame.opcode {
             Opcode::Close | Opcode::Ping | Opcode::Pong => return Ok(()),
             Opcode::Continuation if self.fragments == 0 => {
                 return Err(Violation::StrayContinuation);
             }
-            Opcode::Binary if self.fragments > 0 => return Err(Violation::UnfinishedMessage),
-            Opcode::Continuation | Opcode::Binary => {}
+            Opcode::Text | Opcode::Binary if self.fragments > 0 => {
+                return Err(Violation::UnfinishedMessage);
+            }
+            Opcode::Continuation if self.text.is_some() => frame.opcode = Opcode::Text,
+            Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
         }
         let bytes = self.message.len().saturating_add(frame.payload_bytes);
-        if bytes > self.message_bytes_max {
+        let bounds = self.bounds;
+        if bytes > bounds.message_bytes_max {
             return Err(Violation::MessageTooBig {
                 bytes: bytes as u64,
-                max: self.message_bytes_max,
+                max: bounds.message_bytes_max,
             });
         }
-        if self.fragments == FRAGMENTS_MAX {
-            return Err(Violation::TooManyFragments { max: FRAGMENTS_MAX });
+        if self.fragments == bounds.fragments_max {
+            return Err(Violation::TooManyFragments {
+                max: bounds.fragments_max,
+            });
         }
         self.fragments += 1;
         Ok(())
@@ -170,6 +216,7 @@ impl Reader {
         };
         if !frame.opcode.is_control() {
             self.fragments = 0;
+            self.text = None;
         }
         Some(payload)
     }
@@ -186,20 +233,20 @@ impl Reader {
 impl Header {
     /// Takes header bytes from `input`; whether the header is complete. What its first two bytes say is
     /// judged as soon as they are there.
-    fn fill(&mut self, input: &mut &mut [u8]) -> Result<bool, Violation> {
+    fn fill(&mut self, input: &mut &mut [u8], bounds: &Bounds) -> Result<bool, Violation> {
         while !input.is_empty() {
-            if usize::from(self.len) == self.size()? {
+            if usize::from(self.len) == self.size(bounds)? {
                 return Ok(true);
             }
             let byte = split_front(input, 1)[0];
             self.bytes[usize::from(self.len)] = byte;
             self.len += 1;
         }
-        Ok(usize::from(self.len) == self.size()?)
+        Ok(usize::from(self.len) == self.size(bounds)?)
     }
 
     /// How long it is, as far as is known.
-    fn size(&self) -> Result<usize, Violation> {
+    fn size(&self, bounds: &Bounds) -> Result<usize, Violation> {
         if self.len < 2 {
             return Ok(2);
         }
@@ -208,6 +255,9 @@ impl Header {
             return Err(Violation::ReservedBits);
         }
         let opcode = Opcode::parse(first & 0x0f)?;
+        if opcode == Opcode::Text && !bounds.text {
+            return Err(Violation::Text);
+        }
         if second & 0x80 == 0 {
             return Err(Violation::Unmasked);
         }
@@ -254,7 +304,7 @@ impl Opcode {
     const fn parse(number: u8) -> Result<Self, Violation> {
         match number {
             0x0 => Ok(Self::Continuation),
-            0x1 => Err(Violation::Text),
+            0x1 => Ok(Self::Text),
             0x2 => Ok(Self::Binary),
             0x8 => Ok(Self::Close),
             0x9 => Ok(Self::Ping),
@@ -265,7 +315,7 @@ impl Opcode {
 
     const fn is_control(self) -> bool {
         match self {
-            Self::Continuation | Self::Binary => false,
+            Self::Continuation | Self::Text | Self::Binary => false,
             Self::Close | Self::Ping | Self::Pong => true,
         }
     }
@@ -273,6 +323,7 @@ impl Opcode {
     fn item(self, payload: Cow<'_, [u8]>) -> Result<Item<'_>, Violation> {
         Ok(match self {
             Self::Continuation | Self::Binary => Item::Message(payload),
+            Self::Text => Item::Text(payload),
             Self::Ping => Item::Ping(payload),
             Self::Pong => Item::Pong,
             Self::Close => Item::Close {

@@ -3,7 +3,7 @@
 use homeroom_protocol::CloseCode;
 
 /// A client broke the transport's rules. It is at fault; the connection ends with
-/// [`close_code`](Self::close_code), or WebSocket's own 1002, and this as the explanation.
+/// [`close_code`](Self::close_code), or WebSocket's own 1002 or 1007, and this as the explanation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// A client must mask every frame (RFC 6455, 5.1).
@@ -40,8 +40,11 @@ pub enum Violation {
     #[error("a message came in more than {max} fragments")]
     TooManyFragments {
         /// The limit.
-        max: u16,
+        max: u32,
     },
+    /// A text message must be UTF-8 (8.1).
+    #[error("a text message was not UTF-8")]
+    NotUtf8,
     /// A close frame with half a code, a code that may not be sent, or a reason that is not UTF-8 (7.4).
     #[error("the close frame was malformed")]
     BadClose,
@@ -71,7 +74,27 @@ impl Violation {
             | Self::Length
             | Self::StrayContinuation
             | Self::UnfinishedMessage
+            | Self::NotUtf8
             | Self::BadClose => None,
+        }
+    }
+
+    /// WebSocket's own code for it (7.4.1), where its rules were broken.
+    pub(crate) const fn websocket_code(self) -> u16 {
+        match self {
+            Self::NotUtf8 => 1007,
+            Self::Unmasked
+            | Self::ReservedBits
+            | Self::Opcode { .. }
+            | Self::Text
+            | Self::FragmentedControl
+            | Self::LongControl
+            | Self::Length
+            | Self::StrayContinuation
+            | Self::UnfinishedMessage
+            | Self::TooManyFragments { .. }
+            | Self::BadClose
+            | Self::MessageTooBig { .. } => 1002,
         }
     }
 }

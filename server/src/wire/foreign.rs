@@ -10,10 +10,7 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -23,6 +20,7 @@ use tokio::{
 };
 
 use super::{OFFER_BYTES_MAX, poll_budget};
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 /// What it is made of.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}

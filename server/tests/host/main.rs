@@ -17,6 +17,7 @@ mod http;
 mod metrics;
 mod page;
 mod spec;
+mod suites;
 mod support;
 mod tls;
 #[cfg(feature = "otlp")]

@@ -29,13 +29,13 @@ use crate::{
     support::{PATIENCE, Server, config},
 };
 
-struct Papers {
+pub(crate) struct Papers {
     folder: TempDir,
     issued: CertifiedKey<KeyPair>,
 }
 
 impl Papers {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let papers = Self {
             folder,
@@ -51,7 +51,7 @@ impl Papers {
         fs::write(self.path("key.pem"), key).unwrap();
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }
 
@@ -72,7 +72,7 @@ impl Papers {
         }
     }
 
-    fn serve(&self) -> Server {
+    pub(crate) fn serve(&self) -> Server {
         Server::start(Config::default(), self.config(PATIENCE))
     }
 }

@@ -62,7 +62,7 @@ impl Outlet<Tally> for Count {
 struct Awake;
 
 impl Bed for Awake {
-    fn lie_down(&mut self) -> bool {
+    fn lie_down(&mut self, _: impl Fn() -> bool) -> bool {
         false
     }
 

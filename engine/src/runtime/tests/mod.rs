@@ -3,7 +3,7 @@
 mod core;
 mod isolation;
 mod snapshots;
-mod tally;
+pub(super) mod tally;
 mod writer;
 
 /// Figures that nobody reads.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(in crate::runtime) struct Tally {
     applied: LogPosition,
     sums: [Sum; 2],
 }
@@ -33,14 +33,14 @@ impl Tally {
 
 /// Each input says who asks; answers carry it back.
 #[derive(Debug, Clone)]
-pub(super) enum Input {
+pub(in crate::runtime) enum Input {
     Add { who: u64, number: u64 },
     Total { who: u64 },
     Nth { who: u64, position: u64 },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(in crate::runtime) enum Effect {
     Added { who: u64, total: u64 },
     Total { who: u64, total: u64 },
     Nth { who: u64, number: Option<u64> },
@@ -49,7 +49,7 @@ pub(super) enum Effect {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Added(pub(super) u64);
+pub(in crate::runtime) struct Added(pub(super) u64);
 
 impl Domain for Tally {
     type Seed = ();

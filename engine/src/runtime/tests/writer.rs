@@ -51,7 +51,7 @@ impl Outlet<Tally> for Ears {
 struct Awake;
 
 impl Bed for Awake {
-    fn lie_down(&mut self) -> bool {
+    fn lie_down(&mut self, _: impl Fn() -> bool) -> bool {
         false
     }
 
@@ -61,8 +61,24 @@ impl Bed for Awake {
 struct Asleep(Option<oneshot::Sender<()>>);
 
 impl Bed for Asleep {
-    fn lie_down(&mut self) -> bool {
+    fn lie_down(&mut self, _: impl Fn() -> bool) -> bool {
         self.0.take().is_some_and(|told| told.send(()).is_ok())
+    }
+
+    fn fall_ill(&mut self) {}
+}
+
+/// Somebody comes, says something and leaves, just when the tenant is about to lie down for the first time.
+struct Visited(Option<std::sync::mpsc::Receiver<mpsc::Sender<Command<Tally>>>>);
+
+impl Bed for Visited {
+    fn lie_down(&mut self, nobody_waits: impl Fn() -> bool) -> bool {
+        if let Some(inbox) = self.0.take() {
+            let inbox = inbox.recv().unwrap();
+            let add = Input::Add { who: 1, number: 5 };
+            inbox.try_send(Command::Input(add)).unwrap();
+        }
+        nobody_waits()
     }
 
     fn fall_ill(&mut self) {}
@@ -412,4 +428,15 @@ async fn it_sleeps_when_nobody_is_connected_and_not_before() {
     let ended = (&mut scene.writer).await.unwrap();
     assert_eq!(ended, Ended::Closed);
     asleep.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_left_while_it_was_about_to_sleep_is_decided_first() {
+    let (give, visitor) = std::sync::mpsc::channel();
+    let mut scene = Scene::new(Visited(Some(visitor)), Duration::ZERO);
+    scene.let_go.send(Ok(())).unwrap();
+    give.send(scene.inbox.clone()).unwrap();
+    let heard = scene.hear_but_signals().await;
+    assert_eq!(heard, Effect::Added { who: 1, total: 5 });
+    assert_eq!((&mut scene.writer).await.unwrap(), Ended::Closed);
 }

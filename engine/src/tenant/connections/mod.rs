@@ -186,7 +186,13 @@ impl Tenant {
         self.end(moment, connection, Disconnection::Vanished, out);
     }
 
-    pub(crate) fn revoke(&mut self, moment: Moment, whom: &Whom, out: &mut Outcome<Self>) {
+    pub(crate) fn revoke(
+        &mut self,
+        moment: Moment,
+        whom: &Whom,
+        before: ConnectionId,
+        out: &mut Outcome<Self>,
+    ) {
         let (user, device) = match whom {
             Whom::Connection(connection) => {
                 if self.sessions.get(*connection).is_some() {
@@ -198,7 +204,9 @@ impl Tenant {
             Whom::User(user) => (user, None),
         };
         for connection in self.people.connections(user, device) {
-            self.revoke_connection(moment, connection, out);
+            if connection < before {
+                self.revoke_connection(moment, connection, out);
+            }
         }
         let before = self.presence_of(user);
         self.people

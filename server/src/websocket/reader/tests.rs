@@ -3,6 +3,13 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use super::*;
 
 const LIMIT: usize = 1000;
+const BOUNDS: Bounds = Bounds::binary(LIMIT);
+const FRAGMENTS_MAX: u32 = BOUNDS.fragments_max;
+/// As the host that echoes has it.
+const WITH_TEXT: Bounds = Bounds {
+    text: true,
+    ..BOUNDS
+};
 const MASK: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
 
 /// One client frame: `first` is flags and opcode.
@@ -32,6 +39,7 @@ fn header(first: u8, length: usize) -> Vec<u8> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
     Message(Vec<u8>),
+    Text(Vec<u8>),
     Ping(Vec<u8>),
     Pong,
     Close(Option<u16>),
@@ -51,6 +59,7 @@ fn read(reader: &mut Reader, pieces: &[&[u8]]) -> Vec<Said> {
                     break;
                 }
                 Ok(Some(Item::Message(payload))) => Said::Message(payload.into_owned()),
+                Ok(Some(Item::Text(payload))) => Said::Text(payload.into_owned()),
                 Ok(Some(Item::Ping(payload))) => Said::Ping(payload.into_owned()),
                 Ok(Some(Item::Pong)) => Said::Pong,
                 Ok(Some(Item::Close { code })) => Said::Close(code),
@@ -65,7 +74,7 @@ fn read(reader: &mut Reader, pieces: &[&[u8]]) -> Vec<Said> {
 }
 
 fn read_whole(bytes: &[u8]) -> Vec<Said> {
-    read(&mut Reader::new(LIMIT), &[bytes])
+    read(&mut Reader::new(&BOUNDS), &[bytes])
 }
 
 fn violation(bytes: &[u8]) -> Violation {
@@ -77,7 +86,7 @@ fn violation(bytes: &[u8]) -> Violation {
 
 #[test]
 fn a_whole_message_is_borrowed_from_the_input_and_leaves_nothing_behind() {
-    let mut reader = Reader::new(LIMIT);
+    let mut reader = Reader::new(&BOUNDS);
     let mut bytes = frame(0x82, b"hello");
     let mut input = &mut bytes[..];
     let item = reader.next(&mut input).unwrap();
@@ -111,7 +120,7 @@ fn control_frames_come_between_the_fragments_of_a_message() {
 #[test]
 fn every_length_form_is_read_at_its_borders() {
     for length in [0, 1, 125, 126, 127, 0xffff, 0x1_0000] {
-        let mut reader = Reader::new(0x1_0000);
+        let mut reader = Reader::new(&const { Bounds::binary(0x1_0000) });
         let payload: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
         assert_eq!(
             read(&mut reader, &[&frame(0x82, &payload)]),
@@ -186,8 +195,8 @@ fn a_message_over_the_limit_is_refused_on_its_header() {
 
 #[test]
 fn a_raised_limit_holds_for_the_next_frame() {
-    let mut reader = Reader::new(LIMIT);
-    reader.set_message_bytes_max(LIMIT + 1);
+    let mut reader = Reader::new(&BOUNDS);
+    reader.set_bounds(&const { Bounds::binary(LIMIT + 1) });
     let payload = vec![1; LIMIT + 1];
     assert_eq!(
         read(&mut reader, &[&frame(0x82, &payload)]),
@@ -210,8 +219,53 @@ fn empty_fragments_are_counted() {
 }
 
 #[test]
+fn text_is_taken_where_it_is_allowed_and_told_apart_in_all_its_fragments() {
+    let said = |bytes: &[&[u8]]| read(&mut Reader::new(&WITH_TEXT), bytes);
+    let bytes = [
+        frame(0x81, "κόσμε".as_bytes()),
+        frame(0x01, b""),
+        frame(0x89, b"?"),
+        // A character in two fragments.
+        frame(0x00, b"\xce"),
+        frame(0x80, b"\xba"),
+        frame(0x82, b"\xff"),
+        frame(0x02, b"\xff"),
+        frame(0x80, b"\xff"),
+        frame(0x81, b""),
+    ]
+    .concat();
+    let expected = [
+        Said::Text("κόσμε".into()),
+        Said::Ping(b"?".to_vec()),
+        Said::Text("κ".into()),
+        Said::Message(b"\xff".to_vec()),
+        Said::Message(b"\xff\xff".to_vec()),
+        Said::Text(Vec::new()),
+    ];
+    assert_eq!(said(&[&bytes]), expected);
+    let single: Vec<&[u8]> = bytes.chunks(1).collect();
+    assert_eq!(said(&single), expected);
+    let inside = [frame(0x01, b"x"), frame(0x81, b"y")].concat();
+    let unfinished = Said::Violated(Violation::UnfinishedMessage);
+    assert_eq!(said(&[&inside]), [unfinished]);
+}
+
+#[test]
+fn what_is_not_text_is_refused_before_the_frame_is_whole() {
+    let mut bytes = header(0x01, 900);
+    bytes.extend(b"ab\xff".iter().zip(MASK).map(|(b, m)| b ^ m));
+    let refused = [Said::Violated(Violation::NotUtf8)];
+    assert_eq!(read(&mut Reader::new(&WITH_TEXT), &[&bytes]), refused);
+    // A character that ends with neither its fragment nor the message.
+    let cut = [frame(0x01, b"\xf0\x9f"), frame(0x80, b"\x98")].concat();
+    assert_eq!(read(&mut Reader::new(&WITH_TEXT), &[&cut]), refused);
+    let lone = frame(0x81, b"\xf0");
+    assert_eq!(read(&mut Reader::new(&WITH_TEXT), &[&lone]), refused);
+}
+
+#[test]
 fn a_claimed_length_allocates_nothing_and_a_large_message_is_given_back() {
-    let mut reader = Reader::new(1 << 16);
+    let mut reader = Reader::new(&const { Bounds::binary(1 << 16) });
     assert_eq!(read(&mut reader, &[&header(0x82, 60_000)]), []);
     assert_eq!(reader.heap_bytes(), 0);
 
@@ -277,7 +331,7 @@ proptest! {
         (said, bytes) in conversation(),
         places in vec(any::<Index>(), 0..12),
     ) {
-        let mut reader = Reader::new(LIMIT);
+        let mut reader = Reader::new(&BOUNDS);
         prop_assert_eq!(read(&mut reader, &cut(&bytes, &places)), said);
         prop_assert_eq!(reader.heap_bytes(), 0);
     }
@@ -294,7 +348,7 @@ proptest! {
                 bytes[at] = byte;
             }
         }
-        let mut reader = Reader::new(LIMIT);
+        let mut reader = Reader::new(&BOUNDS);
         let said = read(&mut reader, &cut(&bytes, &places));
         prop_assert!(reader.heap_bytes() <= 2 * (LIMIT + 125).min(bytes.len()).max(8));
         prop_assert_eq!(said, read_whole(&bytes));
@@ -303,7 +357,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300), places in vec(any::<Index>(), 0..6)) {
         prop_assert_eq!(
-            read(&mut Reader::new(LIMIT), &cut(&bytes, &places)),
+            read(&mut Reader::new(&BOUNDS), &cut(&bytes, &places)),
             read_whole(&bytes)
         );
     }
