@@ -67,7 +67,6 @@ async fn cut_often(machine: &mut Machine, past: &Past, report: &mut Report) {
         let owed = locked(&ledger).as_of(past.moment(deeds));
         if number as u64 == goes_on_at {
             machine.image = left.clone();
-            *locked(&machine.ledger) = Default::default();
             machine.ledger = Arc::new(std::sync::Mutex::new(owed.as_of(u64::MAX)));
         }
         machine.holds(&left, owed, report).await;
