@@ -60,7 +60,7 @@ async fn fills_up(folder: &Path, disk: &Disk, dice: &mut Dice, report: &mut Repo
     sleep(life(dice) / 4).await;
 
     disk.fill();
-    until_it("a refusal for want of space", || refusals(host.address)).await;
+    until_it("a refusal", || refusals(host.address)).await;
     audit(host.address, &ledger).await;
     signals_go_on(host.address).await;
     load.end().await;
@@ -94,18 +94,17 @@ async fn fills_up(folder: &Path, disk: &Disk, dice: &mut Dice, report: &mut Repo
     report.add(&ledger);
 }
 
-/// Whether the host has refused something because its disk is full.
+/// Whether the host has told somebody to ask again later.
 async fn refusals(address: SocketAddr) -> bool {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let ask = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     socket.write_all(ask.as_bytes()).await.unwrap();
     let mut page = String::new();
     socket.read_to_string(&mut page).await.unwrap();
-    let mut lines = page.lines();
-    let line = lines.find(|line| line.contains("class=\"retry\"") && line.contains("storage_full"));
-    let count = line.and_then(|line| line.rsplit(' ').next());
-    let count = count.unwrap_or_else(|| panic!("no count of such refusals in {page}"));
-    count.parse::<f64>().unwrap() > 0.0
+    page.lines().any(|line| {
+        let refused = line.starts_with("homeroom_refusals_total{class=\"retry\"");
+        refused && !line.ends_with(" 0")
+    })
 }
 
 /// One member types, another is shown it.

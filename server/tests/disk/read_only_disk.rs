@@ -7,6 +7,7 @@ use std::{
 };
 
 use homeroom_protocol::CloseCode;
+use rustix::process::Signal;
 use tokio::time::sleep;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
         audit::{assert_nothing_wrong, audit, make_rooms},
         clients::{Shared, locked},
         dice::Dice,
-        host::{Home, last_words},
+        host::{Home, Serving, last_words},
         ledger::{Ledger, TENANTS},
         load::{Lasting, Load, life, settle},
     },
@@ -56,7 +57,10 @@ async fn a_disk_that_turns_read_only_stops_its_tenants_with_a_reason_and_loses_n
         }
         sleep(life(&mut dice) / 4).await;
 
+        host.signal(Signal::STOP);
+        until("a host that does nothing", || is_stopped(&host)).await;
         disk.turn_read_only();
+        host.signal(Signal::CONT);
         let unavailable = CloseCode::TenantUnavailable.number();
         until("somebody who is told to come back", || {
             locked(&ledger).counts.byes.contains_key(&unavailable)
@@ -92,6 +96,16 @@ async fn a_disk_that_turns_read_only_stops_its_tenants_with_a_reason_and_loses_n
         refuses_to_start(&home);
         disk = disk.mounted_again("");
     }
+}
+
+/// Whether none of its threads is in the middle of anything.
+fn is_stopped(host: &Serving) -> bool {
+    let threads = format!("/proc/{}/task", host.child.0.id());
+    let mut threads = std::fs::read_dir(threads).unwrap();
+    threads.all(|thread| {
+        let status = std::fs::read_to_string(thread.unwrap().path().join("status"));
+        status.is_ok_and(|status| status.contains("State:\tT"))
+    })
 }
 
 /// It ends at once, with a reason for people.
