@@ -1,5 +1,8 @@
-//! A disk that fills up under load: writes are refused and may be asked again later, reads and signals go on,
-//! a restart works, and when there is space again writing goes on.
+//! A disk that fills up under load: writes are refused and may be asked again later, signals go on, a restart
+//! works, and when there is space again writing goes on.
+//!
+//! What is in memory can be read meanwhile. History is asked of the index, and that needs space to come up to
+//! date: those who ask wait until there is some.
 
 use std::{
     net::SocketAddr,
@@ -61,17 +64,17 @@ async fn fills_up(folder: &Path, disk: &Disk, dice: &mut Dice, report: &mut Repo
 
     disk.fill();
     until_it("a refusal", || refusals(host.address)).await;
-    audit(host.address, &ledger).await;
     signals_go_on(host.address).await;
     load.end().await;
     if report.rounds % 2 == 0 {
         host.kill();
         report.kills += 1;
         host = home.start();
-        audit(host.address, &ledger).await;
+        signals_go_on(host.address).await;
     }
 
     disk.empty();
+    audit(host.address, &ledger).await;
     let load = Load::of_window(1, host.address, &ledger, dice);
     for tenant in TENANTS {
         until_acked(&ledger, tenant, 5).await;
