@@ -38,7 +38,7 @@ use super::{
 async fn a_full_disk_refuses_writes_for_a_while_and_loses_nothing() {
     let mut report = Report::begin("full disk, and space again");
     let mut dice = Dice::new(report.seed);
-    while report.goes_on(ROUNDS, 2) {
+    while report.goes_on(ROUNDS, 1) {
         let folder = tempfile::tempdir().unwrap();
         let disk = match Disk::format(folder.path()) {
             Ok(disk) => disk,
@@ -66,7 +66,7 @@ async fn fills_up(folder: &Path, disk: &Disk, dice: &mut Dice, report: &mut Repo
     until_it("a refusal", || refusals(host.address)).await;
     signals_go_on(host.address).await;
     load.end().await;
-    if report.rounds % 2 == 0 {
+    if dice.once_in(2) {
         host.kill();
         report.kills += 1;
         host = home.start();
@@ -74,11 +74,11 @@ async fn fills_up(folder: &Path, disk: &Disk, dice: &mut Dice, report: &mut Repo
     }
 
     disk.empty();
-    audit(host.address, &ledger).await;
     let load = Load::of_window(1, host.address, &ledger, dice);
     for tenant in TENANTS {
         until_acked(&ledger, tenant, 5).await;
     }
+    audit(host.address, &ledger).await;
     host.kill();
     report.kills += 1;
     load.end().await;
