@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use homeroom_client::{Event, RoomId};
+use homeroom_client::{Event, RoomId, UserId};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -58,6 +58,9 @@ async fn fills_up(folder: &Path, disk: &Disk, dice: &mut Dice, report: &mut Repo
     let ledger: Shared = Arc::new(Mutex::new(Ledger::default()));
     let mut host = home.start();
     make_rooms(host.address).await;
+    let (watching, _events) = client(host.address, "default", &watcher());
+    watching.join(&room(), None).await.unwrap();
+    watching.close().await;
     let load = Load::of_window(1, host.address, &ledger, dice);
     until_acked(&ledger, "north", 1).await;
     sleep(life(dice) / 4).await;
@@ -78,13 +81,13 @@ async fn fills_up(folder: &Path, disk: &Disk, dice: &mut Dice, report: &mut Repo
     for tenant in TENANTS {
         until_acked(&ledger, tenant, 5).await;
     }
-    audit(host.address, &ledger).await;
     host.kill();
     report.kills += 1;
     load.end().await;
     assert_nothing_wrong(&ledger);
 
     let host = home.start();
+    audit(host.address, &ledger).await;
     let lasting = Lasting::start(host.address, &ledger).await;
     settle(host.address, &ledger, dice).await;
     audit(host.address, &ledger).await;
@@ -110,13 +113,12 @@ async fn refusals(address: SocketAddr) -> bool {
     })
 }
 
-/// One member types, another is shown it.
+/// One member types, another is shown it. Neither writes: a message would end it.
 async fn signals_go_on(address: SocketAddr) {
-    let room: RoomId = "staff".parse().unwrap();
-    let (watcher, mut events) = client(address, "default", &auditor());
+    let room = room();
+    let (watcher, mut events) = client(address, "default", &watcher());
     watcher.join(&room, None).await.unwrap();
-    let member = "writer-0".parse().unwrap();
-    let (typist, _events) = client(address, "default", &member);
+    let (typist, _events) = client(address, "default", &auditor());
     typist.join(&room, None).await.unwrap();
     typist.typing(&room, true).await.unwrap();
     let hearing = async {
@@ -129,4 +131,12 @@ async fn signals_go_on(address: SocketAddr) {
     };
     let heard = timeout(PATIENCE, hearing).await;
     assert!(heard.is_ok(), "signals stopped");
+}
+
+fn room() -> RoomId {
+    "staff".parse().unwrap()
+}
+
+fn watcher() -> UserId {
+    "watcher".parse().unwrap()
 }
