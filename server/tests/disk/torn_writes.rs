@@ -34,7 +34,7 @@ async fn a_power_cut_at_any_deed_loses_nothing_that_was_acknowledged_or_seen() {
         return;
     };
     while report.goes_on(ROUNDS, LIVES) {
-        if report.rounds % LIVES_IN_A_ROW == 0 {
+        if report.rounds.is_multiple_of(LIVES_IN_A_ROW) {
             let seed = machine.dice.next();
             machine = Machine::build(seed).await.expect("there was one");
         }
