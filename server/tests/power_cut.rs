@@ -204,6 +204,7 @@ async fn what_was_not_synced_before_kill_9_is_synced_before_it_is_shown() {
     else {
         return;
     };
+    machine.report.rounds = 1;
     machine.disk.sync();
     let twin = Home {
         data: folder.path().join("twin"),
