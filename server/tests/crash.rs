@@ -12,10 +12,13 @@
 //! up to the machine, so a seed makes a finding likely again, not certain.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+#![expect(clippy::print_stdout, reason = "seeds and counts are for people")]
 
 mod crash_support;
 #[path = "crash_support/relay.rs"]
 mod relay;
+#[path = "crash_support/report.rs"]
+mod report;
 
 use std::{
     sync::{Arc, Mutex},
@@ -26,24 +29,24 @@ use crash_support::{
     audit::{audit, make_rooms},
     clients::{Shared, locked},
     dice::Dice,
-    from_env,
     host::{COMING_UP_MS_MAX, Home},
     ledger::Ledger,
     load::{Lasting, Load, life, settle},
 };
 use relay::Relay;
+use report::Report;
 use rustix::process::Signal;
 use tokio::time::sleep;
 
+/// Asks for more kills.
+const ROUNDS: &str = "HOMEROOM_CRASH_ROUNDS";
 /// Kills under load in a plain `cargo test`.
-const ROUNDS: u64 = 6;
+const FEW: u64 = 6;
 
 #[tokio::test]
 async fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged_or_seen() {
-    let rounds = from_env("HOMEROOM_CRASH_ROUNDS", ROUNDS);
-    let seed = from_env("HOMEROOM_CRASH_SEED", getrandom::u64().unwrap());
-    println!("HOMEROOM_CRASH_SEED={seed} HOMEROOM_CRASH_ROUNDS={rounds}");
-    let mut dice = Dice::new(seed);
+    let mut report = Report::begin("kill -9 under load and in recovery");
+    let mut dice = Dice::new(report.seed);
     let folder = tempfile::tempdir().unwrap();
     let home = Home {
         data: folder.path().join("data"),
@@ -59,20 +62,20 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged_or_seen() {
     make_rooms(host.address).await;
     let lasting = Lasting::start(relay.address, &ledger).await;
 
-    let mut kills_in_recovery = 0;
-    for _ in 0..rounds {
+    while report.goes_on(ROUNDS, FEW) {
         audit(host.address, &ledger).await;
         let load = Load::start(host.address, &ledger, &mut dice);
         sleep(life(&mut dice)).await;
         relay.lead_to(None);
         host.kill();
+        report.kills += 1;
         load.end().await;
         while dice.once_in(3) {
             let launched = home.launch();
             sleep(Duration::from_millis(dice.below(COMING_UP_MS_MAX))).await;
             launched.signal(Signal::KILL);
             drop(launched);
-            kills_in_recovery += 1;
+            report.kills += 1;
         }
         if dice.once_in(4) {
             home.check();
@@ -87,21 +90,18 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged_or_seen() {
     drop(lasting);
     host.kill();
     home.check();
+    println!("{:?}", locked(&ledger).counts);
+    report.add(&ledger);
     let ledger = locked(&ledger);
-    println!(
-        "{rounds} kills under load, {kills_in_recovery} in recovery, {:?}",
-        ledger.counts
-    );
     assert_eq!(ledger.unanswered_total(), 0);
     assert!(ledger.all_kept());
 }
 
 #[tokio::test]
 async fn kill_9_while_a_data_folder_is_made_leaves_one_that_opens() {
-    let seed = from_env("HOMEROOM_CRASH_SEED", getrandom::u64().unwrap());
-    println!("HOMEROOM_CRASH_SEED={seed}");
-    let mut dice = Dice::new(seed);
-    for _ in 0..from_env("HOMEROOM_CRASH_ROUNDS", ROUNDS) {
+    let mut report = Report::begin("kill -9 while a data folder is made");
+    let mut dice = Dice::new(report.seed);
+    while report.goes_on(ROUNDS, FEW) {
         let folder = tempfile::tempdir().unwrap();
         let home = Home {
             data: folder.path().join("data"),
@@ -111,6 +111,7 @@ async fn kill_9_while_a_data_folder_is_made_leaves_one_that_opens() {
         sleep(Duration::from_millis(dice.below(COMING_UP_MS_MAX))).await;
         launched.signal(Signal::KILL);
         drop(launched);
+        report.kills += 1;
         let host = home.start();
         home.run(&["tenant", "create", "north"]);
         make_rooms(host.address).await;

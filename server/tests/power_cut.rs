@@ -24,6 +24,10 @@
 mod crash_support;
 #[path = "crash_support/device.rs"]
 mod device;
+#[path = "crash_support/held.rs"]
+mod held;
+#[path = "crash_support/report.rs"]
+mod report;
 
 use std::{
     fs::{self, OpenOptions},
@@ -37,17 +41,19 @@ use crash_support::{
     audit::{audit, auditor, make_rooms},
     clients::{Shared, client, locked},
     dice::Dice,
-    from_env,
     host::{COMING_UP_MS_MAX, Home, Serving},
     ledger::{Ledger, Place},
     load::{Lasting, Load, life, settle},
 };
 use device::Disk;
+use report::Report;
 use rustix::process::Signal;
 use tokio::time::sleep;
 
+/// Asks for more cuts of each kind.
+const CUTS: &str = "HOMEROOM_POWER_CUTS";
 /// Cuts of each kind in a plain `cargo test`.
-const CUTS: u64 = 4;
+const FEW: u64 = 4;
 
 /// `None`, with a reason for people, where there can be none.
 fn disk(folder: &Path) -> Option<Disk> {
@@ -67,21 +73,20 @@ struct Machine {
     disk: Disk,
     ledger: Shared,
     dice: Dice,
-    cuts: u64,
+    report: Report,
 }
 
 impl Machine {
     /// `None` where there is no disk.
-    async fn build(folder: &Path) -> Option<Self> {
-        let seed = from_env("HOMEROOM_CRASH_SEED", getrandom::u64().unwrap());
+    async fn build(folder: &Path, name: &'static str) -> Option<Self> {
         let disk = disk(folder)?;
-        println!("HOMEROOM_CRASH_SEED={seed}");
+        let report = Report::begin(name);
         let machine = Self {
             folder: folder.to_owned(),
             disk,
             ledger: Arc::new(Mutex::new(Ledger::default())),
-            dice: Dice::new(seed),
-            cuts: 0,
+            dice: Dice::new(report.seed),
+            report,
         };
         fs::create_dir(machine.home().data).unwrap();
         machine.home().run(&["tenant", "create", "north"]);
@@ -122,11 +127,11 @@ impl Machine {
         if let Some(load) = load {
             load.end().await;
         }
-        let machine = Self {
+        let mut machine = Self {
             disk: self.disk.replaced_by(&left),
-            cuts: self.cuts + 1,
             ..self
         };
+        machine.report.cuts += 1;
         machine.home().check();
         machine
     }
@@ -139,8 +144,9 @@ impl Machine {
         drop(lasting);
         audit(host.address, &self.ledger).await;
         host.kill();
+        println!("{:?}", locked(&self.ledger).counts);
+        self.report.add(&self.ledger);
         let ledger = locked(&self.ledger);
-        println!("{} power cuts, {:?}", self.cuts, ledger.counts);
         assert_eq!(ledger.unanswered_total(), 0);
         assert!(ledger.all_kept());
     }
@@ -149,10 +155,11 @@ impl Machine {
 #[tokio::test]
 async fn a_power_cut_under_load_loses_nothing_that_was_acknowledged_or_seen() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(mut machine) = Machine::build(folder.path()).await else {
+    let Some(mut machine) = Machine::build(folder.path(), "power cut under load (ext4)").await
+    else {
         return;
     };
-    for _ in 0..from_env("HOMEROOM_POWER_CUTS", CUTS) {
+    while machine.report.goes_on(CUTS, FEW) {
         let host = machine.start().await;
         let load = machine.work_until(&host, Signal::STOP).await;
         machine = machine.cut(host, Some(load)).await;
@@ -163,10 +170,15 @@ async fn a_power_cut_under_load_loses_nothing_that_was_acknowledged_or_seen() {
 #[tokio::test]
 async fn what_was_read_after_kill_9_survives_a_power_cut() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(mut machine) = Machine::build(folder.path()).await else {
+    let Some(mut machine) = Machine::build(
+        folder.path(),
+        "power cut after what kill -9 left was read (ext4)",
+    )
+    .await
+    else {
         return;
     };
-    for _ in 0..from_env("HOMEROOM_POWER_CUTS", CUTS) {
+    while machine.report.goes_on(CUTS, FEW) {
         let host = machine.start().await;
         let load = machine.work_until(&host, Signal::KILL).await;
         drop(host);
@@ -184,9 +196,15 @@ async fn what_was_read_after_kill_9_survives_a_power_cut() {
 #[tokio::test]
 async fn what_was_not_synced_before_kill_9_is_synced_before_it_is_shown() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(mut machine) = Machine::build(folder.path()).await else {
+    let Some(mut machine) = Machine::build(
+        folder.path(),
+        "power cut after unsynced bytes were shown (ext4)",
+    )
+    .await
+    else {
         return;
     };
+    machine.report.rounds = 1;
     machine.disk.sync();
     let twin = Home {
         data: folder.path().join("twin"),
@@ -228,20 +246,20 @@ async fn a_power_cut_while_a_data_folder_is_made_leaves_one_that_opens() {
     let Some(mut disk) = disk(folder.path()) else {
         return;
     };
-    let seed = from_env("HOMEROOM_CRASH_SEED", getrandom::u64().unwrap());
-    println!("HOMEROOM_CRASH_SEED={seed}");
-    let mut dice = Dice::new(seed);
+    let mut report = Report::begin("power cut while a data folder is made (ext4)");
+    let mut dice = Dice::new(report.seed);
     let home = Home {
         data: disk.mounted_at().join("data"),
         said: folder.path().join("said"),
     };
-    for _ in 0..from_env("HOMEROOM_POWER_CUTS", CUTS) {
+    while report.goes_on(CUTS, FEW) {
         let launched = home.launch();
         sleep(Duration::from_millis(dice.below(COMING_UP_MS_MAX))).await;
         launched.signal(Signal::STOP);
         let held = disk.what_it_holds();
         drop(launched);
         disk = disk.replaced_by(&held);
+        report.cuts += 1;
 
         let host = home.start();
         home.run(&["tenant", "create", "north"]);

@@ -1,6 +1,17 @@
 //! The one reader of time and entropy.
+//!
+//! The system's clock may be set while we serve. Forward is followed at once. Backward is not: every
+//! deadline is a point of time, and an hour back would keep those who typed typing, and those who left
+//! present, for an hour. Time then goes on from where it was, as fast as it does, until the process ends
+//! or the clock has caught up. The time of a room does the same across restarts.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use homeroom_protocol::{IdempotencyKey, Timestamp};
 
@@ -47,12 +58,34 @@ impl Environment for SystemEnvironment {
     }
 }
 
-/// The system's clock; a clock set before 1970 reads as 1970.
+/// A clock that is never set back.
+#[derive(Debug, Default)]
+struct Steady {
+    /// The most that the system's clock was ahead of the time since the process began, in microseconds: in
+    /// milliseconds two of them rounded apart would drift.
+    ahead_us: AtomicU64,
+}
+
+impl Steady {
+    /// The time when the system's clock says `wall`, so long after the process began.
+    fn at(&self, wall: Duration, since_start: Duration) -> Timestamp {
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let (wall, since_start) = (us(wall), us(since_start));
+        let ahead = wall.saturating_sub(since_start);
+        let most = self.ahead_us.fetch_max(ahead, Ordering::Relaxed).max(ahead);
+        Timestamp(most.saturating_add(since_start) / 1000)
+    }
+}
+
+/// The system's clock, but never set back; one set before 1970 reads as 1970.
 pub(crate) fn now() -> Timestamp {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    static STEADY: Steady = Steady {
+        ahead_us: AtomicU64::new(0),
+    };
+    // In this order: a pause between the two makes the clock look late, which the most is not touched by.
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+    STEADY.at(wall.unwrap_or(Duration::ZERO), BEGAN.elapsed())
 }
 
 /// A key that nothing else was ever done under.
@@ -70,4 +103,28 @@ pub(crate) fn random_bytes() -> [u8; 16] {
 /// How long until `deadline`.
 pub(crate) fn until(deadline: Timestamp) -> Duration {
     Duration::from_millis(deadline.since_ms(now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_set_forward_is_followed_and_one_set_back_is_not_but_time_goes_on() {
+        let steady = Steady::default();
+        let at = |wall_ms, ms| {
+            let (wall, since) = (Duration::from_millis(wall_ms), Duration::from_millis(ms));
+            steady.at(wall, since).0
+        };
+        assert_eq!(at(1_000_000, 0), 1_000_000);
+        assert_eq!(at(1_000_010, 10), 1_000_010);
+        assert_eq!(at(5_000_000, 20), 5_000_000, "forward");
+        assert_eq!(
+            at(1_000_030, 30),
+            5_000_010,
+            "back, and ten milliseconds on"
+        );
+        assert_eq!(at(1_000_530, 530), 5_000_510);
+        assert_eq!(at(5_000_600, 540), 5_000_600, "caught up");
+    }
 }

@@ -24,7 +24,10 @@ use std::{
 use homeroom_protocol::{TenantName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::log::{TenantId, disk::Disk};
+use crate::log::{
+    TenantId,
+    disk::{Disk, RealDisk},
+};
 
 /// Most tenants one data folder may hold.
 pub(crate) const TENANTS_MAX: usize = 100_000;
@@ -139,7 +142,9 @@ impl DataFolder {
     /// Makes the folder if need be and locks it until dropped.
     pub(crate) fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Self, FolderError> {
         for folder in [root.to_path_buf(), root.join("tenants"), root.join("marks")] {
-            fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+            // With its own name synced: without it, a power cut takes all that is in it.
+            let made = RealDisk.create_folder(&folder);
+            made.map_err(io_error("create", &folder))?;
         }
         let path = root.join("lock");
         let lock = File::options()
@@ -403,7 +408,7 @@ mod tests {
     }
 
     fn disk() -> Arc<dyn Disk> {
-        Arc::new(crate::log::disk::RealDisk)
+        Arc::new(RealDisk)
     }
 
     fn folder() -> (tempfile::TempDir, DataFolder) {

@@ -62,6 +62,10 @@ pub(crate) async fn follow(
                 why: Lost::Protocol(violation),
                 ..
             } => ledger.wrong(format!("{name} in {tenant}: {violation}")),
+            Event::Disconnected {
+                why: Lost::Closed { code, .. } | Lost::Refused { code, .. },
+                ..
+            } => *ledger.counts.byes.entry(code).or_default() += 1,
             broken @ (Event::Reset { .. } | Event::Removed { .. } | Event::Stopped { .. }) => {
                 ledger.wrong(format!("{name} in {tenant}: {broken:?}"));
             }

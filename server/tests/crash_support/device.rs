@@ -9,15 +9,13 @@ use std::{
 
 const IMAGE_BYTES: u64 = 96 * 1024 * 1024;
 /// ext4 flushes some renamed and cut files by itself, for programs that forget to. Not here.
-const OPTIONS: &str = "loop,noauto_da_alloc";
-/// Reads of the image until two are equal.
-const READS_MAX: usize = 100;
+pub(crate) const OPTIONS: &str = "loop,noauto_da_alloc";
 
 /// A mounted disk; unmounted, and its loop device freed, when dropped.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    image: PathBuf,
-    mount_point: PathBuf,
+    pub(crate) image: PathBuf,
+    pub(crate) mount_point: PathBuf,
 }
 
 impl Disk {
@@ -46,48 +44,22 @@ impl Disk {
         run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
         let mount_point = folder.join("disk");
         fs::create_dir(&mount_point).map_err(|error| format!("no mount point: {error}"))?;
-        Self::mount(image, mount_point)
+        Self::mount(image, mount_point, OPTIONS)
     }
 
-    fn mount(image: PathBuf, mount_point: PathBuf) -> Result<Self, String> {
+    pub(crate) fn mount(
+        image: PathBuf,
+        mount_point: PathBuf,
+        options: &str,
+    ) -> Result<Self, String> {
         let mut command = Command::new("mount");
-        command.args(["-t", "ext4", "-o", OPTIONS]);
+        command.args(["-t", "ext4", "-o", options]);
         run(command.arg(&image).arg(&mount_point))?;
         Ok(Self { image, mount_point })
     }
 
     pub(crate) fn mounted_at(&self) -> &Path {
         &self.mount_point
-    }
-
-    /// Brings all that the page cache holds to the device.
-    pub(crate) fn sync(&self) {
-        run(Command::new("sync").arg("-f").arg(&self.mount_point)).unwrap();
-    }
-
-    /// What has reached the device, all of it at one moment.
-    pub(crate) fn what_it_holds(&self) -> Vec<u8> {
-        let mut before = fs::read(&self.image).unwrap();
-        for _ in 0..READS_MAX {
-            let after = fs::read(&self.image).unwrap();
-            // Each byte was the same when it was read twice, so all of them were at the end of the
-            // first read: nothing here is from before a write and something else from after it.
-            if after == before {
-                return after;
-            }
-            before = after;
-        }
-        panic!("the disk does not come to rest");
-    }
-
-    /// The power was cut, and is back: the disk holds this.
-    pub(crate) fn replaced_by(self, held: &[u8]) -> Self {
-        let (image, mount_point) = (self.image.clone(), self.mount_point.clone());
-        drop(self);
-        // The loop device may not have let go of the old file yet.
-        fs::remove_file(&image).unwrap();
-        fs::write(&image, held).unwrap();
-        Self::mount(image, mount_point).unwrap()
     }
 }
 
@@ -100,7 +72,7 @@ impl Drop for Disk {
     }
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let tool = command.get_program().display().to_string();
     match command.output() {
         Ok(output) if output.status.success() => Ok(()),

@@ -71,8 +71,18 @@ impl Home {
 
     /// The same, on this address.
     pub(crate) fn launch_on(&self, address: &str) -> Launched {
+        self.launch_as(self.serve(address))
+    }
+
+    /// What starts a host.
+    pub(crate) fn serve(&self, address: &str) -> Command {
         let mut command = self.command(&["serve", "--listen", address]);
         command.args(SMALL);
+        command
+    }
+
+    /// Starts a host that was prepared.
+    pub(crate) fn launch_as(&self, mut command: Command) -> Launched {
         let child = command.stdout(Stdio::piped()).stderr(self.ear());
         Launched {
             child: Killed(child.spawn().unwrap()),

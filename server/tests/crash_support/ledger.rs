@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    fs::File,
     sync::Arc,
 };
 
@@ -62,17 +63,33 @@ pub(crate) struct Counts {
     pub(crate) pushes: u64,
     pub(crate) audits: u64,
     pub(crate) events_audited: u64,
+    /// Acknowledged writes that were looked for in a whole history, each time.
+    pub(crate) acks_checked: u64,
+    /// Found wrong: seen or acknowledged and gone; there twice; elsewhere, or another than before.
+    pub(crate) lost: u64,
+    pub(crate) doubled: u64,
+    pub(crate) moved: u64,
+    /// Connections that the host closed, by its reason.
+    pub(crate) byes: BTreeMap<u16, u64>,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) wishes: Vec<Wish>,
-    by_text: HashMap<String, usize>,
-    numbers: HashMap<(Place, UserId), u64>,
+    pub(crate) by_text: HashMap<String, usize>,
+    pub(crate) numbers: HashMap<(Place, UserId), u64>,
+    /// The first wish whose key is still remembered.
+    pub(crate) keys_from: usize,
     pub(crate) seen: HashMap<Place, BTreeMap<u64, (Position, TimelineEvent)>>,
     /// Where each listener is in each room.
-    heard: HashMap<(String, Place), Position>,
+    pub(crate) heard: HashMap<(String, Place), Position>,
+    /// What the host does to its disk is appended here: how long it is when something is told says what
+    /// was done before.
+    pub(crate) trace: Option<Arc<File>>,
+    /// How long the trace was when an event was first seen, or a wish acknowledged.
+    pub(crate) seen_at: HashMap<(Place, u64), u64>,
+    pub(crate) acked_at: HashMap<usize, u64>,
     pub(crate) wrong: Vec<String>,
     pub(crate) counts: Counts,
     /// Tells of every new acknowledgement.
@@ -125,9 +142,11 @@ impl Ledger {
         self.of(tenant, author, |wish| wish.acked.is_none())
     }
 
-    /// The acknowledged sends of an author.
+    /// The acknowledged sends of an author whose keys are remembered.
     pub(crate) fn answered(&self, tenant: &str, author: &UserId) -> Vec<usize> {
-        self.of(tenant, author, |wish| wish.acked.is_some())
+        let mut answered = self.of(tenant, author, |wish| wish.acked.is_some());
+        answered.retain(|wish| *wish >= self.keys_from);
+        answered
     }
 
     fn of(&self, tenant: &str, author: &UserId, pick: impl Fn(&Wish) -> bool) -> Vec<usize> {
@@ -167,17 +186,32 @@ impl Ledger {
             body: EventBody::Message(known.text.as_str().into()),
         };
         let place = known.place;
+        if let Some(traced) = self.traced() {
+            self.acked_at.insert(wish, traced);
+        }
         self.saw(place, sent.position, &event, "an acknowledgement");
+    }
+
+    fn traced(&self) -> Option<u64> {
+        let trace = self.trace.as_ref()?;
+        Some(trace.metadata().unwrap().len())
     }
 
     /// Somebody was shown an event.
     pub(crate) fn saw(&mut self, place: Place, at: Position, event: &TimelineEvent, by: &str) {
+        let known = self.seen.get(&place);
+        if known.is_none_or(|known| !known.contains_key(&at.seq.0))
+            && let Some(traced) = self.traced()
+        {
+            self.seen_at.insert((place, at.seq.0), traced);
+        }
         let seen = self.seen.entry(place).or_default();
         let (before, other) = seen
             .entry(at.seq.0)
             .or_insert_with(|| (at, event.clone()))
             .clone();
         if before != at || other != *event {
+            self.counts.moved += 1;
             self.wrong(format!(
                 "{place:?}: {by} shows {} at {at:?}, where {} at {before:?} was shown before",
                 brief(event),
@@ -238,8 +272,17 @@ impl Ledger {
             });
             wrong.extend(lost.map(|(at, event)| format!("lost: {} at {at:?}", brief(event))));
         }
+        let known = self.wishes.iter();
+        let acked = known.filter(|wish| wish.place == place && wish.acked.is_some());
+        self.counts.acks_checked += acked.count() as u64;
         wrong.extend(self.wanted(place, history));
         for what in wrong {
+            let count = match &what {
+                lost if lost.starts_with("lost") => &mut self.counts.lost,
+                doubled if doubled.starts_with("doubled") => &mut self.counts.doubled,
+                _ => &mut self.counts.moved,
+            };
+            *count += 1;
             self.wrong(format!("{place:?}: {what}"));
         }
         for (at, event) in history {

@@ -50,10 +50,22 @@ pub(crate) struct Load {
 impl Load {
     /// Sends go on until [`end`](Self::end).
     pub(crate) fn start(address: SocketAddr, ledger: &Shared, dice: &mut Dice) -> Self {
+        Self::of_window(WINDOW_MAX, address, ledger, dice)
+    }
+
+    /// The same with at most so many sends of a writer unanswered. Where one may be refused for a while, it
+    /// is one: those behind it would be stored first.
+    pub(crate) fn of_window(
+        window_max: u64,
+        address: SocketAddr,
+        ledger: &Shared,
+        dice: &mut Dice,
+    ) -> Self {
         let mut tasks = JoinSet::new();
         for tenant in TENANTS {
             for number in 0..WRITERS_PER_TENANT {
-                let writer = writer(tenant, number, address, ledger, dice.fork());
+                let mut writer = writer(tenant, number, address, ledger, dice.fork());
+                writer.window_max = window_max;
                 tasks.spawn(writer.write(Until::Killed));
             }
             let name = "returning listener";
@@ -202,6 +214,7 @@ struct Writer {
     client: Client,
     ledger: Shared,
     dice: Dice,
+    window_max: u64,
     flight: Vec<Sending>,
     following: JoinHandle<()>,
 }
@@ -229,6 +242,7 @@ fn writer(
         client,
         ledger: Arc::clone(ledger),
         dice,
+        window_max: WINDOW_MAX,
         flight: Vec::new(),
         following: tokio::spawn(following),
     }
@@ -242,7 +256,7 @@ impl Writer {
                 locked(&self.ledger).wrong(what);
             }
         }
-        let window = usize::try_from(1 + self.dice.below(WINDOW_MAX)).unwrap();
+        let window = usize::try_from(1 + self.dice.below(self.window_max)).unwrap();
         let mut again: VecDeque<_> = {
             let mut ledger = locked(&self.ledger);
             let again = ledger.unanswered(self.tenant, &self.user);
