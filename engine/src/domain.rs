@@ -173,6 +173,12 @@ pub trait Domain: fmt::Debug + Sized + Send + 'static {
     /// The stored form: a type, a version, the fields.
     fn encode(event: &Self::Event) -> Bytes;
 
+    /// Adds the stored form to what a commit holds already: for domains that can do without memory of its own for
+    /// each event.
+    fn encode_to(event: &Self::Event, out: &mut Vec<u8>) {
+        out.extend_from_slice(&Self::encode(event));
+    }
+
     /// Reads a stored event of this or any earlier release.
     ///
     /// # Errors

@@ -349,7 +349,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         }
     }
 
-    fn start_append(&mut self, commit: Commit) {
+    fn start_append(&mut self, commit: Arc<Commit>) {
         self.appending_since.get_or_insert_with(Instant::now);
         let log = Arc::clone(&self.stores.log);
         self.append = Some(self.pool.commit(move || log.append(&commit)));

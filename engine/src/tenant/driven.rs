@@ -223,6 +223,10 @@ impl Domain for Tenant {
         stored::encode(entry)
     }
 
+    fn encode_to(entry: &Entry, out: &mut Vec<u8>) {
+        stored::encode_to(entry, out);
+    }
+
     fn decode(bytes: &[u8]) -> Result<Entry, DecodeError> {
         stored::decode(bytes)
     }
