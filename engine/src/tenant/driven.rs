@@ -15,7 +15,7 @@ use super::{
         occupancy::Occupancy, people::People, seen::Seen, signals::Signals, typing::Typing,
         viewing::Arrivals,
     },
-    records::{hashing::Hashing, keys::KeyWindow, restart::Entry, sections, stored},
+    records::{glance, hashing::Hashing, keys::KeyWindow, restart::Entry, sections, stored},
     requests::typing::Signalled,
     rights::{revocation::Rechecks, roles::Roles},
     rooms::{Rooms, passing::PassingKeys, recent::Recent},
@@ -233,6 +233,21 @@ impl Domain for Tenant {
 
     fn index(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
         history::rows(seed, at, entry, rows);
+    }
+
+    fn index_stored(
+        seed: &Seed,
+        at: LogPosition,
+        bytes: &[u8],
+        rows: &mut Vec<Row>,
+    ) -> Result<Timestamp, DecodeError> {
+        if let Some(said) = glance::said(bytes) {
+            rows.push(history::place_row((said.room, said.seq), at));
+            return Ok(said.time);
+        }
+        let entry = Self::decode(bytes)?;
+        Self::index(seed, at, &entry, rows);
+        Ok(Self::time(&entry))
     }
 
     fn index_late(seed: &Seed, _: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {

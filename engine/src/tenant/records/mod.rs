@@ -3,6 +3,7 @@
 
 pub(crate) mod concern;
 pub(crate) mod event;
+pub(crate) mod glance;
 pub(crate) mod hashing;
 pub(crate) mod keys;
 pub(crate) mod old_keys;
