@@ -9,4 +9,5 @@ pub(crate) mod keys;
 pub(crate) mod old_keys;
 pub(crate) mod restart;
 pub(crate) mod sections;
+mod sieve;
 pub(crate) mod stored;
