@@ -286,12 +286,17 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
     /// Decides what was taken, as far as there is room for what it may lead to.
     fn decide(&mut self) {
         self.core.resume(&mut self.env);
-        while self.core.takes_input() {
-            let Some(command) = self.taken.pop_front() else {
-                return;
-            };
+        if self.taken.is_empty() {
+            return;
+        }
+        // They came in one turn, and are decided in one.
+        self.env.hold_clock();
+        while self.core.takes_input()
+            && let Some(command) = self.taken.pop_front()
+        {
             self.obey(command);
         }
+        self.env.let_clock_go();
     }
 
     fn obey(&mut self, command: Command<D>) {
