@@ -149,6 +149,10 @@ impl<D: Domain> Core<D> {
     pub fn appended(&mut self, appended: Appended) -> Result<(), Misplaced> {
         let durable = self.commits.finish(appended)?;
         self.storage = storage_of(appended.space);
+        // About as many as it had records.
+        let released = appended.last.0.saturating_sub(appended.first.0) + 1;
+        let released = usize::try_from(released).unwrap_or(0).min(self.held.len());
+        self.effects.reserve(released);
         self.release(durable);
         Ok(())
     }

@@ -69,7 +69,7 @@ impl GroupCommit {
         let (before, lengths) = (self.queue.len(), self.lengths.len());
         for record in records {
             if self.queue.capacity() == 0 {
-                self.queue.reserve(self.usual_bytes);
+                self.queue.reserve(self.usual_bytes + self.usual_bytes / 4);
             }
             let begin = self.queue.len();
             write(record, &mut self.queue);

@@ -58,6 +58,8 @@ pub(crate) struct KeyWindow {
     /// here.
     forgotten: Option<LastUse>,
     applied: LogPosition,
+    /// Which was the oldest that is whole when that was last looked at, and when its time is over.
+    oldest: Option<(LogPosition, Timestamp)>,
     /// The key that was last found to be free, and from when on: each write asks twice, whether it has to be
     /// looked up and when it is decided, and in between nothing was used.
     free: Cell<Option<(Lookup, Timestamp)>>,
@@ -120,23 +122,22 @@ pub(crate) struct KeyBounds {
     whole_max: usize,
     /// Keys in a run.
     run_keys: usize,
+    /// Runs of older keys, beside those that are kept whole.
+    runs_max: usize,
 }
 
 impl KeyBounds {
     /// At most `max` keys, of which up to `whole_max` are kept whole beside runs.
     pub(crate) fn new(ttl_ms: u64, max: usize, whole_max: usize) -> Self {
         let whole_max = whole_max.clamp(2, WHOLE_KEYS_MAX);
+        let run_keys = (whole_max / 2).min(RUN_KEYS);
         Self {
             ttl_ms,
             max,
             whole_max,
-            run_keys: (whole_max / 2).min(RUN_KEYS),
+            run_keys,
+            runs_max: (max.saturating_sub(whole_max) / run_keys).min(RUNS_MAX),
         }
-    }
-
-    /// Runs of older keys, beside those that are kept whole.
-    fn runs_max(&self) -> usize {
-        (self.max.saturating_sub(self.whole_max) / self.run_keys).min(RUNS_MAX)
     }
 }
 
@@ -289,7 +290,7 @@ impl KeyWindow {
 
     /// Makes runs of what is too much, and forgets the rest of that.
     fn shrink(&mut self, time: Timestamp, bounds: KeyBounds) {
-        while bounds.runs_max() > 0 && self.order.len() > bounds.whole_max {
+        while bounds.runs_max > 0 && self.order.len() > bounds.whole_max {
             self.make_run(time, bounds);
         }
         self.forget(time, bounds);
@@ -298,7 +299,7 @@ impl KeyWindow {
     /// Drops what no longer counts, and then what is too much and of which no run can be made.
     fn forget(&mut self, time: Timestamp, bounds: KeyBounds) {
         self.old.expire(time, bounds.ttl_ms);
-        let runs_max = bounds.runs_max();
+        let runs_max = bounds.runs_max;
         let whole_max = if runs_max == 0 {
             bounds.max
         } else {
@@ -306,6 +307,14 @@ impl KeyWindow {
         };
         while self.old.runs().len() > runs_max {
             self.forgotten = self.old.drop_oldest();
+        }
+        let oldest = self.order.front().map(|(at, _)| *at);
+        if self.order.len() <= whole_max
+            && self
+                .oldest
+                .is_some_and(|(at, expires)| oldest == Some(at) && time < expires)
+        {
+            return;
         }
         while let Some(&(at, lookup)) = self.order.front() {
             let kept = self
@@ -315,6 +324,7 @@ impl KeyWindow {
                 .copied();
             let over = kept.is_none_or(|kept| kept.record.expires(bounds.ttl_ms) <= time);
             if !over && self.order.len() <= whole_max {
+                self.oldest = kept.map(|kept| (at, kept.record.expires(bounds.ttl_ms)));
                 return;
             }
             self.order.pop_front();
