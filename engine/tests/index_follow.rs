@@ -53,11 +53,12 @@ fn an_empty_log_has_an_empty_index() {
 }
 
 #[test]
-fn a_write_holds_at_most_256_records() {
+fn a_write_comes_to_at_most_192_rows_of_the_store() {
     let log = log_of(2000);
     let (indexer, script) = scripted();
     indexer.catch_up(&log, log.end()).unwrap();
-    assert_eq!(script.rows_max.load(Relaxed), 2 * 256, "two rows each");
+    let rows = script.rows_max.load(Relaxed);
+    assert_eq!(rows, 192, "two of each record, and none of them share one");
     assert_as_fresh(&indexer, &log);
 }
 

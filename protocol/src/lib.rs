@@ -73,7 +73,7 @@ pub mod websocket;
 pub use decode::{
     EventBodyError, FrameError, decode_client_message, decode_event_body, decode_server_message,
 };
-pub use encode::{encode_client_frame, encode_event_body, encode_server_frame};
+pub use encode::{append_event_body, encode_client_frame, encode_event_body, encode_server_frame};
 pub use error::{Advice, CloseCode, ErrorCode};
 pub use frame::{
     Auth, ClientFrame, DeviceState, Direction, EventBody, FollowedThread, Hello, Me,

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::{ServerFrame, encode_server_frame};
+use crate::{EventBody, ServerFrame, encode_server_frame};
 
 /// Most payload bytes of a close, ping or pong (RFC 6455 §5.5).
 pub const CONTROL_PAYLOAD_BYTES_MAX: usize = 125;
@@ -40,11 +40,27 @@ pub fn wire_message(frame: &ServerFrame) -> WireMessage {
     wire_message_of(std::slice::from_ref(frame))
 }
 
+/// Adds a frame as a message of its own to what is about to be written to one socket.
+pub fn append_wire_message(frame: &ServerFrame, out: &mut Vec<u8>) {
+    let start = out.len();
+    // Right for most of what one alone is told.
+    out.extend_from_slice(&[FINAL | BINARY, 0]);
+    let payload = out.len();
+    encode_server_frame(frame, out);
+    let (header, offset) = header(out.len() - payload);
+    let header = &header[HEADER_BYTES_MAX - offset..];
+    match header.len() {
+        2 => out[start..payload].copy_from_slice(header),
+        _ => _ = out.splice(start..payload, header.iter().copied()),
+    }
+}
+
 /// Encodes several frames, at most
 /// [`FRAMES_PER_MESSAGE_MAX`](crate::limit::FRAMES_PER_MESSAGE_MAX), as one message.
 #[must_use]
 pub fn wire_message_of(frames: &[ServerFrame]) -> WireMessage {
-    frame_message(|out| {
+    let bytes = frames.iter().map(about_bytes).sum();
+    frame_message(bytes, |out| {
         for frame in frames {
             encode_server_frame(frame, out);
         }
@@ -54,7 +70,7 @@ pub fn wire_message_of(frames: &[ServerFrame]) -> WireMessage {
 /// Frames a message that is encoded already.
 #[must_use]
 pub fn server_message(payload: &[u8]) -> WireMessage {
-    frame_message(|out| out.extend_from_slice(payload))
+    frame_message(payload.len(), |out| out.extend_from_slice(payload))
 }
 
 /// A close frame. A reason over [`CLOSE_REASON_BYTES_MAX`] is cut between characters.
@@ -80,30 +96,46 @@ fn control_message(opcode: u8, payload: &[u8]) -> Bytes {
 }
 
 /// The length of the header depends on that of the payload: room for the longest is left in front.
-fn frame_message(write_payload: impl FnOnce(&mut Vec<u8>)) -> WireMessage {
-    let mut out = Vec::with_capacity(128);
+fn frame_message(about_bytes: usize, write_payload: impl FnOnce(&mut Vec<u8>)) -> WireMessage {
+    let mut out = Vec::with_capacity(HEADER_BYTES_MAX + about_bytes);
     out.resize(HEADER_BYTES_MAX, 0);
     write_payload(&mut out);
-    let length = out.len() - HEADER_BYTES_MAX;
-
-    let payload_offset = if let Ok(short @ 0..=125) = u8::try_from(length) {
-        out[HEADER_BYTES_MAX - 1] = short;
-        2
-    } else if let Ok(middle) = u16::try_from(length) {
-        out[HEADER_BYTES_MAX - 3] = 126;
-        out[HEADER_BYTES_MAX - 2..HEADER_BYTES_MAX].copy_from_slice(&middle.to_be_bytes());
-        4
-    } else {
-        out[HEADER_BYTES_MAX - 9] = 127;
-        out[HEADER_BYTES_MAX - 8..HEADER_BYTES_MAX].copy_from_slice(&(length as u64).to_be_bytes());
-        10
-    };
-    let start = HEADER_BYTES_MAX - payload_offset;
-    out[start] = FINAL | BINARY;
+    let (header, payload_offset) = header(out.len() - HEADER_BYTES_MAX);
+    out[..HEADER_BYTES_MAX].copy_from_slice(&header);
     WireMessage {
-        bytes: Bytes::from(out).slice(start..),
+        bytes: Bytes::from(out).slice(HEADER_BYTES_MAX - payload_offset..),
         payload_offset,
     }
+}
+
+/// Enough for nearly all frames of which there are many; others make their buffer grow.
+fn about_bytes(frame: &ServerFrame) -> usize {
+    match frame {
+        ServerFrame::Event { event, .. } => match &event.body {
+            EventBody::Message(message) => 96 + message.text.len(),
+            _ => 118,
+        },
+        _ => 118,
+    }
+}
+
+/// The header of a payload of this length, at the end of so many bytes; and how many of them it has.
+fn header(length: usize) -> ([u8; HEADER_BYTES_MAX], usize) {
+    let mut header = [0; HEADER_BYTES_MAX];
+    let bytes = if let Ok(short @ 0..=125) = u8::try_from(length) {
+        header[HEADER_BYTES_MAX - 1] = short;
+        2
+    } else if let Ok(middle) = u16::try_from(length) {
+        header[HEADER_BYTES_MAX - 3] = 126;
+        header[HEADER_BYTES_MAX - 2..].copy_from_slice(&middle.to_be_bytes());
+        4
+    } else {
+        header[HEADER_BYTES_MAX - 9] = 127;
+        header[HEADER_BYTES_MAX - 8..].copy_from_slice(&(length as u64).to_be_bytes());
+        10
+    };
+    header[HEADER_BYTES_MAX - bytes] = FINAL | BINARY;
+    (header, bytes)
 }
 
 #[cfg(test)]
@@ -127,6 +159,22 @@ mod tests {
             assert_eq!(&message.bytes[..message.payload_offset], header);
             assert_eq!(message.payload(), payload);
         }
+    }
+
+    #[test]
+    fn a_message_added_to_others_is_the_same_as_one_of_its_own() {
+        let bye = |length| ServerFrame::Bye {
+            code: 4002,
+            reconnect_after_ms: None,
+            explanation: "x".repeat(length),
+        };
+        let mut out = vec![7];
+        for length in [0, 110, 118, 119, 120, 300, 65_525, 65_526, 65_527, 70_000] {
+            let start = out.len();
+            append_wire_message(&bye(length), &mut out);
+            assert_eq!(out[start..], wire_message(&bye(length)).bytes, "{length}");
+        }
+        assert_eq!(out[0], 7);
     }
 
     #[test]

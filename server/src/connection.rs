@@ -60,6 +60,8 @@ pub(crate) struct Client {
     /// Not listened to: its welcome has not gone out, too many of its requests or replies wait, or the
     /// host is leaving.
     paused: bool,
+    /// Its welcome is known to have gone out: that need not be asked again for each request.
+    welcomed: bool,
 }
 
 /// What was read before anybody was there to take it in.
@@ -97,6 +99,7 @@ impl Client {
             attached: None,
             heard: Instant::now(),
             paused: false,
+            welcomed: false,
         }
     }
 
@@ -237,6 +240,7 @@ impl Client {
 
     /// Decides whether to read on.
     fn listen_or_pause(&mut self) {
+        self.welcomed = self.attached.is_some() && !self.awaits_welcome();
         if self.must_pause() {
             self.set_paused(true);
         }
@@ -265,7 +269,7 @@ impl Client {
     /// What came behind the hello is answered behind the welcome: pongs do not pass through the tenant,
     /// so nothing else would hold them back.
     fn awaits_welcome(&self) -> bool {
-        self.attached.is_some() && !self.socket.has_begun()
+        self.attached.is_some() && !self.welcomed && !self.socket.has_begun()
     }
 
     /// Waits until it is listened to again, in the middle of what was read.

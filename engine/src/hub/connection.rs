@@ -154,6 +154,9 @@ pub(super) struct Connection {
     pub(super) page_turn: u32,
 }
 
+/// Pushes of a turn that a connection's list has room for from its first.
+const DIRECT_USUAL: usize = 8;
+
 /// Ten thousand idle connections are ten thousand of these.
 const _: () = assert!(size_of::<Option<Connection>>() <= 256);
 
@@ -202,6 +205,10 @@ impl Connection {
     /// Collects a direct push; whether it is the first of its turn.
     pub(super) fn collect(&mut self, push: Arc<Push>) -> bool {
         self.collected = true;
+        if self.direct.capacity() == 0 {
+            // Who asks much has several answers in a turn, and the list is given back with it.
+            self.direct.reserve(DIRECT_USUAL);
+        }
         self.direct.push(push);
         self.direct.len() == 1
     }

@@ -80,7 +80,8 @@ pub enum Delivery {
         /// What.
         push: Arc<Push>,
     },
-    /// A durable event of a room, to all its listeners, exactly once and in the order of `seq`.
+    /// A durable event of a room, to all its listeners, exactly once and in the order of `seq`. None is needed
+    /// while nobody listens: whoever begins to is told where the room stands.
     Event {
         /// The room.
         room: RoomNumber,
@@ -125,7 +126,7 @@ pub enum Delivery {
         epoch: Epoch,
         /// The first event this listener is to receive.
         next: Seq,
-        /// The newest event released before this delivery.
+        /// The newest event before this delivery, released or heard by nobody.
         head: Seq,
         /// The listener's generation: pages read under another one are not written.
         generation: Generation,

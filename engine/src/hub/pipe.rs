@@ -322,19 +322,20 @@ impl Flow {
 impl Socket {
     fn send(&mut self, pushes: &[Arc<Push>], scratch: &mut Vec<u8>) -> Result<(), Broken> {
         let mut rest = pushes;
-        while !self.flow.blocked && !rest.is_empty() {
-            let (group, later) = rest.split_at(group_of(rest));
-            let bytes = if let [push] = group {
-                push.wire()
+        while !self.flow.blocked
+            && let Some(first) = rest.first()
+        {
+            let (group, bytes) = if first.weight() > GATHER_BYTES {
+                (1, &first.wire()[..])
             } else {
-                scratch.clear();
-                for push in group {
-                    scratch.extend_from_slice(push.wire());
-                }
-                &scratch[..]
+                (gather(rest, scratch), &scratch[..])
             };
             let taken = self.flow.write(bytes)?;
-            self.keep_rest(group, taken);
+            let all = taken == bytes.len();
+            let (group, later) = rest.split_at(group);
+            if !all {
+                self.keep_rest(group, taken);
+            }
             rest = later;
         }
         for push in rest {
@@ -366,18 +367,21 @@ impl Socket {
     ) -> Result<Option<Heard>, Broken> {
         let events_end = joined.events_end();
         let start = from.map_or(events_end, |from| joined.start_of(from));
-        let pushes_bytes: usize = pushes.iter().map(|push| push.wire().len()).sum();
-        let bytes = pushes_bytes + joined.bytes().len() - start;
-        if self.flow.blocked || start == joined.bytes().len() || bytes > GATHER_BYTES {
+        let heard = &joined.bytes()[start..];
+        if self.flow.blocked || heard.is_empty() || heard.len() > GATHER_BYTES {
             return Ok(None);
         }
-        scratch.clear();
-        for push in pushes {
-            scratch.extend_from_slice(push.wire());
+        let is_all = gather(pushes, scratch) == pushes.len();
+        if !is_all || scratch.len() + heard.len() > GATHER_BYTES {
+            return Ok(None);
         }
-        scratch.extend_from_slice(&joined.bytes()[start..]);
+        let pushes_bytes = scratch.len();
+        scratch.extend_from_slice(heard);
         let taken = self.flow.write(scratch)?;
-        let taken = self.keep_rest(pushes, taken);
+        let taken = match taken.checked_sub(pushes_bytes) {
+            Some(of_heard) => of_heard,
+            None => self.keep_rest(pushes, taken),
+        };
         within_direct_lane(self.outbox.direct_bytes())?;
         Ok(Some(self.heard(joined, from, (start, taken), room)))
     }
@@ -562,14 +566,18 @@ impl Session {
     }
 }
 
-/// How many of these are written at once.
-fn group_of(pushes: &[Arc<Push>]) -> usize {
-    let mut bytes = 0;
-    let fitting = pushes.iter().take_while(|push| {
-        bytes += push.wire().len();
-        bytes <= GATHER_BYTES
-    });
-    fitting.count().max(1)
+/// Puts into `scratch` what is written at once; how many of these that is. The first always is.
+fn gather(pushes: &[Arc<Push>], scratch: &mut Vec<u8>) -> usize {
+    scratch.clear();
+    for (count, push) in pushes.iter().enumerate() {
+        let before = scratch.len();
+        push.append_wire(scratch);
+        if scratch.len() > GATHER_BYTES && count > 0 {
+            scratch.truncate(before);
+            return count;
+        }
+    }
+    pushes.len()
 }
 
 const fn within_direct_lane(bytes: usize) -> Result<(), Broken> {

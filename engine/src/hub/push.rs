@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use homeroom_protocol::{
     ErrorCode, RequestId, RoomNumber, ServerFrame, UserId,
-    websocket::{WireMessage, wire_message},
+    websocket::{WireMessage, append_wire_message, wire_message},
 };
 
 use super::{bounds::PAUSED_RETRY_MS, content::frame_bytes};
@@ -17,6 +17,8 @@ const WEIGHT_MIN: usize = 512;
 #[derive(Debug)]
 pub struct Push {
     frame: ServerFrame,
+    /// See [`weight`](Self::weight): asked wherever it waits.
+    weight: usize,
     wire: OnceLock<WireMessage>,
 }
 
@@ -83,8 +85,9 @@ pub(super) enum Thinned {
 impl Push {
     /// Wraps a frame; encodes nothing yet.
     #[must_use]
-    pub const fn new(frame: ServerFrame) -> Self {
+    pub fn new(frame: ServerFrame) -> Self {
         Self {
+            weight: WEIGHT_MIN + 2 * frame_bytes(&frame),
             frame,
             wire: OnceLock::new(),
         }
@@ -244,13 +247,22 @@ impl Push {
 
     /// About how many bytes of memory it takes, both forms together; for bounds, so rather too many.
     #[must_use]
-    pub fn weight(&self) -> usize {
-        WEIGHT_MIN + 2 * frame_bytes(&self.frame)
+    pub const fn weight(&self) -> usize {
+        self.weight
     }
 
     /// The complete WebSocket frame, header and payload. Encoded by the first call.
     pub fn wire(&self) -> &Bytes {
         &self.encoded().bytes
+    }
+
+    /// Adds the same to `out`. What was not encoded before is encoded there, and not kept: for what nobody else
+    /// takes.
+    pub(super) fn append_wire(&self, out: &mut Vec<u8>) {
+        match self.wire.get() {
+            Some(encoded) => out.extend_from_slice(&encoded.bytes),
+            None => append_wire_message(&self.frame, out),
+        }
     }
 
     /// The payload alone, for WebSocket stacks that write their own headers: a slice of

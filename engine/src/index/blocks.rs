@@ -5,7 +5,10 @@
 //! last byte alone, are stored as a block under the lowest of these keys: for each row its last byte, then
 //! its value, in order.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+};
 
 use super::{Found, Row};
 
@@ -41,32 +44,95 @@ pub(super) fn block_of(key: &[u8]) -> Vec<u8> {
     block
 }
 
-/// The blocks that a write changes, with what is added to each; later rows replace earlier ones.
+/// The blocks that a write changes, with what is added to each; later rows replace earlier ones. By what their
+/// keys begin with: the last byte, and the value.
 #[derive(Debug, Default)]
-pub(super) struct Changed<'rows>(BTreeMap<Vec<u8>, BTreeMap<u8, &'rows [u8]>>);
+pub(super) struct Changed<'rows>(BTreeMap<&'rows [u8], Vec<Entry<'rows>>>);
+
+type Entry<'rows> = (u8, &'rows [u8]);
 
 impl<'rows> Changed<'rows> {
     /// Takes in a row that was not refused.
     pub(super) fn add(&mut self, row: &'rows Row) {
-        let last = row.key.last().copied().unwrap_or_default();
-        let block = self.0.entry(block_of(&row.key)).or_default();
-        block.insert(last, &row.value);
+        if let Some((last, beginning)) = row.key.split_last() {
+            let added = self.0.entry(beginning).or_default();
+            added.push((*last, &row.value[..]));
+        }
     }
 
     /// The key of each block, and what it holds then; `stored` is what it held before.
     pub(super) fn merged<E>(
         self,
         stored: impl Fn(&[u8]) -> Result<Vec<u8>, E>,
-    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), E>> {
-        self.0.into_iter().map(move |(key, mut added)| {
-            let before = stored(&key)?;
-            for entry in before.chunks_exact(ENTRY_BYTES) {
-                added.entry(entry[0]).or_insert(&entry[1..]);
+    ) -> Result<Vec<Found>, E> {
+        let mut blocks = Vec::new();
+        for (beginning, mut added) in self.0 {
+            // Those of one key stay in their order, of which the last counts.
+            added.sort_by_key(|(last, _)| *last);
+            for added in added.chunk_by(|(one, _), (next, _)| block_in(*one) == block_in(*next)) {
+                let first = block_in(added[0].0) * BLOCK_ROWS;
+                let key = [beginning, &[first]].concat();
+                let block = merge(&stored(&key)?, added);
+                blocks.push((key, block));
             }
-            let rows = added.into_iter();
-            let block = rows.flat_map(|(last, value)| [&[last], value].concat());
-            Ok((key, block.collect()))
-        })
+        }
+        Ok(blocks)
+    }
+}
+
+/// Which of the blocks of keys that differ in their last byte alone it is.
+const fn block_in(last: u8) -> u8 {
+    last / BLOCK_ROWS
+}
+
+/// What a block holds when these, in the order of their last bytes, have been added.
+fn merge(before: &[u8], added: &[Entry<'_>]) -> Vec<u8> {
+    let mut block = Vec::with_capacity(before.len() + added.len() * ENTRY_BYTES);
+    let mut before = before.chunks_exact(ENTRY_BYTES).peekable();
+    for (at, (last, value)) in added.iter().enumerate() {
+        if added.get(at + 1).is_some_and(|(next, _)| next == last) {
+            continue;
+        }
+        while let Some(entry) = before.next_if(|entry| entry[0] < *last) {
+            block.extend_from_slice(entry);
+        }
+        before.next_if(|entry| entry[0] == *last);
+        block.push(*last);
+        block.extend_from_slice(value);
+    }
+    before.for_each(|entry| block.extend_from_slice(entry));
+    block
+}
+
+/// How many rows of a store a write comes to.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// Which blocks it changes, a bit for each, by what their keys begin with.
+    blocks: HashMap<Vec<u8>, u8>,
+    count: usize,
+}
+
+/// The blocks of one beginning fit the bits of a byte.
+const _: () = assert!(256 / BLOCK_ROWS as usize == u8::BITS as usize);
+
+impl Stored {
+    /// Takes in a row of the write.
+    pub(super) fn add(&mut self, row: &Row) {
+        let Some((last, beginning)) = row.key.split_last().filter(|_| is_adjacent(&row.key)) else {
+            self.count += 1;
+            return;
+        };
+        let bit = 1 << block_in(*last);
+        let changed = match self.blocks.get_mut(beginning) {
+            Some(changed) => changed,
+            None => self.blocks.entry(beginning.to_vec()).or_default(),
+        };
+        self.count += usize::from(*changed & bit == 0);
+        *changed |= bit;
+    }
+
+    pub(super) const fn count(&self) -> usize {
+        self.count
     }
 }
 
@@ -108,13 +174,17 @@ mod tests {
     fn a_block_takes_in_rows_in_any_order_and_the_newest_of_a_key_counts() {
         let before = [[5; 9], [9; 9]].concat();
         let rows_added = [row(9, 1), row(6, 2), row(6, 3), row(32, 4)];
-        let mut changed = Changed::default();
-        rows_added.iter().for_each(|row| changed.add(row));
+        let (mut changed, mut stored) = (Changed::default(), Stored::default());
+        for row in &rows_added {
+            changed.add(row);
+            stored.add(row);
+        }
+        assert_eq!(stored.count(), 2);
         let stored = |key: &[u8]| -> Result<_, Infallible> {
             let is_there = key == [b'R', 7, 0];
             Ok(if is_there { before.clone() } else { Vec::new() })
         };
-        let blocks: Vec<_> = changed.merged(stored).map(Result::unwrap).collect();
+        let blocks = changed.merged(stored).unwrap();
         let [(low, block), (high, other)] = &blocks[..] else {
             panic!("{blocks:?}");
         };
@@ -130,5 +200,26 @@ mod tests {
         assert_eq!(value_of(&[b'R', 7, 8], block), None);
         assert_eq!(other.len(), ENTRY_BYTES);
         assert_eq!(rows(low, &block[1..]), None, "no block");
+    }
+
+    #[test]
+    fn a_write_comes_to_its_blocks_and_the_rows_that_are_in_none() {
+        let mut stored = Stored::default();
+        let alone = |last| Row {
+            key: vec![b'k', last],
+            ..row(last, 1)
+        };
+        for last in 0..=255 {
+            stored.add(&row(last, 1));
+        }
+        assert_eq!(stored.count(), 8);
+        stored.add(&Row {
+            key: vec![b'R', 8, 0],
+            ..row(0, 1)
+        });
+        for last in 0..3 {
+            stored.add(&alone(last));
+        }
+        assert_eq!(stored.count(), 8 + 1 + 3);
     }
 }

@@ -14,6 +14,7 @@ use homeroom_protocol::Timestamp;
 
 use super::{
     IndexCache, IndexError, IndexFault, IndexPlace, Row,
+    blocks::Stored,
     cache::{Held, Slot},
     damage::{Damage, unread},
     guard::{Guarded, caught},
@@ -26,13 +27,13 @@ use crate::{
     metrics::{Part, Watch},
 };
 
-/// Most records in one write to the index. sled is fastest between 128 and 256, and a write holds a
-/// lock that all of the process's indexes share.
-const RECORDS_PER_WRITE_MAX: usize = 256;
+/// A write is closed once it comes to so many rows of the store. sled is fastest between 128 and 256, and a write
+/// holds a lock that all of the process's indexes share.
+const STORED_PER_WRITE: usize = 192;
 /// A write is closed once it holds this many rows.
-const ROWS_PER_WRITE: usize = 2048;
+const ROWS_PER_WRITE: usize = 4096;
 /// How much is read from the log at once while catching up.
-const READ_BYTES: usize = 256 * 1024;
+const READ_BYTES: usize = 512 * 1024;
 
 /// The index of one tenant. Every call blocks, one caller at a time, and a rebuild may take minutes:
 /// made off the async workers.
@@ -271,8 +272,9 @@ impl<D: Domain> Indexer<D> {
         records: &[Record],
     ) -> Result<LogPosition, Trouble> {
         let mut rows: Vec<Row> = Vec::new();
+        let mut stored = Stored::default();
         let mut now = Timestamp(0);
-        let mut records_held = 0;
+        let mut written = applied;
         for record in records {
             if record.position != applied.next() {
                 let cause = format!("{} follows {applied}", record.position);
@@ -280,21 +282,24 @@ impl<D: Domain> Indexer<D> {
                     self.damage.useless(applied.next(), &cause),
                 ));
             }
-            let event = D::decode(&record.bytes).map_err(|error| {
+            let before = rows.len();
+            let time = D::index_stored(&self.seed, record.position, &record.bytes, &mut rows);
+            let time = time.map_err(|error| {
                 Trouble::History(self.damage.useless(record.position, &error.to_string()))
             })?;
-            D::index(&self.seed, record.position, &event, &mut rows);
-            index.refuse_reserved(&rows)?;
-            now = now.max(D::time(&event));
+            let added = &rows[before..];
+            index.refuse_reserved(added)?;
+            added.iter().for_each(|row| stored.add(row));
+            now = now.max(time);
             applied = record.position;
-            records_held += 1;
-            if records_held == RECORDS_PER_WRITE_MAX || rows.len() >= ROWS_PER_WRITE {
+            if stored.count() >= STORED_PER_WRITE || rows.len() >= ROWS_PER_WRITE {
                 index.write(&rows, applied, now)?;
+                written = applied;
                 rows.clear();
-                records_held = 0;
+                stored = Stored::default();
             }
         }
-        if records_held > 0 {
+        if written < applied {
             index.write(&rows, applied, now)?;
         }
         Ok(applied)

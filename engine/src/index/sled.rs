@@ -191,8 +191,7 @@ impl Store {
                 batch.insert(layout::expiry_key(expires, &row.key), &[]);
             }
         }
-        for block in changed.merged(|key| self.block(key)) {
-            let (key, block) = block?;
+        for (key, block) in changed.merged(|key| self.block(key))? {
             batch.insert(key, layout::stored(NEVER, &block));
         }
         batch.insert(layout::PROGRESS, &progress.encode());

@@ -24,6 +24,19 @@ const POOL_BYTES: usize = 1024;
 pub(crate) struct SystemEnvironment {
     pool: [u8; POOL_BYTES],
     used: usize,
+    /// What is decided in one go happens at one time: to ask for it costs as much as a hundred instructions.
+    held: Option<Timestamp>,
+}
+
+impl SystemEnvironment {
+    /// Until it is [let go](Self::let_clock_go) the time is that of now.
+    pub(crate) fn hold_clock(&mut self) {
+        self.held = Some(now());
+    }
+
+    pub(crate) const fn let_clock_go(&mut self) {
+        self.held = None;
+    }
 }
 
 impl Default for SystemEnvironment {
@@ -31,6 +44,7 @@ impl Default for SystemEnvironment {
         Self {
             pool: [0; POOL_BYTES],
             used: POOL_BYTES,
+            held: None,
         }
     }
 }
@@ -44,7 +58,7 @@ impl std::fmt::Debug for SystemEnvironment {
 
 impl Environment for SystemEnvironment {
     fn now(&mut self) -> Timestamp {
-        now()
+        self.held.unwrap_or_else(now)
     }
 
     fn entropy(&mut self) -> u128 {

@@ -7,7 +7,10 @@
 //! wants done ([`next_commit`](Core::next_commit), [`take_questions`](Core::take_questions),
 //! [`take_effects`](Core::take_effects)).
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use homeroom_protocol::Timestamp;
 
@@ -146,6 +149,10 @@ impl<D: Domain> Core<D> {
     pub fn appended(&mut self, appended: Appended) -> Result<(), Misplaced> {
         let durable = self.commits.finish(appended)?;
         self.storage = storage_of(appended.space);
+        // About as many as it had records.
+        let released = appended.last.0.saturating_sub(appended.first.0) + 1;
+        let released = usize::try_from(released).unwrap_or(0).min(self.held.len());
+        self.effects.reserve(released);
         self.release(durable);
         Ok(())
     }
@@ -178,13 +185,13 @@ impl<D: Domain> Core<D> {
     }
 
     /// The next commit to append, if one is due.
-    pub fn next_commit(&mut self, env: &mut impl Environment) -> Option<Commit> {
+    pub fn next_commit(&mut self, env: &mut impl Environment) -> Option<Arc<Commit>> {
         self.commits.start(CommitId(env.entropy().to_le_bytes()))
     }
 
     /// The commit in flight once more, for a retry.
     #[must_use]
-    pub const fn commit_in_flight(&self) -> Option<&Commit> {
+    pub const fn commit_in_flight(&self) -> Option<&Arc<Commit>> {
         self.commits.in_flight()
     }
 
@@ -312,12 +319,8 @@ impl<D: Domain> Core<D> {
 
     /// Queues what was decided, holds what depends on it, and lets go what depends on nothing new.
     fn settle(&mut self, mut out: Outcome<D>) {
-        self.commits.push(
-            out.events
-                .drain(..)
-                .map(|event| D::encode(&event))
-                .collect(),
-        );
+        let events = out.events.drain(..);
+        (self.commits).push_with(events, |event, out| D::encode_to(&event, out));
         self.effects.append(&mut out.now);
         let tail = self.commits.tail();
         for effect in out.held.drain(..) {

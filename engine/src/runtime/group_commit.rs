@@ -3,7 +3,7 @@
 //! Sans-IO: it hands out a commit when none is in flight, and never waits for company, so one sender
 //! alone is not delayed. The events of one decision stay together in one commit.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
@@ -21,9 +21,22 @@ pub struct GroupCommit {
     writer: WriterEpoch,
     durable: LogPosition,
     tail: LogPosition,
-    queue: VecDeque<Vec<Bytes>>,
-    queue_bytes: usize,
-    in_flight: Option<Commit>,
+    /// The records that are queued, one behind the other.
+    queue: Vec<u8>,
+    /// How long each of them is.
+    lengths: VecDeque<usize>,
+    /// What each decision has in the queue, in their order.
+    decisions: VecDeque<Decision>,
+    /// What the last commit held: the next one will hardly take more.
+    usual_bytes: usize,
+    in_flight: Option<Arc<Commit>>,
+}
+
+/// What one decision led to.
+#[derive(Debug, Clone, Copy)]
+struct Decision {
+    records: usize,
+    bytes: usize,
 }
 
 impl GroupCommit {
@@ -34,53 +47,83 @@ impl GroupCommit {
             writer,
             durable,
             tail: durable,
-            queue: VecDeque::new(),
-            queue_bytes: 0,
+            queue: Vec::new(),
+            lengths: VecDeque::new(),
+            decisions: VecDeque::new(),
+            usual_bytes: 0,
             in_flight: None,
         }
     }
 
     /// Queues the records of one decision; they take the positions after [`tail`](Self::tail).
-    pub fn push(&mut self, records: Vec<Bytes>) {
-        if records.is_empty() {
-            return;
+    pub fn push(&mut self, records: impl IntoIterator<Item = Bytes>) {
+        self.push_with(records, |record, out| out.extend_from_slice(&record));
+    }
+
+    /// The same of what `write` adds to the queue for each.
+    pub fn push_with<T>(
+        &mut self,
+        records: impl IntoIterator<Item = T>,
+        write: impl Fn(T, &mut Vec<u8>),
+    ) {
+        let (before, lengths) = (self.queue.len(), self.lengths.len());
+        for record in records {
+            if self.queue.capacity() == 0 {
+                self.queue.reserve(self.usual_bytes + self.usual_bytes / 4);
+            }
+            let begin = self.queue.len();
+            write(record, &mut self.queue);
+            self.lengths.push_back(self.queue.len() - begin);
         }
-        self.tail = LogPosition(self.tail.0 + records.len() as u64);
-        self.queue_bytes += bytes_of(&records);
-        self.queue.push_back(records);
+        let records = self.lengths.len() - lengths;
+        if records > 0 {
+            self.tail = LogPosition(self.tail.0 + records as u64);
+            let bytes = self.queue.len() - before;
+            self.decisions.push_back(Decision { records, bytes });
+        }
     }
 
     /// The next commit to append, unless one is in flight or nothing is queued.
-    pub fn start(&mut self, id: CommitId) -> Option<Commit> {
+    pub fn start(&mut self, id: CommitId) -> Option<Arc<Commit>> {
         if self.in_flight.is_some() {
             return None;
         }
-        let mut records = self.queue.pop_front()?;
-        let mut bytes = bytes_of(&records);
-        while let Some(next) = self.queue.front() {
-            let next_bytes = bytes_of(next);
-            if bytes + next_bytes > COMMIT_BYTES_MAX
-                || records.len() + next.len() > COMMIT_RECORDS_MAX
+        let Decision {
+            mut records,
+            mut bytes,
+        } = self.decisions.pop_front()?;
+        while let Some(next) = self.decisions.front() {
+            if bytes + next.bytes > COMMIT_BYTES_MAX || records + next.records > COMMIT_RECORDS_MAX
             {
                 break;
             }
-            bytes += next_bytes;
-            records.extend(self.queue.pop_front().expect("just seen at the front"));
+            bytes += next.bytes;
+            records += next.records;
+            self.decisions.pop_front();
         }
-        self.queue_bytes -= bytes;
-        let commit = Commit {
+        let later = self.queue.split_off(bytes);
+        let mut queued = std::mem::replace(&mut self.queue, later);
+        // A log in memory keeps all of it.
+        if queued.capacity() > 2 * bytes {
+            queued.shrink_to_fit();
+        }
+        self.usual_bytes = bytes;
+        // All records of a commit share their memory.
+        let mut queued = Bytes::from(queued);
+        let lengths = self.lengths.drain(..records);
+        let commit = Arc::new(Commit {
             id,
             expected: self.durable,
             writer: self.writer,
-            records,
-        };
-        self.in_flight = Some(commit.clone());
+            records: lengths.map(|length| queued.split_to(length)).collect(),
+        });
+        self.in_flight = Some(Arc::clone(&commit));
         Some(commit)
     }
 
     /// The commit in flight again, for a retry after an unknown outcome.
     #[must_use]
-    pub const fn in_flight(&self) -> Option<&Commit> {
+    pub const fn in_flight(&self) -> Option<&Arc<Commit>> {
         self.in_flight.as_ref()
     }
 
@@ -120,7 +163,7 @@ impl GroupCommit {
     /// Whether the queue is at its bound.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.queue_bytes >= QUEUE_BYTES_MAX
+        self.queue.len() >= QUEUE_BYTES_MAX
     }
 
     /// Whether everything decided is durable.
@@ -128,10 +171,6 @@ impl GroupCommit {
     pub const fn is_idle(&self) -> bool {
         self.tail.0 == self.durable.0
     }
-}
-
-fn bytes_of(records: &[Bytes]) -> usize {
-    records.iter().map(Bytes::len).sum()
 }
 
 /// A commit ended up at other positions than its events were given.

@@ -72,6 +72,12 @@ impl<E> Held<E> {
         self.waiting.len() >= 2 * HELD_MAX || self.bytes >= 2 * HELD_BYTES_MAX
     }
 
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

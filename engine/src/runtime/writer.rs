@@ -287,12 +287,17 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
     /// Decides what was taken, as far as there is room for what it may lead to.
     fn decide(&mut self) {
         self.core.resume(&mut self.env);
-        while self.core.takes_input() {
-            let Some(command) = self.taken.pop_front() else {
-                return;
-            };
+        if self.taken.is_empty() {
+            return;
+        }
+        // They came in one turn, and are decided in one.
+        self.env.hold_clock();
+        while self.core.takes_input()
+            && let Some(command) = self.taken.pop_front()
+        {
             self.obey(command);
         }
+        self.env.let_clock_go();
     }
 
     fn obey(&mut self, command: Command<D>) {
@@ -350,7 +355,7 @@ impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {
         }
     }
 
-    fn start_append(&mut self, commit: Commit) {
+    fn start_append(&mut self, commit: Arc<Commit>) {
         self.appending_since.get_or_insert_with(Instant::now);
         let log = Arc::clone(&self.stores.log);
         self.append = Some(self.pool.commit(move || log.append(&commit)));

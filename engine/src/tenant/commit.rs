@@ -28,14 +28,19 @@ impl Tenant {
             if let Some((lookup, record)) = keys::record_of(&self.hashing, &event) {
                 self.passing_keys.keep(lookup, record);
             }
-            out.held.push(effects::event(&event));
+            if self.sessions.hears(event.room) {
+                out.held.push(effects::event(&event));
+            }
             self.follow_up(&event, out);
             return;
         }
         let at = self.applied.next();
         self.take_in(at, &event);
         self.recent.apply(at, &event);
-        out.held.push(self.rooms.told(&event));
+        // Whoever begins to hear the room later is told from where, and what was before comes from the log.
+        if self.sessions.hears(event.room) {
+            out.held.push(self.rooms.told(&event));
+        }
         self.follow_up(&event, out);
         out.events.push(event.into());
     }

@@ -15,7 +15,13 @@ use super::{
         occupancy::Occupancy, people::People, seen::Seen, signals::Signals, typing::Typing,
         viewing::Arrivals,
     },
-    records::{hashing::Hashing, keys::KeyWindow, restart::Entry, sections, stored},
+    records::{
+        glance,
+        hashing::Hashing,
+        keys::{KeyBounds, KeyWindow},
+        restart::Entry,
+        sections, stored,
+    },
     requests::typing::Signalled,
     rights::{revocation::Rechecks, roles::Roles},
     rooms::{Rooms, passing::PassingKeys, recent::Recent},
@@ -43,12 +49,19 @@ impl Domain for Tenant {
     const ROWS_VERSION: u32 = 3;
 
     fn new(seed: Seed) -> Self {
+        let settings = &seed.settings;
+        let key_bounds = KeyBounds::new(
+            settings.key_ttl_ms,
+            settings.keys_in_memory_max,
+            settings.keys_whole_max,
+        );
         Self {
             name: seed.tenant,
             settings: seed.settings,
             hashing: Hashing::new(seed.hash_key),
             rooms: Rooms::default(),
             keys: KeyWindow::default(),
+            key_bounds,
             passing_keys: PassingKeys::default(),
             awake: false,
             roles: Roles::default(),
@@ -223,12 +236,31 @@ impl Domain for Tenant {
         stored::encode(entry)
     }
 
+    fn encode_to(entry: &Entry, out: &mut Vec<u8>) {
+        stored::encode_to(entry, out);
+    }
+
     fn decode(bytes: &[u8]) -> Result<Entry, DecodeError> {
         stored::decode(bytes)
     }
 
     fn index(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
         history::rows(seed, at, entry, rows);
+    }
+
+    fn index_stored(
+        seed: &Seed,
+        at: LogPosition,
+        bytes: &[u8],
+        rows: &mut Vec<Row>,
+    ) -> Result<Timestamp, DecodeError> {
+        if let Some(said) = glance::said(bytes) {
+            rows.push(history::place_row((said.room, said.seq), at));
+            return Ok(said.time);
+        }
+        let entry = Self::decode(bytes)?;
+        Self::index(seed, at, &entry, rows);
+        Ok(Self::time(&entry))
     }
 
     fn index_late(seed: &Seed, _: LogPosition, entry: &Entry, rows: &mut Vec<Row>) {
@@ -296,7 +328,7 @@ impl Domain for Tenant {
 
     fn load_section(&mut self, section: SectionId, bytes: &[u8]) -> Result<(), DecodeError> {
         if section == sections::KEYS {
-            self.keys = sections::load_keys(bytes, self.key_bounds())?;
+            self.keys = sections::load_keys(bytes, self.key_bounds)?;
             self.recovered_to(self.keys.applied());
             return Ok(());
         }

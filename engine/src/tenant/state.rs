@@ -45,6 +45,7 @@ pub struct Tenant {
 
     pub(super) rooms: Rooms,
     pub(super) keys: KeyWindow,
+    pub(super) key_bounds: KeyBounds,
     pub(super) passing_keys: PassingKeys,
     pub(super) roles: Roles,
     pub(super) recent: Recent,
@@ -138,15 +139,6 @@ impl Tenant {
         self.settle_arrivals();
     }
 
-    pub(super) fn key_bounds(&self) -> KeyBounds {
-        let settings = &self.settings;
-        KeyBounds::new(
-            settings.key_ttl_ms,
-            settings.keys_in_memory_max,
-            settings.keys_whole_max,
-        )
-    }
-
     /// Before anything else that happens, and for rooms that keep nothing before the first of this life.
     fn wake(&mut self, moment: Moment) {
         if !self.awake {
@@ -161,7 +153,7 @@ impl Tenant {
             self.dirty.insert(sections::section_of(event.room));
         }
         if let Some((lookup, record)) = keys::record_of(&self.hashing, event)
-            && self.keys.apply(at, lookup, record, self.key_bounds())
+            && self.keys.apply(at, lookup, record, self.key_bounds)
         {
             self.dirty.insert(sections::KEYS);
         }

@@ -34,8 +34,13 @@ pub fn encode_server_frame(frame: &ServerFrame, out: &mut Vec<u8>) {
 #[must_use]
 pub fn encode_event_body(body: &EventBody) -> Vec<u8> {
     let mut out = Vec::new();
-    Writer::new(&mut out).record(|fields| event::body(body, fields));
+    append_event_body(body, &mut out);
     out
+}
+
+/// Adds [the same](encode_event_body) to `out`.
+pub fn append_event_body(body: &EventBody, out: &mut Vec<u8>) {
+    Writer::new(out).record(|fields| event::body(body, fields));
 }
 
 #[cfg(test)]

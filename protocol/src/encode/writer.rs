@@ -1,10 +1,6 @@
 //! MessagePack values onto the end of a buffer, each in its shortest form.
 
-use rmp::encode as msgpack;
-
 use crate::{IdempotencyKey, Position, choice::Choice};
-
-const GROWS: &str = "writing to a Vec cannot fail";
 
 /// Writes values; whoever writes an array then writes as many values as it announced.
 #[derive(Debug)]
@@ -46,35 +42,77 @@ impl<'o> Writer<'o> {
 
     /// Begins an array of `count` values.
     fn array(&mut self, count: usize) {
-        let count = u32::try_from(count).expect("lists are far shorter than 2^32");
-        msgpack::write_array_len(self.out, count).expect(GROWS);
+        match u8::try_from(count) {
+            Ok(count @ 0..16) => self.out.push(EMPTY_ARRAY | count),
+            _ => self.length(count, None, [ARRAY_16, ARRAY_32]),
+        }
     }
 
     pub(super) fn unsigned(&mut self, number: impl Into<u64>) {
-        msgpack::write_uint(self.out, number.into()).expect(GROWS);
+        let number = number.into();
+        let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+        match number {
+            0..0x80 => self.out.push(h),
+            0x80..0x100 => self.out.extend_from_slice(&[UNSIGNED_8, h]),
+            0x100..0x1_0000 => self.out.extend_from_slice(&[UNSIGNED_16, g, h]),
+            0x1_0000..0x1_0000_0000 => self.out.extend_from_slice(&[UNSIGNED_32, e, f, g, h]),
+            _ => (self.out).extend_from_slice(&[UNSIGNED_64, a, b, c, d, e, f, g, h]),
+        }
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        msgpack::write_str(self.out, text).expect(GROWS);
+        match u8::try_from(text.len()) {
+            Ok(length @ 0..32) => self.out.push(EMPTY_TEXT | length),
+            _ => self.length(text.len(), Some(TEXT_8), [TEXT_16, TEXT_32]),
+        }
+        self.out.extend_from_slice(text.as_bytes());
     }
 
     fn boolean(&mut self, value: bool) {
-        msgpack::write_bool(self.out, value).expect(GROWS);
+        self.out.push(if value { TRUE } else { FALSE });
     }
 
     fn nil(&mut self) {
-        msgpack::write_nil(self.out).expect(GROWS);
+        self.out.push(NIL);
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        msgpack::write_bin(self.out, bytes).expect(GROWS);
+        self.length(bytes.len(), Some(BYTES_8), [BYTES_16, BYTES_32]);
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// A length in one byte where there is a marker for that, else in two or four.
+    fn length(&mut self, length: usize, in_one: Option<u8>, [in_two, in_four]: [u8; 2]) {
+        let length = u32::try_from(length).expect("what is written is far shorter than 2^32");
+        let [a, b, c, d] = length.to_be_bytes();
+        match (length, in_one) {
+            (0..0x100, Some(in_one)) => self.out.extend_from_slice(&[in_one, d]),
+            (0..0x1_0000, _) => self.out.extend_from_slice(&[in_two, c, d]),
+            _ => self.out.extend_from_slice(&[in_four, a, b, c, d]),
+        }
     }
 }
 
+const NIL: u8 = 0xc0;
+const FALSE: u8 = 0xc2;
+const TRUE: u8 = 0xc3;
+const BYTES_8: u8 = 0xc4;
+const BYTES_16: u8 = 0xc5;
+const BYTES_32: u8 = 0xc6;
+const UNSIGNED_8: u8 = 0xcc;
+const UNSIGNED_16: u8 = 0xcd;
+const UNSIGNED_32: u8 = 0xce;
+const UNSIGNED_64: u8 = 0xcf;
+const TEXT_8: u8 = 0xd9;
+const TEXT_16: u8 = 0xda;
+const TEXT_32: u8 = 0xdb;
+/// `0xa0 | n` is a text of `n` bytes, up to 31.
+const EMPTY_TEXT: u8 = 0xa0;
 /// `0x90 | n` is an array of `n` values, up to 15.
 const EMPTY_ARRAY: u8 = 0x90;
 /// An array with its count in two bytes.
 const ARRAY_16: u8 = 0xdc;
+const ARRAY_32: u8 = 0xdd;
 
 /// The fields of one array in their order. Those at its end that hold their default (0, `false`, nothing)
 /// are left out, unless [`Record::keep`] was said behind them: so what a later version adds costs nothing

@@ -234,15 +234,19 @@ impl Header {
     /// Takes header bytes from `input`; whether the header is complete. What its first two bytes say is
     /// judged as soon as they are there.
     fn fill(&mut self, input: &mut &mut [u8], bounds: &Bounds) -> Result<bool, Violation> {
-        while !input.is_empty() {
-            if usize::from(self.len) == self.size(bounds)? {
+        loop {
+            let here = usize::from(self.len);
+            let missing = self.size(bounds)? - here;
+            if missing == 0 {
                 return Ok(true);
             }
-            let byte = split_front(input, 1)[0];
-            self.bytes[usize::from(self.len)] = byte;
-            self.len += 1;
+            let piece = split_front(input, missing);
+            self.bytes[here..here + piece.len()].copy_from_slice(piece);
+            self.len += u8::try_from(piece.len()).expect("a header has fewer bytes");
+            if piece.is_empty() {
+                return Ok(false);
+            }
         }
-        Ok(usize::from(self.len) == self.size(bounds)?)
     }
 
     /// How long it is, as far as is known.

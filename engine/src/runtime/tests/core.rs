@@ -1,5 +1,7 @@
 //! Scenarios on the writer's rules, with a clock and a log that do what the scenario says.
 
+use std::sync::Arc;
+
 use homeroom_protocol::Timestamp;
 
 use super::tally::{Effect, Input, Tally};
@@ -54,7 +56,7 @@ impl Scene {
         self.input(Input::Add { who, number });
     }
 
-    fn commit(&mut self) -> Commit {
+    fn commit(&mut self) -> Arc<Commit> {
         self.core
             .next_commit(&mut self.script)
             .expect("something was decided")

@@ -150,7 +150,7 @@ impl Tenant {
         room: RoomNumber,
         begun: Generation,
     ) -> Option<Generation> {
-        let listening = self.sessions.get(connection)?.listening.get(&room)?;
+        let listening = self.sessions.get(connection)?.listening().get(&room)?;
         let generation = listening.generation;
         if listening.begun != begun {
             None

@@ -23,7 +23,7 @@ impl Tenant {
         let Some(session) = self.sessions.get(connection) else {
             return 0;
         };
-        session.listening.len() - usize::from(session.listening.contains_key(&room))
+        session.listening().len() - usize::from(session.listening().contains_key(&room))
     }
 
     pub(crate) fn listen(
@@ -80,11 +80,10 @@ impl Tenant {
     ) {
         self.withdraw(user, room, out);
         for connection in self.people.connections(user, None) {
-            let session = self.sessions.get_mut(connection);
-            let listening = session.and_then(|session| session.listening.remove(&room));
+            let heard = self.sessions.unlisten(connection, room);
             // Also where it was not heard: a page of it that was asked for may be queued.
             out.now.push(Delivery::Unlisten { connection, room });
-            if listening.is_some() {
+            if heard {
                 out.held.push(effects::direct(
                     connection,
                     ServerFrame::Removed { room, reason },
@@ -94,7 +93,7 @@ impl Tenant {
     }
 
     fn listening_since(&self, connection: ConnectionId, room: RoomNumber) -> Option<Generation> {
-        let listening = self.sessions.get(connection)?.listening.get(&room)?;
+        let listening = self.sessions.get(connection)?.listening().get(&room)?;
         Some(listening.generation)
     }
 

@@ -138,7 +138,7 @@ impl Tenant {
             self.grace(),
             &mut self.deadlines,
         );
-        for &room in session.listening.keys() {
+        for &room in session.listening().keys() {
             if self.typing.has(room, user) && !self.listens(user, room) {
                 self.stop_typing_in(room, user, out);
             }
@@ -231,7 +231,7 @@ impl Tenant {
         let connections = self.people.connections(user, None);
         connections.into_iter().any(|connection| {
             let session = self.sessions.get(connection);
-            session.is_some_and(|session| session.listening.contains_key(&room))
+            session.is_some_and(|session| session.listening().contains_key(&room))
         })
     }
 

@@ -14,6 +14,7 @@ use crate::{
     hub::Generation,
     identity::Identity,
     log::LogPosition,
+    numbered::NumberedMap,
     tenant::presence::viewing::View,
 };
 
@@ -21,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) identity: Identity,
-    pub(crate) listening: FewMap<RoomNumber, Listening>,
+    listening: FewMap<RoomNumber, Listening>,
     pub(crate) watching: FewSet<UserId>,
     /// Those it would watch if they had not blocked its user.
     pub(crate) unseen: FewSet<UserId>,
@@ -63,6 +64,11 @@ impl Session {
         }
     }
 
+    /// The rooms it hears, each since it last began to. [`Sessions`] alone changes them.
+    pub(crate) const fn listening(&self) -> &FewMap<RoomNumber, Listening> {
+        &self.listening
+    }
+
     /// Whom it named when it last asked to watch, but those who became strangers: where it is found in the
     /// index of watchers.
     const fn named(&self) -> [&FewSet<UserId>; 2] {
@@ -86,6 +92,8 @@ impl Session {
 pub(crate) struct Sessions {
     /// Boxed, as the places of a tree are half empty.
     by_connection: BTreeMap<ConnectionId, Box<Session>>,
+    /// How many hear each room: of what nobody hears nobody is told.
+    heard: NumberedMap<RoomNumber, u32>,
     /// Who named whom; as large as all lists of watched users together.
     watchers: Watchers,
     /// The same for connections whose watch may not have settled yet.
@@ -125,6 +133,9 @@ impl Sessions {
     pub(crate) fn end(&mut self, connection: ConnectionId) -> Option<Session> {
         self.list(connection, None);
         let session = self.by_connection.remove(&connection)?;
+        for room in session.listening.keys() {
+            self.forget_listener(*room);
+        }
         self.watchers.change(connection, &session.named(), &[]);
         Some(*session)
     }
@@ -143,9 +154,35 @@ impl Sessions {
                 begun: generation,
                 generation,
             };
-            session.listening.insert(room, listening);
+            if session.listening.insert(room, listening).is_none() {
+                *self.heard.entry(room).or_default() += 1;
+            }
         }
         generation
+    }
+
+    /// A connection hears a room no more; whether it did.
+    pub(crate) fn unlisten(&mut self, connection: ConnectionId, room: RoomNumber) -> bool {
+        let session = self.by_connection.get_mut(&connection);
+        let heard = session.and_then(|session| session.listening.remove(&room));
+        if heard.is_some() {
+            self.forget_listener(room);
+        }
+        heard.is_some()
+    }
+
+    /// Whether any connection hears a room, or will as soon as that is durable.
+    pub(crate) fn hears(&self, room: RoomNumber) -> bool {
+        self.heard.contains_key(&room)
+    }
+
+    fn forget_listener(&mut self, room: RoomNumber) {
+        if let Some(count) = self.heard.get_mut(&room) {
+            *count -= 1;
+            if *count == 0 {
+                self.heard.remove(&room);
+            }
+        }
     }
 
     /// A connection that hears a room does so under this generation from now on; whether that is so, and
@@ -398,6 +435,25 @@ mod tests {
         }
         assert!(sessions.watchers.is_empty() && sessions.unsettled.is_empty());
         assert!(sessions.settling.is_empty());
+    }
+
+    #[test]
+    fn a_room_is_heard_until_the_last_who_hears_it_is_gone() {
+        let (one, other) = (RoomNumber(1), RoomNumber(2));
+        let [ada, ben] = [ConnectionId(0), ConnectionId(1)];
+        let mut sessions = sessions(2);
+        assert!(!sessions.hears(one));
+        sessions.listen(ada, one);
+        sessions.listen(ada, one);
+        sessions.listen(ben, one);
+        sessions.listen(ben, other);
+        // Nobody is on this one.
+        sessions.listen(ConnectionId(7), RoomNumber(3));
+        assert!(sessions.hears(one) && sessions.hears(other) && !sessions.hears(RoomNumber(3)));
+        assert!(sessions.unlisten(ada, one) && !sessions.unlisten(ada, one));
+        assert!(sessions.hears(one));
+        sessions.end(ben);
+        assert!(sessions.heard.is_empty());
     }
 
     /// With a disk that takes nothing, no watch settles; and still nobody who leaves looks at the others.

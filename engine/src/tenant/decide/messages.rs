@@ -12,12 +12,11 @@ use homeroom_protocol::{
     },
 };
 
-use super::{Ground, Keyed, Verdict, allowed, check_count, check_field};
+use super::{Ground, Keyed, Verdict, check_count, check_field};
 use crate::tenant::{
     history::LookedMessage,
     records::keys::KeyRecord,
     refusal::Refusal,
-    rights::permit::Bearing,
     rooms::{
         mentions::{self, Readers},
         room::Room,
@@ -37,11 +36,11 @@ pub(crate) fn send(
     if let Some(record) = keyed.already()? {
         return Ok(Verdict::Already(record));
     }
-    let (room, bearing) = ground.joined_with_bearing(room)?;
+    let (room, stands) = ground.joined_with_standing(room)?;
     if room.is_stream() || (draft.thread.is_some() && !room.keeps_messages()) {
         return Err(Refusal::NotHere);
     }
-    may_speak(bearing, draft.thread)?;
+    stands.may(speaking(draft.thread))?;
     if let Some(root) = draft.thread {
         check_root(ground, room, root)?;
     }
@@ -90,7 +89,7 @@ pub(crate) fn edit(
         return Err(Refusal::NotAuthor);
     }
     let said = looked.message;
-    may_speak(ground.bearing(ground.user(), room), said.thread)?;
+    ground.may(room, speaking(said.thread))?;
     may_attach(ground, room, &draft)?;
     check_count(
         "versions of this message",
@@ -266,13 +265,12 @@ fn check_draft(draft: &Draft) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether one may say something, in the room or in a thread of it.
-fn may_speak(bearing: Bearing<'_>, thread: Option<Seq>) -> Result<(), Refusal> {
-    let permission = match thread {
+/// What it takes to say something, in the room or in a thread of it.
+const fn speaking(thread: Option<Seq>) -> Permission {
+    match thread {
         Some(_) => Permission::SendInThreads,
         None => Permission::Send,
-    };
-    allowed(bearing, permission)
+    }
 }
 
 fn may_attach(ground: Ground<'_>, room: &Room, draft: &Draft) -> Result<(), Refusal> {

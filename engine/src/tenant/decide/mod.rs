@@ -188,19 +188,23 @@ impl<'a> Ground<'a> {
 
     /// The room with this number, if the asker may do something in it.
     pub(crate) fn joined(&self, room: RoomNumber) -> Result<&'a Room, Refusal> {
-        let (room, _) = self.joined_with_bearing(room)?;
+        let (room, _) = self.joined_with_standing(room)?;
         Ok(room)
     }
 
     /// The same, and how the asker stands to it: for rules that ask for more than to see it.
-    pub(crate) fn joined_with_bearing(
+    pub(crate) fn joined_with_standing(
         &self,
         room: RoomNumber,
-    ) -> Result<(&'a Room, Bearing<'a>), Refusal> {
+    ) -> Result<(&'a Room, Stands<'a>), Refusal> {
         let room = self.member_of(room)?;
         let bearing = self.bearing(self.user(), room);
-        allowed(bearing, Permission::View)?;
-        Ok((room, bearing))
+        let stands = Stands {
+            allowed: bearing.allowed(),
+            bearing,
+        };
+        stands.may(Permission::View)?;
+        Ok((room, stands))
     }
 
     /// The room with this number, if the asker is in it, even without seeing it.
@@ -346,6 +350,24 @@ impl<'a> Ground<'a> {
             body,
             keyed,
         }
+    }
+}
+
+/// How somebody stands to a room, and what that allows: the walk over all that counts is made once for several
+/// questions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stands<'a> {
+    bearing: Bearing<'a>,
+    allowed: Permissions,
+}
+
+impl Stands<'_> {
+    /// Whether they may do it.
+    pub(crate) fn may(&self, permission: Permission) -> Result<(), Refusal> {
+        if self.allowed.has(permission) {
+            return Ok(());
+        }
+        allowed(self.bearing, permission)
     }
 }
 

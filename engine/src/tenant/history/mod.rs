@@ -28,7 +28,7 @@ use crate::{
 pub use self::message::LookedMessage;
 pub(super) use self::{
     page::fit,
-    rows::{late_rows, rows},
+    rows::{late_rows, place_row, rows},
 };
 
 /// What a tenant must look up before it can decide. Each carries up to where everything was durable when

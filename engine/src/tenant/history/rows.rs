@@ -41,8 +41,13 @@ pub(crate) fn rows(seed: &Seed, at: LogPosition, entry: &Entry, rows: &mut Vec<R
         Entry::Tenant(_) | Entry::Restarted(_) => return,
     };
     let hashing = Hashing::new(seed.hash_key);
-    rows.push(points_at(timeline_key(event.room, event.position.seq), at));
+    rows.push(place_row((event.room, event.position.seq), at));
     message_rows(&hashing, at, event, rows);
+}
+
+/// The row that every event of a room has, and most have no other.
+pub(crate) fn place_row((room, seq): (RoomNumber, Seq), at: LogPosition) -> Row {
+    points_at(timeline_key(room, seq), at)
 }
 
 /// The rows of keys: wanted only for those that are in memory no more.

@@ -37,7 +37,7 @@ pub(crate) struct Arrivals {
 impl Session {
     /// Whether it shows a room now.
     pub(crate) fn shows(&self, room: RoomNumber) -> bool {
-        self.listening.contains_key(&room)
+        self.listening().contains_key(&room)
             && match self.view {
                 View::Heard => true,
                 View::Only(shown, _) => shown == Some(room),

@@ -4,6 +4,7 @@
 //! are cheap, nobody outside can aim for a collision, and the index shows no user ids.
 
 use std::{
+    cell::Cell,
     fmt,
     hash::{Hash, Hasher},
 };
@@ -11,6 +12,7 @@ use std::{
 use homeroom_protocol::{
     ClientFrame, Draft, Durability, EventBody, IdempotencyKey, Message, Request, RequestId,
     Retention, RoomId, RoomInfo, RoomKind, RoomNumber, UserId, encode_client_frame,
+    limit::USER_ID_BYTES_MAX,
 };
 use siphasher::sip128::{Hasher128, SipHasher24};
 
@@ -38,6 +40,23 @@ pub struct Digest(pub [u8; 16]);
 /// The tenant's secret, at work.
 pub(crate) struct Hashing {
     key: [u8; 16],
+    /// Each write asks for the same one several times: when it is looked up, decided, and taken in.
+    newest: Cell<Option<Looked>>,
+}
+
+/// A lookup that was asked for.
+#[derive(Clone, Copy)]
+struct Looked {
+    user: [u8; USER_ID_BYTES_MAX],
+    user_bytes: usize,
+    key: IdempotencyKey,
+    lookup: Lookup,
+}
+
+impl Looked {
+    fn is_of(&self, user: &[u8], key: IdempotencyKey) -> bool {
+        self.key == key && self.user[..self.user_bytes] == *user
+    }
 }
 
 impl fmt::Debug for Hashing {
@@ -49,12 +68,30 @@ impl fmt::Debug for Hashing {
 
 impl Hashing {
     pub(crate) const fn new(key: [u8; 16]) -> Self {
-        Self { key }
+        Self {
+            key,
+            newest: Cell::new(None),
+        }
     }
 
     /// Two users' same keys do not meet: the user is part of it.
     pub(crate) fn lookup(&self, user: &UserId, key: IdempotencyKey) -> Lookup {
-        Lookup(self.hash(b'k', &[&key.0, user.as_str().as_bytes()]))
+        let name = user.as_str().as_bytes();
+        if let Some(newest) = self.newest.get()
+            && newest.is_of(name, key)
+        {
+            return newest.lookup;
+        }
+        let lookup = Lookup(self.hash(b'k', &[&key.0, name]));
+        let mut user = [0; USER_ID_BYTES_MAX];
+        user[..name.len()].copy_from_slice(name);
+        self.newest.set(Some(Looked {
+            user,
+            user_bytes: name.len(),
+            key,
+            lookup,
+        }));
+        lookup
     }
 
     /// The name of a user in the index.
@@ -247,6 +284,22 @@ mod tests {
             hashing.lookup(&user("ada"), key),
             Hashing::new([8; 16]).lookup(&user("ada"), key)
         );
+        // Asked again, and for another one in between.
+        let again = |name: &str, byte| {
+            let key = IdempotencyKey([byte; 16]);
+            let fresh = Hashing::new([7; 16]).lookup(&user(name), key);
+            assert_eq!(hashing.lookup(&user(name), key), fresh, "{name} {byte}");
+        };
+        for (name, byte) in [
+            ("ada", 1),
+            ("ada", 1),
+            ("ada", 2),
+            ("ad", 2),
+            ("adam", 2),
+            ("ada", 1),
+        ] {
+            again(name, byte);
+        }
         assert_ne!(
             hashing.create(&room("a"), None),
             hashing.create(&room("a"), Some(""))

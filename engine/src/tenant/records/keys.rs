@@ -4,7 +4,7 @@
 //! the index. Memory alone is enough for a key that was never used, as long as nothing that could still
 //! count was forgotten; [`KeyWindow::find`] says when it is not.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{cell::Cell, collections::VecDeque};
 
 use homeroom_protocol::{Position, RoomNumber, Timestamp};
 
@@ -13,7 +13,7 @@ use super::{
     hashing::{Digest, Hashing, Lookup},
     old_keys::{OldKeys, RUN_KEYS, Run},
 };
-use crate::log::LogPosition;
+use crate::{log::LogPosition, numbered::NumberedMap};
 
 /// What a keyed write led to: enough to give its answer again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) fn record_of(hashing: &Hashing, event: &Event) -> Option<(Lookup, Key
 /// The newest keys. Bounded; written only by `apply`.
 #[derive(Debug, Default)]
 pub(crate) struct KeyWindow {
-    records: BTreeMap<Lookup, Kept>,
+    records: NumberedMap<Lookup, Kept>,
     /// Oldest first. May name a lookup twice when a key was used again after its time.
     order: VecDeque<(LogPosition, Lookup)>,
     old: OldKeys,
@@ -58,6 +58,11 @@ pub(crate) struct KeyWindow {
     /// here.
     forgotten: Option<LastUse>,
     applied: LogPosition,
+    /// Which was the oldest that is whole when that was last looked at, and when its time is over.
+    oldest: Option<(LogPosition, Timestamp)>,
+    /// The key that was last found to be free, and from when on: each write asks twice, whether it has to be
+    /// looked up and when it is decided, and in between nothing was used.
+    free: Cell<Option<(Lookup, Timestamp)>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -117,29 +122,43 @@ pub(crate) struct KeyBounds {
     whole_max: usize,
     /// Keys in a run.
     run_keys: usize,
+    /// Runs of older keys, beside those that are kept whole.
+    runs_max: usize,
 }
 
 impl KeyBounds {
     /// At most `max` keys, of which up to `whole_max` are kept whole beside runs.
     pub(crate) fn new(ttl_ms: u64, max: usize, whole_max: usize) -> Self {
         let whole_max = whole_max.clamp(2, WHOLE_KEYS_MAX);
+        let run_keys = (whole_max / 2).min(RUN_KEYS);
         Self {
             ttl_ms,
             max,
             whole_max,
-            run_keys: (whole_max / 2).min(RUN_KEYS),
+            run_keys,
+            runs_max: (max.saturating_sub(whole_max) / run_keys).min(RUNS_MAX),
         }
-    }
-
-    /// Runs of older keys, beside those that are kept whole.
-    fn runs_max(&self) -> usize {
-        (self.max.saturating_sub(self.whole_max) / self.run_keys).min(RUNS_MAX)
     }
 }
 
 impl KeyWindow {
     /// What memory knows of a key at a log time.
     pub(crate) fn find(&self, lookup: &Lookup, time: Timestamp, ttl_ms: u64) -> Memory {
+        // Time alone makes no key used.
+        if let Some((free, since)) = self.free.get()
+            && free == *lookup
+            && since <= time
+        {
+            return Memory::Free;
+        }
+        let found = self.look_for(lookup, time, ttl_ms);
+        if found == Memory::Free {
+            self.free.set(Some((*lookup, time)));
+        }
+        found
+    }
+
+    fn look_for(&self, lookup: &Lookup, time: Timestamp, ttl_ms: u64) -> Memory {
         if let Some(Kept { record, .. }) = self.records.get(lookup) {
             return if time < record.expires(ttl_ms) {
                 Memory::Used(*record)
@@ -208,7 +227,8 @@ impl KeyWindow {
     }
 
     /// The same, for what is done to them by snapshots.
-    pub(crate) const fn old_mut(&mut self) -> &mut OldKeys {
+    pub(crate) fn old_mut(&mut self) -> &mut OldKeys {
+        self.free.set(None);
         &mut self.old
     }
 
@@ -263,13 +283,14 @@ impl KeyWindow {
     }
 
     fn keep(&mut self, at: LogPosition, lookup: Lookup, record: KeyRecord) {
+        self.free.set(None);
         self.records.insert(lookup, Kept { at, record });
         self.order.push_back((at, lookup));
     }
 
     /// Makes runs of what is too much, and forgets the rest of that.
     fn shrink(&mut self, time: Timestamp, bounds: KeyBounds) {
-        while bounds.runs_max() > 0 && self.order.len() > bounds.whole_max {
+        while bounds.runs_max > 0 && self.order.len() > bounds.whole_max {
             self.make_run(time, bounds);
         }
         self.forget(time, bounds);
@@ -278,7 +299,7 @@ impl KeyWindow {
     /// Drops what no longer counts, and then what is too much and of which no run can be made.
     fn forget(&mut self, time: Timestamp, bounds: KeyBounds) {
         self.old.expire(time, bounds.ttl_ms);
-        let runs_max = bounds.runs_max();
+        let runs_max = bounds.runs_max;
         let whole_max = if runs_max == 0 {
             bounds.max
         } else {
@@ -286,6 +307,14 @@ impl KeyWindow {
         };
         while self.old.runs().len() > runs_max {
             self.forgotten = self.old.drop_oldest();
+        }
+        let oldest = self.order.front().map(|(at, _)| *at);
+        if self.order.len() <= whole_max
+            && self
+                .oldest
+                .is_some_and(|(at, expires)| oldest == Some(at) && time < expires)
+        {
+            return;
         }
         while let Some(&(at, lookup)) = self.order.front() {
             let kept = self
@@ -295,6 +324,7 @@ impl KeyWindow {
                 .copied();
             let over = kept.is_none_or(|kept| kept.record.expires(bounds.ttl_ms) <= time);
             if !over && self.order.len() <= whole_max {
+                self.oldest = kept.map(|kept| (at, kept.record.expires(bounds.ttl_ms)));
                 return;
             }
             self.order.pop_front();
@@ -341,6 +371,22 @@ mod tests {
         bytes[..4].copy_from_slice(&print.to_be_bytes());
         bytes[8..].copy_from_slice(&number.to_be_bytes());
         Lookup(bytes)
+    }
+
+    #[test]
+    fn a_key_that_was_found_free_is_found_again_once_it_is_used() {
+        let bounds = KeyBounds::new(TTL_MS, 100, 10);
+        let mut window = KeyWindow::default();
+        let find = |window: &KeyWindow, time| window.find(&lookup(1), Timestamp(time), TTL_MS);
+        assert_eq!(find(&window, 1), Memory::Free);
+        assert_eq!(find(&window, 2), Memory::Free);
+        used(&mut window, 1, bounds);
+        let Memory::Used(record) = find(&window, 2) else {
+            panic!("it was used");
+        };
+        let over = record.expires(TTL_MS);
+        assert_eq!(find(&window, over.0), Memory::Free);
+        assert_eq!(find(&window, over.0 - 1), Memory::Used(record));
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 pub(crate) mod concern;
 pub(crate) mod event;
+pub(crate) mod glance;
 pub(crate) mod hashing;
 pub(crate) mod keys;
 pub(crate) mod old_keys;
 pub(crate) mod restart;
 pub(crate) mod sections;
+mod sieve;
 pub(crate) mod stored;

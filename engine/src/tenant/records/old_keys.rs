@@ -2,8 +2,8 @@
 //! to find what it was used for, in a seventh of the memory that the whole takes.
 //!
 //! They come in runs of one size, oldest first, each sorted, so that one is found by halving, and behind a
-//! sieve, as most keys are in none. A run keeps 32 bits of a key's hash: a match may be another key's, and
-//! whoever reads the event sees that it is.
+//! sieve, as most keys are in none; several runs together stand behind another. A run keeps 32 bits of a key's
+//! hash: a match may be another key's, and whoever reads the event sees that it is.
 //!
 //! A run never changes, so in snapshots each is a section of its own, written once. The newest may have
 //! been made while a snapshot was: what is not set apart yet is saved with the rest of the keys.
@@ -12,12 +12,16 @@ use std::collections::{BTreeSet, VecDeque};
 
 use homeroom_protocol::Timestamp;
 
-use super::{hashing::Lookup, keys::LastUse};
+use super::{hashing::Lookup, keys::LastUse, sieve::Sieve};
 use crate::log::LogPosition;
 
-/// Most keys in a run. Few enough to be taken out of memory's tree and sorted within two milliseconds, and
+/// Most keys in a run. Few enough to be taken out of memory's map and sorted within two milliseconds, and
 /// enough that a million of them are looked through in some microseconds.
 pub(crate) const RUN_KEYS: usize = 8_192;
+
+/// Runs behind one sieve: of a million keys a new one costs a look at eight, and now and then at sixteen more. The
+/// keys of a run that was dropped stay in the sieve until its last one is.
+const RUNS_PER_SIEVE: usize = 16;
 
 const ENTRY_BYTES: usize = 8;
 
@@ -26,6 +30,8 @@ const ENTRY_BYTES: usize = 8;
 pub(crate) struct OldKeys {
     /// Oldest first.
     runs: VecDeque<Run>,
+    /// Sieves before them, in their order.
+    groups: VecDeque<Group>,
     /// So many of the oldest have sections of their own.
     apart: usize,
     /// Sections that are of no use any more. Never more than were set apart.
@@ -47,37 +53,42 @@ pub(crate) struct Run {
     sieve: Sieve,
 }
 
-/// A Bloom filter of one word for each key (F. Putze, P. Sanders and J. Singler, Cache-, hash- and space-efficient
-/// Bloom filters, 2007): a new key costs one look at each run, and one in thirty is searched for. A byte for each
-/// entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Sieve(Vec<u64>);
+/// Runs that follow each other, and the sieve before them.
+#[derive(Debug)]
+struct Group {
+    /// So many are left of
+    runs: usize,
+    /// so many that there were.
+    taken: usize,
+    sieve: Sieve,
+}
 
-impl Sieve {
-    fn of(entries: &[(u32, u32)]) -> Self {
-        let mut words = vec![0; (entries.len() / 8).max(1)];
-        for &(print, _) in entries {
-            let at = word_of(print, words.len());
-            words[at] |= bits_of(print);
+impl Group {
+    /// One for runs as large as the first.
+    fn beginning_with(run: &Run) -> Self {
+        let keys = match run.entries.len() {
+            // It is still to be loaded.
+            0 => RUN_KEYS,
+            keys => keys,
+        };
+        Self {
+            runs: 0,
+            taken: 0,
+            sieve: Sieve::for_keys(keys * RUNS_PER_SIEVE),
         }
-        Self(words)
     }
 
-    fn lets_through(&self, print: u32) -> bool {
-        let (word, bits) = (self.0.get(word_of(print, self.0.len())), bits_of(print));
-        word.is_some_and(|word| word & bits == bits)
+    fn take(&mut self, run: &Run) {
+        self.runs += 1;
+        self.taken += 1;
+        self.add(run);
     }
-}
 
-/// By the upper bits of a print, which are as good as random.
-fn word_of(print: u32, words: usize) -> usize {
-    let place = (u64::from(print) * words as u64) >> 32;
-    usize::try_from(place).expect("below the number of words")
-}
-
-/// By the lower ones: three bits, or fewer where they meet.
-const fn bits_of(print: u32) -> u64 {
-    (1 << (print & 63)) | (1 << ((print >> 6) & 63)) | (1 << ((print >> 12) & 63))
+    fn add(&mut self, run: &Run) {
+        for (print, _) in &run.entries {
+            self.sieve.add(*print);
+        }
+    }
 }
 
 impl Run {
@@ -93,7 +104,7 @@ impl Run {
         Some(Self {
             first,
             newest,
-            sieve: Sieve::of(&entries),
+            sieve: sieve_of(&entries),
             entries,
         })
     }
@@ -109,12 +120,12 @@ impl Run {
     }
 
     /// A run whose section is still to be loaded.
-    pub(crate) const fn named(first: LogPosition, newest: LastUse) -> Self {
+    pub(crate) fn named(first: LogPosition, newest: LastUse) -> Self {
         Self {
             first,
             newest,
             entries: Vec::new(),
-            sieve: Sieve(Vec::new()),
+            sieve: Sieve::for_keys(0),
         }
     }
 
@@ -132,7 +143,7 @@ impl Run {
         (whole && entries.is_sorted()).then(|| Self {
             first,
             newest,
-            sieve: Sieve::of(&entries),
+            sieve: sieve_of(&entries),
             entries,
         })
     }
@@ -148,12 +159,15 @@ impl Run {
 impl OldKeys {
     /// The runs as they were saved: first those whose sections are still to be loaded, then the others.
     pub(crate) fn restore(named: Vec<Run>, whole: Vec<Run>) -> Self {
-        Self {
+        let mut restored = Self {
             apart: named.len(),
             awaited: named.iter().map(|run| run.newest.at).collect(),
-            gone: Vec::new(),
-            runs: named.into_iter().chain(whole).collect(),
+            ..Self::default()
+        };
+        for run in named.into_iter().chain(whole) {
+            restored.push(run);
         }
+        restored
     }
 
     /// Takes in a section. One that nobody waits for was left behind, and goes with the next snapshot;
@@ -164,9 +178,19 @@ impl OldKeys {
             self.gone.push(at);
             return true;
         }
-        let mut runs = self.runs.iter_mut();
-        let named = runs.find(|it| (it.first, it.newest) == (run.first, run.newest));
-        named.map(|named| *named = run).is_some()
+        let mut runs = self.runs.iter();
+        let named = runs.position(|it| (it.first, it.newest) == (run.first, run.newest));
+        let Some(place) = named else {
+            return false;
+        };
+        let mut behind = 0;
+        let group = self.groups.iter_mut().find(|group| {
+            behind += group.runs;
+            place < behind
+        });
+        group.expect("each run is in a group").add(&run);
+        self.runs[place] = run;
+        true
     }
 
     /// Whether every section that was named is here.
@@ -195,15 +219,32 @@ impl OldKeys {
 
     /// Adds a run that is newer than all others.
     pub(crate) fn push(&mut self, run: Run) {
+        if (self.groups.back()).is_none_or(|group| group.taken == RUNS_PER_SIEVE) {
+            self.groups.push_back(Group::beginning_with(&run));
+        }
+        if let Some(newest) = self.groups.back_mut() {
+            newest.take(&run);
+        }
         self.runs.push_back(run);
     }
 
     /// Where a key may have been used that still counts at a time, oldest first.
     pub(crate) fn find(&self, lookup: &Lookup, time: Timestamp, ttl_ms: u64) -> Vec<LogPosition> {
         let print = print(lookup);
-        let holding = self.runs.iter().filter(|run| run.sieve.lets_through(print));
-        let counting = holding.filter(|run| counts(run, time, ttl_ms));
-        counting.flat_map(|run| run.places(print)).collect()
+        let mut places = Vec::new();
+        let mut end = 0;
+        for group in &self.groups {
+            let begin = end;
+            end += group.runs;
+            if !group.sieve.holds(print) {
+                continue;
+            }
+            let runs = self.runs.range(begin..end);
+            let holding = runs.filter(|run| run.sieve.holds(print));
+            let counting = holding.filter(|run| counts(run, time, ttl_ms));
+            places.extend(counting.flat_map(|run| run.places(print)));
+        }
+        places
     }
 
     /// Drops the runs of which nothing counts any more.
@@ -220,6 +261,12 @@ impl OldKeys {
     /// Drops the oldest run; its newest key.
     pub(crate) fn drop_oldest(&mut self) -> Option<LastUse> {
         let newest = self.runs.pop_front()?.newest;
+        if let Some(oldest) = self.groups.front_mut() {
+            oldest.runs -= 1;
+            if oldest.runs == 0 {
+                self.groups.pop_front();
+            }
+        }
         if let Some(apart) = self.apart.checked_sub(1) {
             self.apart = apart;
             self.awaited.remove(&newest.at);
@@ -231,6 +278,12 @@ impl OldKeys {
     pub(crate) fn runs(&self) -> impl ExactSizeIterator<Item = &Run> {
         self.runs.iter()
     }
+}
+
+fn sieve_of(entries: &[(u32, u32)]) -> Sieve {
+    let mut sieve = Sieve::for_keys(entries.len());
+    entries.iter().for_each(|(print, _)| sieve.add(*print));
+    sieve
 }
 
 const fn counts(run: &Run, time: Timestamp, ttl_ms: u64) -> bool {
@@ -312,23 +365,45 @@ mod tests {
     }
 
     #[test]
-    fn nearly_all_other_keys_fall_through_a_run() {
-        let prints = (0..2 * u32::try_from(RUN_KEYS).unwrap()).map(|n| n.wrapping_mul(0x9e37_79b9));
-        let prints: Vec<u32> = prints.collect();
-        let (here, elsewhere) = prints.split_at(RUN_KEYS);
-        let keys: Vec<_> = (1..).zip(here.iter().copied()).collect();
-        let run = run(&keys, 0);
-        assert!(here.iter().all(|&print| run.sieve.lets_through(print)));
-        let held = elsewhere
-            .iter()
-            .filter(|&&print| run.sieve.lets_through(print));
-        let held = held.count();
-        assert!(held < RUN_KEYS / 20, "{held} of {RUN_KEYS}");
-        assert!(
-            !Run::named(run.first, run.newest)
-                .sieve
-                .lets_through(here[0])
-        );
+    fn every_key_is_found_in_every_run_that_is_left() {
+        let runs = 3 * RUNS_PER_SIEVE as u64 + 5;
+        let print = |n: u64| u32::try_from(n).unwrap().wrapping_mul(0x9e37_79b9);
+        let made = |number: u64| {
+            let keys: Vec<_> = (10 * number..10 * number + 10)
+                .map(|n| (n, print(n)))
+                .collect();
+            run(&keys, number)
+        };
+        let mut old = OldKeys::default();
+        (0..runs).for_each(|number| old.push(made(number)));
+        let check = |old: &OldKeys, dropped: u64, upto: u64| {
+            for n in 0..10 * upto {
+                let found = old.find(&lookup(print(n), 0), Timestamp(0), 1_000);
+                let expected = (n >= 10 * dropped).then_some(LogPosition(n));
+                assert_eq!(found, Vec::from_iter(expected), "{n}");
+            }
+        };
+        check(&old, 0, runs);
+        // As it comes back from a snapshot, when some were dropped before others are loaded.
+        let whole = runs - 3;
+        let named = (0..whole)
+            .map(made)
+            .map(|run| Run::named(run.first, run.newest));
+        let mut again = OldKeys::restore(named.collect(), (whole..runs).map(made).collect());
+        for dropped in 0..20 {
+            assert_eq!(old.drop_oldest(), again.drop_oldest());
+            if dropped % 7 == 0 {
+                check(&old, dropped + 1, runs);
+            }
+        }
+        (20..whole).for_each(|number| assert!(again.load(made(number))));
+        assert!(again.is_whole());
+        check(&again, 20, runs);
+        // A group that has lost runs takes no others in their place.
+        (runs..runs + 2 * RUNS_PER_SIEVE as u64).for_each(|number| again.push(made(number)));
+        check(&again, 20, runs + 2 * RUNS_PER_SIEVE as u64);
+        while again.drop_oldest().is_some() {}
+        assert!(again.groups.is_empty());
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! | 33 tenant changed | 1 | time, author or nil, number of the change, its fields in an array |
 //!
 //! Types 1 to 6 are only read: release 0.1 wrote them. The body of a type 7 is that of the wire
-//! ([`encode_event_body`]) in a bin: its form never changes within version 1 of the protocol.
+//! ([`append_event_body`]) in a bin: its form never changes within version 1 of the protocol.
 //!
 //! | change | fields |
 //! |---|---|
@@ -31,9 +31,10 @@ use std::{fmt, io::Cursor};
 use bytes::Bytes;
 use homeroom_protocol::{
     Epoch, EventBody, IdempotencyKey, Message, Permissions, Position, Role, RoleId, RoomId,
-    RoomInfo, RoomNumber, Seq, Timestamp, UserId, decode_event_body, encode_event_body,
+    RoomInfo, RoomNumber, Seq, Timestamp, UserId, append_event_body, decode_event_body,
     limit::INTEGER_MAX,
 };
+use rmp::encode as msgpack;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor},
@@ -44,7 +45,7 @@ use super::{
     hashing::Digest,
     restart::{Entry, Restarted},
 };
-use crate::domain::DecodeError;
+use crate::{domain::DecodeError, hub::body_bytes};
 
 const ROOM_CREATED: u32 = 1;
 const MEMBER_JOINED: u32 = 2;
@@ -52,11 +53,12 @@ const MEMBER_LEFT: u32 = 3;
 const MESSAGE_SENT: u32 = 4;
 const MEMBER_ADDED: u32 = 5;
 const MEMBER_REMOVED: u32 = 6;
-const EVENT: u32 = 7;
+pub(super) const EVENT: u32 = 7;
+pub(super) const EVENT_FIELDS: u32 = 10;
 /// What is in no room is counted from here.
 const RESTARTED: u32 = 32;
 const TENANT_CHANGED: u32 = 33;
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 const ROLE_SET: u32 = 1;
 const ROLE_REMOVED: u32 = 2;
@@ -69,33 +71,72 @@ const DEPTH_MAX: usize = 8;
 
 /// Writes a record.
 pub(crate) fn encode(entry: &Entry) -> Bytes {
-    match entry {
-        Entry::Event(event) => encode_event(event),
-        Entry::Tenant(event) => encode_tenant_event(event),
-        Entry::Restarted(Restarted { time, salt }) => {
-            write(&(RESTARTED, VERSION, time.0, Blob(*salt)))
-        }
-    }
-    .into()
+    let mut out = Vec::new();
+    encode_to(entry, &mut out);
+    out.into()
 }
 
-fn encode_event(event: &Event) -> Vec<u8> {
+/// Adds a record to others.
+pub(crate) fn encode_to(entry: &Entry, out: &mut Vec<u8>) {
+    match entry {
+        Entry::Event(event) => encode_event(event, out),
+        Entry::Tenant(event) => out.append(&mut encode_tenant_event(event)),
+        Entry::Restarted(Restarted { time, salt }) => {
+            out.append(&mut write(&(RESTARTED, VERSION, time.0, Blob(*salt))));
+        }
+    }
+}
+
+/// More than all fields of an event take but its author and its body.
+const EVENT_HEAD_BYTES: usize = 96;
+
+/// Field by field and into one buffer: nearly all records are events, and each message is one.
+fn encode_event(event: &Event, out: &mut Vec<u8>) {
     let Position { epoch, seq } = event.position;
-    write(&(
-        EVENT,
-        VERSION,
-        event.room.0,
+    let author = event.author.as_str();
+    out.reserve(EVENT_HEAD_BYTES + author.len() + body_bytes(&event.body));
+    msgpack::write_array_len(out, EVENT_FIELDS).expect(GROWS);
+    for number in [
+        u64::from(EVENT),
+        u64::from(VERSION),
+        u64::from(event.room.0),
         epoch.get(),
         seq.0,
         event.time.0,
-        event.author.as_str(),
-        event.keyed.map(|keyed| Blob(keyed.key.0)),
-        event
-            .keyed
-            .and_then(|keyed| keyed.digest)
-            .map(|it| Blob(it.0)),
-        Bin(encode_event_body(&event.body)),
-    ))
+    ] {
+        msgpack::write_uint(out, number).expect(GROWS);
+    }
+    msgpack::write_str(out, author).expect(GROWS);
+    let digest = event.keyed.and_then(|keyed| keyed.digest);
+    write_blob(out, event.keyed.map(|keyed| keyed.key.0));
+    write_blob(out, digest.map(|digest| digest.0));
+    write_bin_of(out, |out| append_event_body(&event.body, out));
+}
+
+const GROWS: &str = "writing to a Vec cannot fail";
+
+fn write_blob(out: &mut Vec<u8>, blob: Option<[u8; 16]>) {
+    match blob {
+        Some(blob) => msgpack::write_bin(out, &blob).expect(GROWS),
+        None => msgpack::write_nil(out).expect(GROWS),
+    }
+}
+
+/// Bytes behind their length, which is known only when they are written: most have fewer than 256.
+fn write_bin_of(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    msgpack::write_bin_len(out, 0).expect(GROWS);
+    let begin = out.len();
+    write(out);
+    let length = out.len() - begin;
+    if let Ok(short) = u8::try_from(length) {
+        out[begin - 1] = short;
+        return;
+    }
+    let mut head = Vec::new();
+    let length = u32::try_from(length).expect("a body is far shorter than 2^32 bytes");
+    msgpack::write_bin_len(&mut head, length).expect(GROWS);
+    out.splice(start..begin, head);
 }
 
 fn encode_tenant_event(event: &TenantEvent) -> Vec<u8> {

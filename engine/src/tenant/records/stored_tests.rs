@@ -1,6 +1,8 @@
 //! The stored forms, frozen.
 
-use super::*;
+use homeroom_protocol::encode_event_body;
+
+use super::{super::glance, *};
 
 const KEY: IdempotencyKey = IdempotencyKey([0xab; 16]);
 
@@ -179,6 +181,72 @@ fn the_stored_form_is_the_same_for_ever() {
 }
 
 #[test]
+fn a_body_of_any_length_stands_behind_that_length() {
+    for length in [0, 1, 250, 251, 252, 253, 254, 65_533, 70_000] {
+        let entry = event(sent(&"x".repeat(length)), NEW);
+        let bytes = encode(&entry);
+        let Entry::Event(event) = &entry else {
+            panic!("it was made as one");
+        };
+        // As the serializer of all else writes it.
+        let (position, keyed) = (event.position, event.keyed.unwrap());
+        let serialized = write(&(
+            EVENT,
+            VERSION,
+            event.room.0,
+            position.epoch.get(),
+            position.seq.0,
+            event.time.0,
+            event.author.as_str(),
+            Blob(keyed.key.0),
+            keyed.digest.map(|digest| Blob(digest.0)),
+            Bin(encode_event_body(&event.body)),
+        ));
+        assert!(bytes == serialized, "{length}");
+        assert_eq!(decode(&bytes), Ok(entry));
+    }
+}
+
+/// A message with something beside its text.
+fn said_with(change: impl FnOnce(&mut Message)) -> EventBody {
+    let mut message = Message::from("héllo");
+    change(&mut message);
+    EventBody::Message(message)
+}
+
+#[test]
+fn at_a_glance_a_message_in_no_thread_has_the_place_it_was_decoded_with() {
+    let told = [
+        sent("héllo"),
+        sent(&"x".repeat(70_000)),
+        said_with(|message| message.reply_to = Some(Seq(3))),
+        said_with(|message| message.quiet = true),
+        said_with(|message| message.attachments = vec!["a".into()]),
+    ];
+    for (body, keyed) in told.into_iter().zip([NEW, None, OLD, NEW, NEW]) {
+        let event = event(body, keyed);
+        let said = glance::said(&encode(&event)).expect("nothing but a message");
+        let Entry::Event(event) = event else {
+            panic!("it was made as one");
+        };
+        assert_eq!((said.room, said.seq), (event.room, event.position.seq));
+        assert_eq!(said.time, event.time);
+    }
+    let others = [
+        said_with(|message| message.thread = Some(Seq(3))),
+        EventBody::MemberJoined,
+        EventBody::MessageEdited {
+            target: Seq(3),
+            message: "x".into(),
+            version: 1,
+        },
+    ];
+    for body in others {
+        assert_eq!(glance::said(&encode(&event(body, NEW))), None);
+    }
+}
+
+#[test]
 fn what_was_read_of_an_earlier_release_can_be_written_again() {
     for (event, _) in fixtures_of_release_0_1() {
         assert_eq!(decode(&encode(&event)), Ok(event));
@@ -244,6 +312,7 @@ proptest::proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(0_u8.., 0..200)) {
         let _ = decode(&bytes);
+        let _ = glance::said(&bytes);
     }
 
     #[test]
@@ -252,8 +321,15 @@ proptest::proptest! {
             let mut bytes = from_hex(hex);
             let at = at % bytes.len();
             bytes[at] = to;
-            if let Ok(event) = decode(&bytes) {
-                assert_eq!(decode(&encode(&event)), Ok(event));
+            let said = glance::said(&bytes);
+            if let Ok(entry) = decode(&bytes) {
+                if let (Some(said), Entry::Event(event)) = (said, &entry) {
+                    let place = (event.room, event.position.seq, event.time);
+                    assert_eq!((said.room, said.seq, said.time), place);
+                    let is_message = matches!(&event.body, EventBody::Message(it) if it.thread.is_none());
+                    assert!(is_message, "{event:?}");
+                }
+                assert_eq!(decode(&encode(&entry)), Ok(entry));
             }
         }
     }

@@ -129,7 +129,7 @@ impl Tenant {
 
     fn must_hear(&self, connection: ConnectionId, room: RoomNumber) -> Result<(), Refusal> {
         let session = self.sessions.get(connection);
-        if session.is_some_and(|session| session.listening.contains_key(&room)) {
+        if session.is_some_and(|session| session.listening().contains_key(&room)) {
             return Ok(());
         }
         Err(Refusal::NotListening)

@@ -246,7 +246,7 @@ impl Tenant {
         {
             after = Some(connection);
             let user = session.identity.user.clone();
-            let rooms: Vec<_> = session.listening.keys().copied().collect();
+            let rooms: Vec<_> = session.listening().keys().copied().collect();
             budget = budget.saturating_sub(1 + rooms.len() + session.watching.len());
             for room in rooms {
                 if !self.sees(&user, room) {
