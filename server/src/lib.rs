@@ -61,6 +61,9 @@ pub mod config;
 mod connection;
 mod embedding;
 mod farewell;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod host;
 mod http;
 mod identity;
