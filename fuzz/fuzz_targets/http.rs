@@ -75,6 +75,15 @@ struct Told {
     accept: Option<String>,
 }
 
+impl Told {
+    /// Whether a head that is malformed and never ends is refused before its end, or hung up on there,
+    /// depends on what hyper has seen of it at once.
+    fn or_hung_up_on(self) -> Self {
+        let status = self.status.filter(|status| *status != 400);
+        Self { status, ..self }
+    }
+}
+
 impl Stranger {
     async fn come(self) {
         let calls = self.said.windows(API.len()).any(|part| part == API);
@@ -104,6 +113,7 @@ impl Stranger {
             told
         };
         self.judge(&told);
+        let (told, same) = (told.or_hung_up_on(), same.or_hung_up_on());
         assert_eq!(told, same, "the two ways in differ");
     }
 
