@@ -1,6 +1,8 @@
 //! Any list of inputs to one tenant, with clocks that jump, disks that fill and crashes in between.
 //! Nothing may panic, every room's `seq` is dense, time never goes back, and a replay of what is
-//! durable is what was lived. The hub in memory holds every delivery to its contract meanwhile.
+//! durable is what was lived. Who is in a room, what comes last there, how far each has read and what
+//! is unread is what a plain [model](Model) makes of the log. The hub in memory holds every delivery to its
+//! contract meanwhile.
 #![no_main]
 
 #[path = "../../engine/tests/tenant_rules/clients.rs"]
@@ -33,12 +35,13 @@ use homeroom_engine::{
 };
 use homeroom_fuzz::{
     Choices,
+    model::Model,
     requests::{KINDS, There, request as any_request},
     services,
 };
 use homeroom_protocol::{
-    ClientFrame, ConnectionId, DeviceId, Position, Request, RoomNumber, Seq, SignalName, Timestamp,
-    decode_client_message, limit,
+    ClientFrame, ConnectionId, DeviceId, Position, Request, RoomNumber, Seq, ServerFrame,
+    SignalName, Timestamp, decode_client_message, limit,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -286,15 +289,6 @@ impl Run {
 
     fn check(&mut self) {
         self.decide_slow();
-        let mut heads = BTreeMap::<RoomNumber, u64>::new();
-        let mut last = Timestamp(0);
-        for event in self.world.events() {
-            assert!(event.time >= last, "time went back");
-            last = event.time;
-            let head = heads.entry(event.room).or_default();
-            assert_eq!(event.position.seq.0, *head + 1, "seq is dense");
-            *head = event.position.seq.0;
-        }
         self.world.sync();
         self.world.tick();
         self.world.sync();
@@ -304,5 +298,34 @@ impl Run {
             durable_state(&self.world.tenant),
             "replay is not what was lived"
         );
+        let model = Model::of(self.world.entries());
+        model.check(&self.world.tenant);
+        model.check(&replayed);
+        self.check_lists();
+    }
+
+    /// What each user is told of their rooms, over a connection that may all.
+    fn check_lists(&mut self) {
+        (self.world.storage, self.world.broken_history) = (Storage::Open, None);
+        // Budgets are full again.
+        self.world.pass(60_000);
+        self.world.sync();
+        let model = Model::of(self.world.entries());
+        for name in USERS {
+            let who = user(name);
+            let device = DeviceId::new("list").expect("a valid device id");
+            let connection = self.world.connect_as(Identity::new(who.clone(), device));
+            let list = Request::Rooms {
+                after: None,
+                limit: 100,
+            };
+            let id = self.world.post(connection, list);
+            self.world.sync();
+            // One too many, too fast, or what is told waits: then there is nothing to compare.
+            if let Some(ServerFrame::Rooms { rooms, .. }) = self.world.reply(connection, id) {
+                model.check_list(&who, &rooms);
+            }
+            self.world.disconnect(connection, Disconnection::Clean);
+        }
     }
 }

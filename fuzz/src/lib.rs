@@ -1,5 +1,7 @@
-//! What the targets share: choices read from the bytes libFuzzer gives, and what is asked by them.
+//! What the targets share: choices read from the bytes libFuzzer gives, what is asked by them, and a model of
+//! what must have come of it.
 
+pub mod model;
 pub mod requests;
 pub mod services;
 
@@ -47,6 +49,13 @@ impl<'a> Choices<'a> {
             254 => u64::from(u16::from_le_bytes([self.byte(), self.byte()])),
             small => u64::from(small),
         }
+    }
+
+    /// All that is left.
+    pub const fn rest(&mut self) -> &'a [u8] {
+        let rest = self.0;
+        self.0 = &[];
+        rest
     }
 
     /// Up to 255 bytes.

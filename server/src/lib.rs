@@ -64,6 +64,9 @@ mod connection;
 pub mod echo;
 mod embedding;
 mod farewell;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod host;
 mod http;
 mod identity;

@@ -120,7 +120,7 @@ where
 }
 
 /// The same by way of hyper; `read` was read before.
-async fn converse<S>(
+pub(crate) async fn converse<S>(
     service: &Service,
     stream: S,
     read: Bytes,
