@@ -6,12 +6,9 @@ use homeroom_protocol::{
     CloseCode, ConnectionId, Request, RequestId, RoomNumber, ServerFrame, SignalName, Timestamp,
     limit,
 };
-use tokio::{
-    runtime::Handle,
-    sync::{
-        Semaphore,
-        mpsc::{self, error::TrySendError},
-    },
+use tokio::sync::{
+    Semaphore,
+    mpsc::{self, error::TrySendError},
 };
 use tracing::Span;
 
@@ -42,9 +39,6 @@ pub struct Connection {
     /// Made for the first of them: most connections have none.
     frames: OnceLock<Arc<Semaphore>>,
     when_dropped: Disconnection,
-    /// Where the goodbye of a connection dropped on any thread is said; `None` when it was attached
-    /// outside of every runtime.
-    runtime: Option<Handle>,
     /// The hub has been told to close it.
     closing: bool,
     ended: bool,
@@ -100,7 +94,6 @@ impl Connection {
             gauge,
             frames: OnceLock::new(),
             when_dropped,
-            runtime: Handle::try_current().ok(),
             closing: false,
             ended: false,
         }
@@ -307,12 +300,11 @@ impl Drop for Connection {
         if self.ended {
             return;
         }
-        let Some(runtime) = self.runtime.take().or_else(|| Handle::try_current().ok()) else {
-            return;
-        };
         let (id, life) = (self.id, self.life);
         let (how, closing) = (self.when_dropped, self.closing);
         let (tenant, shards) = (self.tenant.clone(), self.shards.clone());
+        // Wherever it is dropped: its goodbye is said where the shards run.
+        let runtime = self.shards.runtime().clone();
         runtime.spawn(async move {
             if !closing {
                 let detach = ShardInput::Detach {

@@ -85,6 +85,10 @@ impl<K: Ord, V> FewMap<K, V> {
         Some(entry)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
+        self.0.iter()
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
         self.0.iter().map(|(key, _)| key)
     }

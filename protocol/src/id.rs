@@ -1,6 +1,8 @@
 //! The vocabulary of ids, positions and times: newtypes, so that nothing can be swapped.
 
-use std::{fmt, num::NonZeroU64, sync::Arc};
+use std::{fmt, num::NonZeroU64};
+
+use arcstr::ArcStr;
 
 use crate::limit;
 
@@ -29,12 +31,12 @@ pub enum InvalidId {
     Range,
 }
 
-/// A shared, immutable, validated string.
+/// A shared, immutable, validated string: one word wherever it is named, as names of people stand in many lists.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $max:expr, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(ArcStr);
 
         impl $name {
             /// Checks length and characters.
@@ -62,7 +64,7 @@ macro_rules! text_id {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:?}", &*self.0)
+                write!(f, "{:?}", self.as_str())
             }
         }
 

@@ -29,6 +29,7 @@ use tracing::{Span, debug, field::display};
 use crate::{
     embedding::Proven,
     farewell::{Bye, End},
+    roll::Enrolled,
     scratch::Scratch,
     service::{Service, now},
     socket::Socket,
@@ -44,7 +45,7 @@ const GRACE: Duration = Duration::from_millis(100);
 /// A client on the other side of a WebSocket.
 #[derive(Debug)]
 pub(crate) struct Client {
-    service: Arc<Service>,
+    service: Enrolled,
     /// Who it is, where somebody else's server has proven that.
     proven: Option<Box<Proven>>,
     leaving: watch::Receiver<Option<Instant>>,
@@ -89,11 +90,12 @@ enum Happened {
 
 impl Client {
     pub(crate) fn new(service: Arc<Service>, wire: Wire) -> Self {
+        let socket = Socket::new(wire);
         Self {
             leaving: service.leaving(),
-            service,
+            service: Enrolled::new(service, &socket),
             proven: None,
-            socket: Socket::new(wire),
+            socket,
             reader: Reader::new(&Bounds::GREETING),
             early: None,
             attached: None,
@@ -182,7 +184,7 @@ impl Client {
             if timer.deadline() > due {
                 timer.as_mut().reset(due);
             }
-            match self.happens(timer.as_mut(), interest).await {
+            match happens(&self.socket, timer.as_mut(), interest).await {
                 Happened::Ready(ready) => {
                     let ready = ready.map_err(|_| End::Lost)?;
                     if wish.writable
@@ -209,32 +211,6 @@ impl Client {
                 }
                 Happened::Change => {}
             }
-        }
-    }
-
-    /// Waits for whatever comes first. This is what an idle connection is made of, so socket and hub keep the
-    /// task's waker themselves, and only timer and leave have a place here.
-    async fn happens(
-        &mut self,
-        mut timer: Pin<&mut Sleep>,
-        interest: Option<Interest>,
-    ) -> Happened {
-        let socket = &*self.socket;
-        let first = poll_fn(|context| {
-            if let Some(interest) = interest
-                && let Poll::Ready(ready) = socket.wire().poll_ready(interest, context)
-            {
-                return Poll::Ready(Happened::Ready(ready));
-            }
-            if socket.poll_changed(context).is_ready() {
-                return Poll::Ready(Happened::Change);
-            }
-            timer.as_mut().poll(context).map(|()| Happened::Due)
-        });
-        tokio::select! {
-            biased;
-            happened = first => happened,
-            _ = self.leaving.changed() => Happened::Change,
         }
     }
 
@@ -418,6 +394,26 @@ impl Client {
     }
 }
 
+/// Waits for whatever comes first. This is what an idle connection is made of, so its socket keeps the task's waker,
+/// also for the hub and for a host that leaves, and only the timer has a place here.
+fn happens(
+    socket: &Socket,
+    mut timer: Pin<&mut Sleep>,
+    interest: Option<Interest>,
+) -> impl Future<Output = Happened> {
+    poll_fn(move |context| {
+        if let Some(interest) = interest
+            && let Poll::Ready(ready) = socket.wire().poll_ready(interest, context)
+        {
+            return Poll::Ready(Happened::Ready(ready));
+        }
+        if socket.poll_changed(context).is_ready() {
+            return Poll::Ready(Happened::Change);
+        }
+        timer.as_mut().poll(context).map(|()| Happened::Due)
+    })
+}
+
 async fn pass_on(
     service: &Service,
     connection: &Connection,
@@ -482,8 +478,8 @@ mod tests {
         let task = Arc::clone(&service).serve_at(Door::Both, stream, None, seat);
         let bytes = size_of_val(&task);
         // The runtime adds about a hundred, and rounds up to whole 128.
-        assert!(bytes <= 640, "{bytes} bytes");
+        assert!(bytes <= 408, "{bytes} bytes");
         let bytes = size_of::<Client>();
-        assert!(bytes <= 272, "{bytes} bytes");
+        assert!(bytes <= 248, "{bytes} bytes");
     }
 }

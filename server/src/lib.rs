@@ -71,6 +71,7 @@ mod host;
 mod http;
 mod identity;
 mod listener;
+mod roll;
 mod scratch;
 mod service;
 mod socket;

@@ -27,6 +27,7 @@ use crate::{
     farewell::Bye,
     http::{self, Api, ApiSettings, Door, HostFigures, OriginSettings, Stage, Visit},
     identity::{Guests, identify},
+    roll::Roll,
     tls::{self, Tls},
     wire::Wire,
 };
@@ -93,6 +94,7 @@ pub struct Service {
     requests_in_flight_max: usize,
     stage: watch::Sender<Stage>,
     leaving: watch::Sender<Option<Instant>>,
+    roll: Roll,
     /// How many connections there were when it began to leave: all of them come back, also those that
     /// hung up before the others were told.
     sent_away: AtomicU64,
@@ -119,6 +121,7 @@ impl Service {
             requests_in_flight_max: in_flight_max.max(1),
             stage: watch::Sender::new(stage),
             leaving: watch::Sender::new(None),
+            roll: Roll::default(),
             sent_away: AtomicU64::new(0),
             figures: HostFigures::default(),
         })
@@ -199,6 +202,7 @@ impl Service {
             leaving.get_or_insert_with(Instant::now);
             first
         });
+        self.roll.call();
     }
 
     /// Resolves when no connection is served any more. After [`leave`](Self::leave) that is soon:
@@ -263,6 +267,11 @@ impl Service {
 
     pub(crate) fn leaving(&self) -> watch::Receiver<Option<Instant>> {
         self.leaving.subscribe()
+    }
+
+    /// Who is to be called when it leaves.
+    pub(crate) const fn roll(&self) -> &Roll {
+        &self.roll
     }
 
     /// Resolves when the host is leaving.
@@ -368,14 +377,22 @@ impl Service {
 }
 
 /// Serves a client to its end.
-pub(crate) fn converse(mut client: Box<Client>) -> impl Future<Output = ()> + Send {
+pub(crate) fn converse(client: Box<Client>) -> impl Future<Output = ()> + Send {
     // What it is called is known once it said hello.
     let span = debug_span!("connection", tenant = Empty, connection = Empty);
-    let conversation = async move {
-        let end = client.converse().await;
-        Box::pin(client.end(end)).await;
-    };
-    conversation.instrument(span)
+    // One that nobody sees takes no place in the task.
+    let span = (!span.is_disabled()).then(|| Box::new(span));
+    async move {
+        match span {
+            None => converse_unseen(client).await,
+            Some(span) => Box::pin(converse_unseen(client).instrument(*span)).await,
+        }
+    }
+}
+
+async fn converse_unseen(mut client: Box<Client>) {
+    let end = client.converse().await;
+    Box::pin(client.end(end)).await;
 }
 
 /// The clock, for pongs.

@@ -37,10 +37,8 @@ pub(crate) struct Socket {
 struct Writing {
     /// The hub's last write ended inside a frame.
     inside_frame: bool,
-    /// A control frame that is to be written next.
-    owed: Bytes,
-    /// Some of `owed` is gone: nothing else may come before the rest.
-    owed_begun: bool,
+    /// A control frame that is to be written next. Boxed, as hardly any has to wait.
+    owed: Option<Box<Owed>>,
     /// The hub has handed over its first message.
     begun: bool,
     /// The wire took less than it was given: the hub waits to be told of room.
@@ -53,6 +51,15 @@ struct Writing {
     changed: bool,
     /// The task, while it waits for that. Here, as what waits is the whole of an idle connection.
     waiter: Option<Waker>,
+}
+
+/// A control frame that waits.
+#[derive(Debug)]
+struct Owed {
+    /// What is left of it.
+    frame: Bytes,
+    /// Some of it is gone: nothing else may come before the rest.
+    begun: bool,
 }
 
 /// What the connection's task has to wait for, beside bytes to read.
@@ -102,6 +109,11 @@ impl Socket {
         self.writing().begun
     }
 
+    /// Has the task look at what it waits for.
+    pub(crate) fn look_again(&self) {
+        self.writing().change();
+    }
+
     /// Resolves when [`wish`](Self::wish) may have changed. Cancel-safe; for one task at a time.
     pub(crate) async fn changed(&self) {
         poll_fn(|context| self.poll_changed(context)).await;
@@ -133,9 +145,13 @@ impl Socket {
     /// Writes a control frame, or owes it; takes the place of one that is owed and not begun.
     pub(crate) fn write_control(&self, frame: Bytes) {
         let mut writing = self.writing();
-        if !writing.closed && !writing.owed_begun {
-            writing.owed = frame;
-            writing.write_owed(&self.wire);
+        if !writing.closed && !writing.has_begun_owed() {
+            let mut owed = Owed {
+                frame,
+                begun: false,
+            };
+            let is_left = writing.inside_frame || owed.write(&self.wire);
+            writing.owed = is_left.then(|| Box::new(owed));
         }
     }
 
@@ -146,7 +162,7 @@ impl Socket {
         if writing.closed {
             return;
         }
-        if !writing.inside_frame && !writing.owed_begun {
+        if !writing.inside_frame && !writing.has_begun_owed() {
             // A peer that left no room for its farewell goes without.
             let _ = self.wire.try_write(frames);
         }
@@ -156,7 +172,7 @@ impl Socket {
     fn close_locked(&self, writing: &mut Writing) {
         if !writing.closed {
             writing.closed = true;
-            writing.owed = Bytes::new();
+            writing.owed = None;
             self.wire.end();
             writing.change();
         }
@@ -178,22 +194,40 @@ impl Writing {
         }
     }
 
-    fn owes_now(&self) -> bool {
-        !self.owed.is_empty() && !self.inside_frame
+    const fn owes_now(&self) -> bool {
+        self.owed.is_some() && !self.inside_frame
+    }
+
+    fn has_begun_owed(&self) -> bool {
+        self.owed.as_ref().is_some_and(|owed| owed.begun)
     }
 
     fn write_owed(&mut self, wire: &Wire) {
-        while self.owes_now() && !self.closed {
-            match wire.try_write(&self.owed) {
+        if self.owes_now()
+            && !self.closed
+            && let Some(owed) = &mut self.owed
+            && !owed.write(wire)
+        {
+            self.owed = None;
+        }
+    }
+}
+
+impl Owed {
+    /// Writes what there is room for; whether some of it is left to be written.
+    fn write(&mut self, wire: &Wire) -> bool {
+        while !self.frame.is_empty() {
+            match wire.try_write(&self.frame) {
                 Ok(taken) => {
-                    self.owed.advance(taken);
-                    self.owed_begun = !self.owed.is_empty();
+                    self.frame.advance(taken);
+                    self.begun = true;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 // The socket is gone, as the reader or the hub will find; nothing is owed any more.
-                Err(_) => self.owed = Bytes::new(),
+                Err(_) => return false,
             }
         }
+        false
     }
 }
 

@@ -16,16 +16,52 @@ use super::{
     tally::Tally,
 };
 
-/// Where a connection sits in an audience.
+/// Where a connection sits in an audience. Whoever is in three rooms and watches some others has a dozen of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seat {
     /// The roster's slot.
     pub(super) roster: u32,
+    /// The place in its list of listeners, and in the highest bit whether something changed.
+    place: u32,
+}
+
+impl Seat {
+    const CHANGED: u32 = 1 << 31;
+
+    /// At this place in the list of listeners of the roster in this slot.
+    pub(super) fn new(roster: u32, index: usize) -> Self {
+        let mut seat = Self { roster, place: 0 };
+        seat.move_to(index);
+        seat
+    }
+
     /// The place in its list of listeners.
-    pub(super) index: u32,
+    pub(super) const fn index(self) -> usize {
+        (self.place & !Self::CHANGED) as usize
+    }
+
+    /// It is at another place in the same list.
+    pub(super) fn move_to(&mut self, index: usize) {
+        let index = u32::try_from(index)
+            .ok()
+            .filter(|at| at & Self::CHANGED == 0);
+        let index = index.expect("memory ends before 2^31 listeners do");
+        self.place = self.place & Self::CHANGED | index;
+    }
+
     /// Of a watcher: the user changed, and this connection has not heard how. Of a viewer: something was
     /// signalled while it was not to hear the room.
-    pub(super) changed: bool,
+    pub(super) const fn has_changed(self) -> bool {
+        self.place & Self::CHANGED != 0
+    }
+
+    pub(super) const fn set_changed(&mut self, changed: bool) {
+        self.place = if changed {
+            self.place | Self::CHANGED
+        } else {
+            self.place & !Self::CHANGED
+        };
+    }
 }
 
 /// Which of a connection's lists a seat is in.

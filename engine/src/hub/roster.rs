@@ -7,39 +7,21 @@ use homeroom_protocol::{Epoch, Seq};
 use super::{
     Audience, Generation, Push, TenantLife, bounds::TAIL_EVENTS_MAX, joined::Said, signals::Pending,
 };
+use crate::few::reserve_one;
 
 /// One audience of one tenant life.
 #[derive(Debug)]
 pub(super) struct Roster {
     pub(super) key: (TenantLife, Audience),
     pub(super) listeners: Vec<Listener>,
-    /// One for each listener of a room, at the same index; none for watchers, who are many.
-    pub(super) cursors: Vec<Cursor>,
     /// How many listeners are sockets and need bytes.
     pub(super) sockets: u32,
-    /// The life of the room's timeline; `None` for watchers.
-    pub(super) epoch: Option<Epoch>,
-    /// The newest event that was delivered to the shard.
-    pub(super) head: Seq,
-    /// The newest event that was given to the listeners; those above are being collected.
-    pub(super) given: Seq,
     /// Where this turn's pushes are collected.
     pub(super) batch: Option<u32>,
     /// Batches that name this roster: it is not freed before they are done.
     pub(super) holds: u32,
-    /// Listeners whose page was asked for and has not come.
-    asked: u32,
-    /// What was given to the others since: without it, a listener of a busy room whose pages are
-    /// always overtaken would never go live. `None` while it is empty.
-    tail: Option<Box<Tail>>,
-    /// Listeners of an older generation are stale: nothing is written for them.
-    floor: Generation,
-    /// How many may be stale, never too few: while it is 0, nobody has to be asked.
-    stale: u32,
-    /// Places that were passed and not yet told.
-    passed: Option<Box<Passed>>,
-    /// In the shard's list of rosters with such runs.
-    passing: bool,
+    /// Of a room alone.
+    timeline: Option<Box<Timeline>>,
     /// What was signalled to viewers and waits for its turn.
     pub(super) signals: Option<Box<Pending>>,
     /// In the line of those with something to be told.
@@ -48,12 +30,39 @@ pub(super) struct Roster {
     pub(super) newest: Option<Arc<Push>>,
 }
 
+/// Ten thousand people who are watched are ten thousand of these.
+const _: () = assert!(size_of::<Option<Roster>>() <= 104);
+
+/// How far a room has come, and each of its listeners. Apart from the roster, as there are more people who are watched
+/// than rooms.
+#[derive(Debug, Default)]
+struct Timeline {
+    /// One for each listener, at the same index.
+    cursors: Vec<Cursor>,
+    /// The life of the room's timeline; `None` before the first listener.
+    epoch: Option<Epoch>,
+    /// The newest event that was delivered to the shard.
+    head: Seq,
+    /// The newest event that was given to the listeners; those above are being collected.
+    given: Seq,
+    /// Listeners of an older generation are stale: nothing is written for them.
+    floor: Generation,
+    /// How many may be stale, never too few: while it is 0, nobody has to be asked.
+    stale: u32,
+    /// Listeners whose page was asked for and has not come.
+    asked: u32,
+    /// What was given to the others since: without it, a listener of a busy room whose pages are
+    /// always overtaken would never go live. `None` while it is empty.
+    tail: Option<Box<Tail>>,
+    /// Places that were passed and not yet told.
+    passed: Option<Box<Passed>>,
+    /// In the shard's list of rosters with such runs.
+    passing: bool,
+}
+
 /// The newest events that were given, oldest first; few rooms have any.
 #[derive(Debug, Default)]
 struct Tail(VecDeque<Said>);
-
-/// Ten thousand people who are watched are ten thousand of these.
-const _: () = assert!(size_of::<Option<Roster>>() <= 176);
 
 /// A run of places without events of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,53 +142,104 @@ impl Cursor {
 }
 
 impl Roster {
-    pub(super) const fn new(key: (TenantLife, Audience)) -> Self {
+    pub(super) fn new(key: (TenantLife, Audience)) -> Self {
+        let timeline = match key.1 {
+            Audience::Room(_) => Some(Box::default()),
+            Audience::Watchers(_) | Audience::Viewers(..) => None,
+        };
         Self {
             key,
             listeners: Vec::new(),
-            cursors: Vec::new(),
             sockets: 0,
-            epoch: None,
-            head: Seq(0),
-            given: Seq(0),
             batch: None,
             holds: 0,
-            asked: 0,
-            tail: None,
-            floor: Generation::STALE,
-            stale: 0,
-            passed: None,
-            passing: false,
+            timeline,
             signals: None,
             in_line: false,
             newest: None,
         }
     }
 
-    /// A listener is about to come: takes in what it says about the timeline.
-    pub(super) fn learn(&mut self, epoch: Epoch, head: Seq) {
-        if self.epoch != Some(epoch) || self.listeners.is_empty() {
-            // What is being collected belongs to another life, or was for those who left.
-            self.epoch = Some(epoch);
-            self.head = head;
-            self.given = head;
-            self.batch = None;
-            self.tail = None;
-            self.passed = None;
-        } else if head > self.head {
-            self.head = head;
+    /// The life of the room's timeline; `None` where there is none.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        self.timeline.as_ref()?.epoch
+    }
+
+    /// How far the listener in this place has come; `None` but in a room.
+    pub(super) fn cursor(&self, index: usize) -> Option<&Cursor> {
+        self.timeline.as_ref()?.cursors.get(index)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn cursor_mut(&mut self, index: usize) -> Option<&mut Cursor> {
+        self.timeline.as_mut()?.cursors.get_mut(index)
+    }
+
+    /// The newest listener begins here.
+    pub(super) fn begin(&mut self, cursor: Cursor) {
+        let is_stale = self.is_stale(&cursor);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.stale += u32::from(is_stale);
+            reserve_one(&mut timeline.cursors);
+            timeline.cursors.push(cursor);
         }
+    }
+
+    /// The listener in this place goes, and the last one takes its place; how far it had come.
+    pub(super) fn end(&mut self, index: usize) -> Option<Cursor> {
+        let cursors = &mut self.timeline.as_mut()?.cursors;
+        let cursor = (index < cursors.len()).then(|| cursors.swap_remove(index))?;
+        if cursor.state == CursorState::Asked {
+            self.page_done();
+        }
+        if self.is_stale(&cursor) {
+            self.stale_went();
+        }
+        Some(cursor)
+    }
+
+    /// A listener is about to come: takes in what it says about the timeline; its newest event then.
+    pub(super) fn learn(&mut self, epoch: Epoch, head: Seq) -> Seq {
+        let is_empty = self.listeners.is_empty();
+        let Some(timeline) = &mut self.timeline else {
+            return head;
+        };
+        if timeline.epoch != Some(epoch) || is_empty {
+            // What is being collected belongs to another life, or was for those who left.
+            timeline.epoch = Some(epoch);
+            timeline.head = head;
+            timeline.given = head;
+            timeline.tail = None;
+            timeline.passed = None;
+            self.batch = None;
+        } else if head > timeline.head {
+            timeline.head = head;
+        }
+        timeline.head
+    }
+
+    /// An event of this place was delivered; whether it is a new one.
+    pub(super) fn advance(&mut self, seq: Seq) -> bool {
+        let Some(timeline) = &mut self.timeline else {
+            return false;
+        };
+        let before = mem::replace(&mut timeline.head, seq);
+        timeline.head = seq.max(before);
+        seq > before
     }
 
     /// Events are given to those who are live.
     pub(super) fn give(&mut self, events: &[Said]) {
+        let Some(timeline) = &mut self.timeline else {
+            return;
+        };
         if let Some(said) = events.last() {
-            self.given = self.given.max(said.last);
+            timeline.given = timeline.given.max(said.last);
         }
-        if self.asked == 0 {
+        if timeline.asked == 0 {
             return;
         }
-        let Tail(tail) = &mut **self.tail.get_or_insert_default();
+        let Tail(tail) = &mut **timeline.tail.get_or_insert_default();
         tail.extend(events.iter().cloned());
         let excess = tail.len().saturating_sub(TAIL_EVENTS_MAX);
         tail.drain(..excess);
@@ -187,60 +247,72 @@ impl Roster {
 
     /// The newest events that were given.
     pub(super) fn tail(&self) -> impl Iterator<Item = Said> {
-        self.tail.iter().flat_map(|tail| &tail.0).cloned()
+        let tail = self
+            .timeline
+            .iter()
+            .filter_map(|timeline| timeline.tail.as_ref());
+        tail.flat_map(|tail| &tail.0).cloned()
     }
 
     /// A page was asked for.
     pub(super) fn page_asked(&mut self) {
-        self.asked += 1;
+        if let Some(timeline) = &mut self.timeline {
+            timeline.asked += 1;
+        }
     }
 
     /// A page came, or will not be needed.
     pub(super) fn page_done(&mut self) {
-        self.asked -= 1;
-        if self.asked == 0 {
-            self.tail = None;
+        if let Some(timeline) = &mut self.timeline {
+            timeline.asked -= 1;
+            if timeline.asked == 0 {
+                timeline.tail = None;
+            }
         }
     }
 
     /// Whether a listener that wants `next` has missed nothing that was given to the others.
     pub(super) fn is_current(&self, next: Seq) -> bool {
-        next > self.given
+        let timeline = self.timeline.as_ref();
+        timeline.is_none_or(|timeline| next > timeline.given)
     }
 
     /// Nobody who listens hears on, before they are stamped anew.
     pub(super) fn pause(&mut self, generation: Generation) {
-        if generation > self.floor {
-            self.floor = generation;
-            self.stale = count(self.listeners.len());
+        let listeners = count(self.listeners.len());
+        if let Some(timeline) = &mut self.timeline
+            && generation > timeline.floor
+        {
+            timeline.floor = generation;
+            timeline.stale = listeners;
         }
     }
 
     /// Whether nothing is written for this listener.
     pub(super) fn is_stale(&self, cursor: &Cursor) -> bool {
-        cursor.generation == Generation::STALE || cursor.generation < self.floor
+        let floor = (self.timeline.as_ref()).map_or(Generation::STALE, |timeline| timeline.floor);
+        cursor.generation == Generation::STALE || cursor.generation < floor
     }
 
     /// Whether any listener may be stale.
-    pub(super) const fn has_stale(&self) -> bool {
-        self.stale > 0
-    }
-
-    /// A stale listener came.
-    pub(super) const fn stale_came(&mut self) {
-        self.stale += 1;
+    pub(super) fn has_stale(&self) -> bool {
+        let timeline = self.timeline.as_ref();
+        timeline.is_some_and(|timeline| timeline.stale > 0)
     }
 
     /// A stale listener went, or is so no more.
-    pub(super) const fn stale_went(&mut self) {
-        self.stale = self.stale.saturating_sub(1);
+    pub(super) fn stale_went(&mut self) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.stale = timeline.stale.saturating_sub(1);
+        }
     }
 
     /// One more place was passed: the run before it, if it does not go on.
     pub(super) fn pass(&mut self, seq: Seq, members: u32) -> Option<Passed> {
-        let Some(run) = self.passed.as_deref_mut() else {
+        let timeline = self.timeline.as_mut()?;
+        let Some(run) = timeline.passed.as_deref_mut() else {
             let (first, last) = (seq, seq);
-            self.passed = Some(Box::new(Passed {
+            timeline.passed = Some(Box::new(Passed {
                 first,
                 last,
                 members,
@@ -259,12 +331,19 @@ impl Roster {
 
     /// What was passed since this was last taken.
     pub(super) fn take_passed(&mut self) -> Option<Passed> {
-        self.passed.take().map(|run| *run)
+        self.timeline.as_mut()?.passed.take().map(|run| *run)
     }
 
     /// It is put on the list of rosters with such runs, or taken off it; whether it was on it.
-    pub(super) const fn list_as_passing(&mut self, listed: bool) -> bool {
-        mem::replace(&mut self.passing, listed)
+    pub(super) fn list_as_passing(&mut self, listed: bool) -> bool {
+        let timeline = self.timeline.as_mut();
+        timeline.is_some_and(|timeline| mem::replace(&mut timeline.passing, listed))
+    }
+
+    /// Those of all listeners.
+    #[cfg(test)]
+    pub(super) fn cursors(&self) -> impl Iterator<Item = &Cursor> {
+        self.timeline.iter().flat_map(|timeline| &timeline.cursors)
     }
 }
 

@@ -3,14 +3,15 @@
 //!
 //! Both sides are lists whose gaps are filled from the end, so each knows its index in the other.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 
+use hashbrown::HashTable;
 use homeroom_protocol::{ConnectionId, RoomNumber};
 
 use super::{
     Audience, TenantLife,
     connection::{Connection, Row, Seat},
-    roster::{Cursor, CursorState, Listener, Roster, Stamp},
+    roster::{Cursor, Listener, Roster, Stamp},
     slots::Slots,
 };
 use crate::{few::reserve_one, numbered::NumberedMap};
@@ -20,7 +21,10 @@ pub(super) struct Seating {
     pub(super) connections: Slots<Connection>,
     by_id: NumberedMap<ConnectionId, u32>,
     pub(super) rosters: Slots<Roster>,
-    by_audience: HashMap<(TenantLife, Audience), u32>,
+    /// The slots of the rosters, which know whose they are: an audience is not kept twice.
+    by_audience: HashTable<u32>,
+    /// People choose their names.
+    hasher: RandomState,
     /// Seats given up so far, each one step: what a wave of leavers costs.
     #[cfg(test)]
     pub(super) steps: usize,
@@ -32,7 +36,8 @@ impl Seating {
             connections: Slots::new(),
             by_id: NumberedMap::default(),
             rosters: Slots::new(),
-            by_audience: HashMap::new(),
+            by_audience: HashTable::new(),
+            hasher: RandomState::new(),
             #[cfg(test)]
             steps: 0,
         }
@@ -65,24 +70,43 @@ impl Seating {
     }
 
     pub(super) fn roster(&self, tenant: TenantLife, audience: Audience) -> Option<u32> {
-        self.by_audience.get(&(tenant, audience)).copied()
+        self.find(&(tenant, audience))
     }
 
     /// The rosters of all rooms of a tenant life.
     pub(super) fn rooms_of(&self, tenant: TenantLife) -> Vec<u32> {
-        let rosters = self.by_audience.iter();
-        rosters
-            .filter(|((life, audience), _)| {
-                *life == tenant && matches!(audience, Audience::Room(_))
+        let is_room = |slot: &u32| {
+            let roster = self.rosters.get(*slot);
+            roster.is_some_and(|roster| {
+                roster.key.0 == tenant && matches!(roster.key.1, Audience::Room(_))
             })
-            .map(|(_, &slot)| slot)
-            .collect()
+        };
+        self.by_audience.iter().copied().filter(is_room).collect()
     }
 
     pub(super) fn roster_or_new(&mut self, tenant: TenantLife, audience: Audience) -> u32 {
-        let rosters = &mut self.rosters;
-        *(self.by_audience.entry((tenant, audience)))
-            .or_insert_with_key(|key| rosters.insert(Roster::new(key.clone())))
+        let key = (tenant, audience);
+        if let Some(slot) = self.find(&key) {
+            return slot;
+        }
+        let hash = self.hasher.hash_one(&key);
+        let slot = self.rosters.insert(Roster::new(key));
+        let (rosters, hasher) = (&self.rosters, &self.hasher);
+        let hash_again = |slot: &u32| {
+            let roster = rosters.get(*slot);
+            roster.map_or(0, |roster| hasher.hash_one(&roster.key))
+        };
+        self.by_audience.insert_unique(hash, slot, hash_again);
+        slot
+    }
+
+    fn find(&self, key: &(TenantLife, Audience)) -> Option<u32> {
+        let is_it = |slot: &u32| {
+            let roster = self.rosters.get(*slot);
+            roster.is_some_and(|roster| roster.key == *key)
+        };
+        let slot = self.by_audience.find(self.hasher.hash_one(key), is_it);
+        slot.copied()
     }
 
     /// Forgets a roster that nobody is in and no batch names.
@@ -90,7 +114,11 @@ impl Seating {
         let unused = (self.rosters.get(slot))
             .is_some_and(|roster| roster.listeners.is_empty() && roster.holds == 0);
         if unused && let Some(roster) = self.rosters.remove(slot) {
-            self.by_audience.remove(&roster.key);
+            let hash = self.hasher.hash_one(&roster.key);
+            let found = (self.by_audience).find_entry(hash, |other| *other == slot);
+            if let Ok(entry) = found {
+                entry.remove();
+            }
         }
     }
 
@@ -129,17 +157,9 @@ impl Seating {
             stamp,
         });
         reserve_one(seats);
-        seats.push(Seat {
-            roster: roster_slot,
-            index: place(roster.listeners.len() - 1),
-            changed: false,
-        });
+        seats.push(Seat::new(roster_slot, roster.listeners.len() - 1));
         if let Some(cursor) = cursor {
-            if roster.is_stale(&cursor) {
-                roster.stale_came();
-            }
-            reserve_one(&mut roster.cursors);
-            roster.cursors.push(cursor);
+            roster.begin(cursor);
         }
     }
 
@@ -175,26 +195,18 @@ impl Seating {
         }
         let is_socket = (self.connections.get(connection))
             .is_some_and(|connection| connection.pipe.is_socket());
-        let index = seat.index as usize;
+        let index = seat.index();
         let roster = self.rosters.get_mut(seat.roster)?;
         roster.listeners.swap_remove(index);
         roster.sockets -= u32::from(is_socket);
-        let cursor = (!roster.cursors.is_empty()).then(|| roster.cursors.swap_remove(index));
-        if let Some(cursor) = &cursor {
-            if cursor.state == CursorState::Asked {
-                roster.page_done();
-            }
-            if roster.is_stale(cursor) {
-                roster.stale_went();
-            }
-        }
+        let cursor = roster.end(index);
         if let Some(moved) = roster.listeners.get(index) {
             let (connection, place_there) = (moved.connection, moved.seat as usize);
             let row = Row::of(&roster.key.1);
             if let Some(connection) = self.connections.get_mut(connection)
                 && let Some(moved_seat) = connection.seats_mut(row).get_mut(place_there)
             {
-                moved_seat.index = seat.index;
+                moved_seat.move_to(index);
             }
         }
         self.free_if_unused(seat.roster);
@@ -202,12 +214,12 @@ impl Seating {
     }
 
     fn listener(&mut self, seat: Seat) -> Option<&mut Listener> {
-        (self.rosters.get_mut(seat.roster)?.listeners).get_mut(seat.index as usize)
+        (self.rosters.get_mut(seat.roster)?.listeners).get_mut(seat.index())
     }
 
     /// The cursor behind a seat in a room.
     pub(super) fn cursor(&mut self, seat: Seat) -> Option<&mut Cursor> {
-        (self.rosters.get_mut(seat.roster)?.cursors).get_mut(seat.index as usize)
+        self.rosters.get_mut(seat.roster)?.cursor_mut(seat.index())
     }
 
     /// Every connection of a tenant life.
@@ -232,7 +244,7 @@ impl Seating {
             ] {
                 for (at, seat) in list.iter().enumerate() {
                     let roster = self.rosters.get(seat.roster).unwrap();
-                    let listener = &roster.listeners[seat.index as usize];
+                    let listener = &roster.listeners[seat.index()];
                     assert_eq!((listener.connection, listener.seat as usize), (slot, at));
                     assert_eq!(Row::of(&roster.key.1), row);
                     seats += 1;
@@ -244,15 +256,14 @@ impl Seating {
             listeners += roster.listeners.len();
             assert!(!roster.listeners.is_empty() || roster.holds > 0);
             match roster.key.1 {
-                Audience::Room(_) => assert_eq!(roster.cursors.len(), roster.listeners.len()),
+                Audience::Room(_) => {
+                    assert_eq!(roster.cursors().count(), roster.listeners.len());
+                }
                 Audience::Watchers(_) | Audience::Viewers(..) => {
-                    assert!(roster.cursors.is_empty());
+                    assert_eq!(roster.cursors().count(), 0);
                 }
             }
-            let stale = roster
-                .cursors
-                .iter()
-                .filter(|cursor| roster.is_stale(cursor));
+            let stale = (roster.cursors()).filter(|cursor| roster.is_stale(cursor));
             assert!(stale.count() == 0 || roster.has_stale());
         }
         assert_eq!(seats, listeners);

@@ -31,7 +31,7 @@ impl HubOutlet {
     pub(crate) fn new(shards: Shards, life: TenantLife) -> Self {
         let room = || Arc::new(Semaphore::new(WAITING_BYTES_MAX as usize));
         Self {
-            room: shards.inboxes.iter().map(|_| room()).collect(),
+            room: shards.inboxes().iter().map(|_| room()).collect(),
             shards,
             life,
         }
@@ -61,7 +61,7 @@ impl HubOutlet {
             share,
             handed,
         };
-        let _ = self.shards.inboxes[shard].send(input).await;
+        let _ = self.shards.inboxes()[shard].send(input).await;
     }
 }
 
@@ -88,7 +88,7 @@ impl Outlet<Tenant> for HubOutlet {
 
 impl HubOutlet {
     async fn deliver_to_shards(&self, effects: Vec<Delivery>, followed: &[Span]) {
-        let count = self.shards.inboxes.len();
+        let count = self.shards.inboxes().len();
         if count == 1 {
             return self.send(0, effects, followed).await;
         }

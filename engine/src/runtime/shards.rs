@@ -22,6 +22,7 @@ use std::{
 use homeroom_protocol::{CloseCode, ConnectionId};
 use life::{Laid, Life};
 use tokio::{
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::MissedTickBehavior,
 };
@@ -98,17 +99,22 @@ pub(crate) struct Attach {
     pub(crate) gauge: Arc<Gauge>,
 }
 
-/// All shards of an engine.
+/// All shards of an engine. One word, as each connection holds it.
 #[derive(Debug, Clone)]
-pub(crate) struct Shards {
-    pub(super) inboxes: Arc<[mpsc::Sender<ShardInput>]>,
+pub(crate) struct Shards(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    inboxes: Box<[mpsc::Sender<ShardInput>]>,
     metrics: Arc<Metrics>,
+    /// Where they run.
+    runtime: Handle,
 }
 
 impl Shards {
     /// Starts `count` shards; they end when the last handle is dropped.
     pub(crate) fn start(count: usize, outbox_bytes_max: usize, metrics: Arc<Metrics>) -> Self {
-        let inboxes = (0..count.max(1))
+        let inboxes: Vec<_> = (0..count.max(1))
             .map(|_| {
                 let (sender, inputs) = mpsc::channel(INBOX_MAX);
                 let task = ShardTask::new(outbox_bytes_max, Arc::clone(&metrics));
@@ -116,11 +122,29 @@ impl Shards {
                 sender
             })
             .collect();
-        Self { inboxes, metrics }
+        Self::of(inboxes, metrics)
     }
 
-    pub(crate) const fn metrics(&self) -> &Arc<Metrics> {
-        &self.metrics
+    /// Those behind these inboxes, which run where this is called.
+    fn of(inboxes: Vec<mpsc::Sender<ShardInput>>, metrics: Arc<Metrics>) -> Self {
+        Self(Arc::new(Shared {
+            inboxes: inboxes.into(),
+            metrics,
+            runtime: Handle::current(),
+        }))
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// Where the shards run.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    pub(super) fn inboxes(&self) -> &[mpsc::Sender<ShardInput>] {
+        &self.0.inboxes
     }
 
     /// Tells the shard of a connection. Does nothing once the engine is gone.
@@ -139,7 +163,7 @@ impl Shards {
         let close = Delivery::CloseAll {
             code,
             reconnect_after_ms,
-            shards: self.inboxes.len() as u64,
+            shards: self.inboxes().len() as u64,
             among,
         };
         HubOutlet::new(self.clone(), life)
@@ -149,7 +173,7 @@ impl Shards {
 
     /// Waits until every shard has written what it was given so far.
     pub(crate) async fn flush(&self) {
-        for inbox in self.inboxes.iter() {
+        for inbox in self.inboxes() {
             let (flushed, done) = oneshot::channel();
             // A shard that is gone has nothing left to write.
             if inbox.send(ShardInput::Flush(flushed)).await.is_ok() {
@@ -159,11 +183,11 @@ impl Shards {
     }
 
     fn inbox_of(&self, connection: ConnectionId) -> &mpsc::Sender<ShardInput> {
-        &self.inboxes[self.index_of(connection)]
+        &self.inboxes()[self.index_of(connection)]
     }
 
     pub(super) fn index_of(&self, connection: ConnectionId) -> usize {
-        let count = self.inboxes.len() as u64;
+        let count = self.inboxes().len() as u64;
         usize::try_from(connection.0 % count).expect("below the number of shards")
     }
 }

@@ -87,10 +87,7 @@ async fn a_shard_that_cannot_keep_up_makes_its_tenants_wait() {
     let (inbox, _commands) = mpsc::channel(1);
     crowd(&mut task, LIFE, &inbox, &eaten, LISTENERS as u64);
     let (sender, inputs) = mpsc::channel(INBOX_MAX);
-    let shards = Shards {
-        inboxes: Arc::new([sender]),
-        metrics,
-    };
+    let shards = Shards::of(vec![sender], metrics);
     let _open = shards.clone();
     let released = Arc::new(AtomicUsize::new(0));
     let tenant = tokio::spawn({

@@ -29,7 +29,8 @@ pub struct InvalidPrefix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     V4(u32),
-    V6(u128),
+    /// As bytes, which lie closer than a number of 16 of them: each connection holds its place.
+    V6([u8; 16]),
 }
 
 impl Place {
@@ -43,15 +44,15 @@ impl Place {
             }
             IpAddr::V6(address) => {
                 let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits));
-                Self::V6(address.to_bits() & mask.unwrap_or(0))
+                Self::V6((address.to_bits() & mask.unwrap_or(0)).to_be_bytes())
             }
         }
     }
 
-    const fn address(self) -> IpAddr {
+    fn address(self) -> IpAddr {
         match self {
             Self::V4(bits) => IpAddr::V4(Ipv4Addr::from_bits(bits)),
-            Self::V6(bits) => IpAddr::V6(Ipv6Addr::from_bits(bits)),
+            Self::V6(bytes) => IpAddr::V6(Ipv6Addr::from(bytes)),
         }
     }
 }
@@ -64,7 +65,7 @@ impl Prefix {
     };
     /// `::1/128`.
     pub const LOOPBACK_V6: Self = Self {
-        place: Place::V6(1),
+        place: Place::V6(1_u128.to_be_bytes()),
         bits: 128,
     };
 

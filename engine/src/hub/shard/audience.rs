@@ -29,8 +29,7 @@ impl Shard {
         let Some(roster) = self.seating.rosters.get_mut(roster_slot) else {
             return;
         };
-        roster.learn(epoch, head);
-        if cursor.next <= roster.head {
+        if cursor.next <= roster.learn(epoch, head) {
             cursor.state = CursorState::Behind;
         }
         self.seating
@@ -96,7 +95,7 @@ impl Shard {
             {
                 // Its roster may have been given up in between.
                 roster.newest.get_or_insert_with(|| Arc::clone(newest));
-                seat.changed = true;
+                seat.set_changed(true);
             }
         }
     }
@@ -133,7 +132,7 @@ impl Shard {
             return BTreeMap::new();
         };
         (connection.watches.iter())
-            .filter(|seat| seat.changed)
+            .filter(|seat| seat.has_changed())
             .filter_map(|seat| {
                 let roster = self.seating.rosters.get(seat.roster)?;
                 match &roster.key.1 {
@@ -269,7 +268,7 @@ impl Shard {
         let heard: BTreeMap<RoomNumber, bool> = (connection.rooms.iter())
             .filter_map(|seat| {
                 let roster = rosters.get(seat.roster)?;
-                let cursor = roster.cursors.get(seat.index as usize)?;
+                let cursor = roster.cursor(seat.index())?;
                 match roster.key.1 {
                     Audience::Room(room) => Some((room, roster.is_stale(cursor))),
                     Audience::Watchers(_) | Audience::Viewers(..) => None,
@@ -302,7 +301,7 @@ impl Shard {
         };
         let seat = connection.rooms[at];
         if let Some(roster) = self.seating.rosters.get_mut(seat.roster)
-            && let Some(cursor) = roster.cursors.get_mut(seat.index as usize)
+            && let Some(cursor) = roster.cursor_mut(seat.index())
             && seq < cursor.next
         {
             cursor.next = seq;
@@ -340,7 +339,7 @@ impl Shard {
         let connection = self.seating.connections.get_mut(slot)?;
         let seat = connection.rooms[seat];
         let roster = self.seating.rosters.get_mut(seat.roster)?;
-        let &cursor = roster.cursors.get(seat.index as usize)?;
+        let &cursor = roster.cursor(seat.index())?;
         if generation <= cursor.generation {
             return None;
         }
@@ -365,7 +364,7 @@ impl Shard {
             }
             CursorState::Behind | CursorState::Waiting => CursorState::Behind,
         };
-        if let Some(place) = roster.cursors.get_mut(seat.index as usize) {
+        if let Some(place) = roster.cursor_mut(seat.index()) {
             *place = Cursor { state, ..stamped };
         }
         Some(seat.roster)

@@ -47,10 +47,9 @@ impl Shard {
         let Some(roster) = self.seating.rosters.get_mut(slot) else {
             return;
         };
-        if seq <= roster.head {
+        if !roster.advance(seq) {
             return;
         }
-        roster.head = seq;
         self.flush_passed(slot);
         let weight = push.weight();
         if let Some(batch) = self.batch(slot) {
@@ -65,9 +64,10 @@ impl Shard {
         if roster.listeners.is_empty() {
             return None;
         }
+        let epoch = roster.epoch();
         let index = *roster.batch.get_or_insert_with(|| {
             roster.holds += 1;
-            self.inbox.batches.push_back(Batch::new(slot, roster.epoch));
+            self.inbox.batches.push_back(Batch::new(slot, epoch));
             place(self.inbox.batches.len() - 1)
         });
         self.inbox.batches.get_mut(index as usize)

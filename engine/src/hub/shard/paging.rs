@@ -30,7 +30,7 @@ impl Shard {
         let Some(roster) = self.seating.rosters.get_mut(seat.roster) else {
             return;
         };
-        let Some(&cursor) = roster.cursors.get(seat.index as usize) else {
+        let Some(&cursor) = roster.cursor(seat.index()) else {
             return;
         };
         if cursor.generation != page.generation || cursor.is_live() || roster.is_stale(&cursor) {
@@ -67,7 +67,7 @@ impl Shard {
             self.page_waiters.push(page.connection);
             CursorState::Waiting
         };
-        if let Some(place) = roster.cursors.get_mut(seat.index as usize) {
+        if let Some(place) = roster.cursor_mut(seat.index()) {
             *place = Cursor {
                 next,
                 state,
@@ -100,10 +100,10 @@ impl Shard {
             let Some(roster) = self.seating.rosters.get_mut(seat.roster) else {
                 continue;
             };
-            let is_stale = (roster.cursors.get(seat.index as usize))
-                .is_none_or(|cursor| roster.is_stale(cursor));
+            let is_stale =
+                (roster.cursor(seat.index())).is_none_or(|cursor| roster.is_stale(cursor));
             if let Audience::Room(room) = roster.key.1
-                && let Some(cursor) = roster.cursors.get_mut(seat.index as usize)
+                && let Some(cursor) = roster.cursor_mut(seat.index())
                 && cursor.state == CursorState::Behind
                 && !is_stale
             {

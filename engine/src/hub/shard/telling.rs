@@ -127,7 +127,7 @@ impl Shard {
             let rooms = &self.seating.connections.get(slot)?.rooms;
             let seat = rooms.iter().find(|seat| seat.roster == room)?;
             let roster = self.seating.rosters.get(room)?;
-            Some(roster.is_stale(roster.cursors.get(seat.index as usize)?))
+            Some(roster.is_stale(roster.cursor(seat.index())?))
         };
         // Whoever does not hear a room is not among its viewers.
         cursor().unwrap_or(true)
@@ -160,7 +160,7 @@ impl Shard {
         if let Some(connection) = self.seating.connections.get_mut(slot)
             && let Some(seat) = connection.views.get_mut(seat)
         {
-            seat.changed = true;
+            seat.set_changed(true);
         }
     }
 
@@ -177,10 +177,14 @@ impl Shard {
             return;
         };
         let mut signals = 0;
-        for seat in connection.views.iter_mut().filter(|seat| seat.changed) {
+        for seat in connection
+            .views
+            .iter_mut()
+            .filter(|seat| seat.has_changed())
+        {
             let key = rosters.get(seat.roster).map(|roster| &roster.key.1);
             if matches!(key, Some(Audience::Viewers(shown, _)) if shown == number) {
-                seat.changed = false;
+                seat.set_changed(false);
                 signals += 1;
             }
         }
@@ -198,7 +202,7 @@ impl Shard {
         if let Some(connection) = self.seating.connections.get_mut(slot)
             && let Some(seat) = connection.watches.get_mut(seat)
         {
-            seat.changed = true;
+            seat.set_changed(true);
             self.list_for_changes(slot);
         }
     }
@@ -234,7 +238,7 @@ impl Shard {
             return;
         }
         let newest = (found.watches.iter())
-            .filter(|seat| seat.changed)
+            .filter(|seat| seat.has_changed())
             .filter_map(|seat| rosters.get(seat.roster)?.newest.as_ref());
         let Some(push) = gathered(newest) else {
             return;
@@ -246,7 +250,7 @@ impl Shard {
             tally: &mut self.tally,
         };
         match found.hear_changes(&joined, &mut note) {
-            Ok(true) => (found.watches.iter_mut()).for_each(|seat| seat.changed = false),
+            Ok(true) => (found.watches.iter_mut()).for_each(|seat| seat.set_changed(false)),
             // Blocked: said with what is newest when it takes something again.
             Ok(false) => {}
             Err(_) => {
@@ -260,7 +264,8 @@ impl Shard {
     /// A connection that was blocked hears of the watched users that changed meanwhile.
     pub(super) fn resume_changes(&mut self, slot: u32) {
         let untold = (self.seating.connections.get(slot)).is_some_and(|connection| {
-            !connection.pipe.is_blocked() && connection.watches.iter().any(|seat| seat.changed)
+            !connection.pipe.is_blocked()
+                && connection.watches.iter().any(|seat| seat.has_changed())
         });
         if untold {
             self.list_for_changes(slot);
@@ -274,10 +279,9 @@ impl Shard {
         let Some(roster) = self.seating.rosters.get_mut(slot) else {
             return;
         };
-        if seq <= roster.head {
+        if !roster.advance(seq) {
             return;
         }
-        roster.head = seq;
         if roster.listeners.is_empty() {
             return;
         }
@@ -314,7 +318,7 @@ impl Shard {
         let Some(roster) = self.seating.rosters.get(slot) else {
             return;
         };
-        let (Audience::Room(room), Some(epoch)) = (&roster.key.1, roster.epoch) else {
+        let (Audience::Room(room), Some(epoch)) = (&roster.key.1, roster.epoch()) else {
             return;
         };
         let push = Arc::new(Push::passed(

@@ -88,7 +88,7 @@ impl Shard {
         let Some(roster) = self.seating.rosters.get_mut(batch.roster) else {
             return;
         };
-        if batch.is_empty() || roster.listeners.is_empty() || roster.epoch != batch.epoch {
+        if batch.is_empty() || roster.listeners.is_empty() || roster.epoch() != batch.epoch {
             self.release(batch.roster);
             return;
         }
@@ -166,7 +166,7 @@ impl Shard {
         let Audience::Room(room) = roster.key.1 else {
             return;
         };
-        let Some(&cursor) = roster.cursors.get(index) else {
+        let Some(&cursor) = roster.cursor(index) else {
             return;
         };
         if roster.is_stale(&cursor) {
@@ -198,7 +198,7 @@ impl Shard {
         };
         if let Some((_, last)) = job.joined.range()
             && cursor.is_live()
-            && let Some(place) = roster.cursors.get_mut(index)
+            && let Some(place) = roster.cursor_mut(index)
         {
             place.next = heard;
             if heard <= last {

@@ -51,9 +51,14 @@ pub(crate) struct Charge {
 #[derive(Debug, Default)]
 pub(crate) struct Budgets {
     users: HashMap<UserId, Bucket>,
+    /// How many were left when those that are full again were last looked for.
+    swept: usize,
     messages: Bucket,
     refused: u64,
 }
+
+/// As long as there are fewer, nobody looks for buckets that are full again.
+const SWEPT_MIN: usize = 64;
 
 impl Rate {
     const fn unit_us(self, units: u32) -> u64 {
@@ -177,9 +182,13 @@ impl Budgets {
         if is_known {
             return Ok(());
         }
-        // One that is full is as good as none.
-        if self.users.len() >= 2 * settings.connections_max.max(1) {
+        // One that is full is as good as none. Looking through all only when they have doubled makes it cheap
+        // for each request.
+        let users_max = 2 * settings.connections_max.max(1);
+        if self.users.len() >= (2 * self.swept).max(SWEPT_MIN).min(users_max) {
             self.users.retain(|_, bucket| !bucket.is_full(now));
+            self.users.shrink_to_fit();
+            self.swept = self.users.len();
         }
         self.users.insert(user.clone(), fresh);
         Ok(())

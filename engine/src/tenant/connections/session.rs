@@ -30,8 +30,6 @@ pub(crate) struct Session {
     /// changes later reaches it as a signal.
     pub(crate) watch_settles: LogPosition,
     pub(crate) view: View,
-    /// The rooms in which its user is because of it.
-    pub(crate) occupies: FewSet<RoomNumber>,
     pub(crate) budget: Bucket,
     /// Before that it is not told again that it signals too often.
     pub(crate) hushed_until: Timestamp,
@@ -46,6 +44,8 @@ pub(crate) struct Listening {
     pub(crate) begun: Generation,
     /// Pages asked for under another one are not answered.
     pub(crate) generation: Generation,
+    /// Its user is in the room because of it.
+    pub(crate) occupies: bool,
 }
 
 impl Session {
@@ -57,7 +57,6 @@ impl Session {
             unseen: FewSet::new(),
             watch_settles: LogPosition::START,
             view: View::Heard,
-            occupies: FewSet::new(),
             budget: Bucket::FULL,
             hushed_until: Timestamp(0),
             listed_until: None,
@@ -73,6 +72,18 @@ impl Session {
     /// index of watchers.
     const fn named(&self) -> [&FewSet<UserId>; 2] {
         [&self.watching, &self.unseen]
+    }
+
+    /// The rooms in which its user is because of it.
+    pub(crate) fn occupied(&self) -> impl Iterator<Item = RoomNumber> + '_ {
+        let occupied = self.listening.iter().filter(|(_, heard)| heard.occupies);
+        occupied.map(|(room, _)| *room)
+    }
+
+    /// Its user is in a room it hears because of it, or no more; whether that is new.
+    pub(crate) fn occupy(&mut self, room: RoomNumber, occupies: bool) -> bool {
+        let heard = self.listening.get_mut(&room);
+        heard.is_some_and(|heard| mem::replace(&mut heard.occupies, occupies) != occupies)
     }
 
     /// Whether it may see a user it watches changed; `false` when nothing did.
@@ -150,9 +161,11 @@ impl Sessions {
     pub(crate) fn listen(&mut self, connection: ConnectionId, room: RoomNumber) -> Generation {
         let generation = self.next_generation();
         if let Some(session) = self.by_connection.get_mut(&connection) {
+            let before = session.listening.get(&room);
             let listening = Listening {
                 begun: generation,
                 generation,
+                occupies: before.is_some_and(|before| before.occupies),
             };
             if session.listening.insert(room, listening).is_none() {
                 *self.heard.entry(room).or_default() += 1;

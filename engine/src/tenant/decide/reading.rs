@@ -252,9 +252,9 @@ pub(crate) fn effective(
     };
     let begun = match thread {
         None => Begun {
-            seq: member.joined,
+            seq: member.joined(),
             since: member.since,
-            said: member.last_sent,
+            said: member.last_sent(),
         },
         Some(root) => Begun {
             seq: Seq(0),

@@ -50,12 +50,30 @@ struct Occupants {
     due: Option<Timestamp>,
 }
 
-#[derive(Debug, Default)]
+/// One word beside the number: with each connection and room it shows there may be one more of these.
+#[derive(Debug)]
 struct Occupant {
+    /// [`NOT_GONE`](Self::NOT_GONE), unless they vanished.
+    lingers_until: Timestamp,
     connections: u32,
-    lingers_until: Option<Timestamp>,
     /// Nobody else is to know.
     hidden: bool,
+}
+
+impl Occupant {
+    const NOT_GONE: Timestamp = Timestamp(u64::MAX);
+
+    /// Until when they count although they vanished.
+    fn lingers_until(&self) -> Option<Timestamp> {
+        (self.lingers_until != Self::NOT_GONE).then_some(self.lingers_until)
+    }
+
+    /// They linger no more; until when they would have.
+    fn take_lingering(&mut self) -> Option<Timestamp> {
+        let until = self.lingers_until();
+        self.lingers_until = Self::NOT_GONE;
+        until
+    }
 }
 
 impl Default for Occupants {
@@ -85,15 +103,15 @@ impl Occupancy {
         let occupants = self.rooms.entry(room).or_default();
         if let Some(occupant) = occupants.users.get_mut(user) {
             occupant.connections += 1;
-            if let Some(at) = occupant.lingers_until.take() {
+            if let Some(at) = occupant.take_lingering() {
                 self.lingering -= 1;
                 deadlines.clear(at, Due::Absence(room, user.clone()));
             }
             return;
         }
         let occupant = Occupant {
+            lingers_until: Occupant::NOT_GONE,
             connections: 1,
-            lingers_until: None,
             hidden,
         };
         occupants.users.insert(user.clone(), occupant);
@@ -119,12 +137,12 @@ impl Occupancy {
         };
         occupant.connections = occupant.connections.saturating_sub(1);
         if let Some(linger) = linger {
-            match occupant.lingers_until {
+            match occupant.lingers_until() {
                 Some(at) => deadlines.clear(at, Due::Absence(room, user.clone())),
                 None if self.lingering < linger.max => self.lingering += 1,
                 None => return self.settle(room, user, tick, deadlines),
             }
-            occupant.lingers_until = Some(linger.until);
+            occupant.lingers_until = linger.until;
             deadlines.set(linger.until, Due::Absence(room, user.clone()));
         }
         self.settle(room, user, tick, deadlines);
@@ -140,7 +158,7 @@ impl Occupancy {
     ) {
         let occupants = self.rooms.get_mut(&room);
         if let Some(occupant) = occupants.and_then(|here| here.users.get_mut(user))
-            && occupant.lingers_until.take().is_some()
+            && occupant.take_lingering().is_some()
         {
             self.lingering -= 1;
             self.settle(room, user, tick, deadlines);
@@ -158,7 +176,7 @@ impl Occupancy {
         let occupants = self.rooms.get(&room);
         if let Some(at) = occupants
             .and_then(|here| here.users.get(user))
-            .and_then(|occupant| occupant.lingers_until)
+            .and_then(Occupant::lingers_until)
         {
             deadlines.clear(at, Due::Absence(room, user.clone()));
             self.lapse(room, user, tick, deadlines);
@@ -214,7 +232,7 @@ impl Occupancy {
         let Some(occupants) = self.rooms.get_mut(&room) else {
             return;
         };
-        let holds = |here: &Occupant| here.connections > 0 || here.lingers_until.is_some();
+        let holds = |here: &Occupant| here.connections > 0 || here.lingers_until().is_some();
         if occupants.users.get(user).is_none_or(holds) {
             return;
         }

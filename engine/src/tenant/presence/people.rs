@@ -1,7 +1,7 @@
 //! Who is there: a user is the sum of their live devices. Never stored, so never stale: after a
 //! restart everybody is offline until they are back.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{collections::BTreeMap, mem, ops::Bound, slice};
 
 use homeroom_protocol::{ConnectionId, DeviceId, DeviceState, Presence, Timestamp, UserId};
 
@@ -18,16 +18,133 @@ pub(crate) struct People {
     lingering: usize,
 }
 
-/// The live devices of one user, by id. A list, as most have one or two and a tree has room for eleven.
-type Devices = Vec<Device>;
+/// The live devices of one user, by id.
+#[derive(Debug)]
+enum Devices {
+    /// As most have.
+    One(Device),
+    /// Any other number.
+    Several(Vec<Device>),
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl Devices {
+    fn all(&self) -> &[Device] {
+        match self {
+            Self::One(device) => slice::from_ref(device),
+            Self::Several(devices) => devices,
+        }
+    }
+
+    fn all_mut(&mut self) -> &mut [Device] {
+        match self {
+            Self::One(device) => slice::from_mut(device),
+            Self::Several(devices) => devices,
+        }
+    }
+
+    fn insert(&mut self, at: usize, device: Device) {
+        let mut devices = match mem::take(self) {
+            Self::One(first) => vec![first],
+            Self::Several(devices) => devices,
+        };
+        *self = if devices.is_empty() {
+            Self::One(device)
+        } else {
+            devices.reserve_exact(1);
+            devices.insert(at, device);
+            Self::Several(devices)
+        };
+    }
+
+    fn remove(&mut self, at: usize) {
+        let Self::Several(mut devices) = mem::take(self) else {
+            return;
+        };
+        devices.remove(at);
+        *self = match devices.pop() {
+            Some(last) if devices.is_empty() => Self::One(last),
+            last => {
+                devices.extend(last);
+                Self::Several(devices)
+            }
+        };
+    }
+}
 
 #[derive(Debug)]
 struct Device {
     id: DeviceId,
     state: DeviceState,
-    connections: Vec<ConnectionId>,
-    /// Set exactly while there is no connection.
-    gone_at: Option<Timestamp>,
+    life: Life,
+}
+
+const _: () = assert!(size_of::<Devices>() == 32);
+
+/// What a device lives by.
+#[derive(Debug)]
+enum Life {
+    /// Almost always.
+    Connection(ConnectionId),
+    /// At least two.
+    #[expect(
+        clippy::box_collection,
+        reason = "few devices have several, and all others need one word for it"
+    )]
+    Connections(Box<Vec<ConnectionId>>),
+    /// The last one vanished: it lives until then.
+    Grace(Timestamp),
+}
+
+impl Life {
+    fn connections(&self) -> &[ConnectionId] {
+        match self {
+            Self::Connection(connection) => slice::from_ref(connection),
+            Self::Connections(connections) => connections,
+            Self::Grace(_) => &[],
+        }
+    }
+
+    const fn grace(&self) -> Option<Timestamp> {
+        match self {
+            Self::Grace(until) => Some(*until),
+            Self::Connection(_) | Self::Connections(_) => None,
+        }
+    }
+
+    /// One more connection, if it is not there yet; the grace that this ends.
+    fn add(&mut self, connection: ConnectionId) -> Option<Timestamp> {
+        let grace = self.grace();
+        if grace.is_some() {
+            *self = Self::Connection(connection);
+        } else if !self.connections().contains(&connection) {
+            match self {
+                Self::Connections(connections) => connections.push(connection),
+                Self::Connection(first) => {
+                    *self = Self::Connections(Box::new(vec![*first, connection]));
+                }
+                Self::Grace(_) => {}
+            }
+        }
+        grace
+    }
+
+    /// Takes out one of several connections; `false`: it is the only one.
+    fn remove(&mut self, connection: ConnectionId) -> bool {
+        let Self::Connections(connections) = self else {
+            return false;
+        };
+        connections.retain(|other| *other != connection);
+        if let [last] = connections[..] {
+            *self = Self::Connection(last);
+        }
+        true
+    }
 }
 
 /// How long a vanished device counts, and how many of them may.
@@ -47,7 +164,7 @@ impl People {
             DeviceState::Active => true,
             DeviceState::Idle => false,
         };
-        if devices.iter().any(is_active) {
+        if devices.all().iter().any(is_active) {
             Presence::Active
         } else {
             Presence::Idle
@@ -67,10 +184,10 @@ impl People {
         user: &UserId,
         device: Option<&DeviceId>,
     ) -> Vec<ConnectionId> {
-        let devices = self.users.get(user).into_iter().flatten();
+        let devices = self.users.get(user).into_iter().flat_map(Devices::all);
         devices
             .filter(|found| device.is_none_or(|device| *device == found.id))
-            .flat_map(|found| found.connections.iter().copied())
+            .flat_map(|found| found.life.connections().iter().copied())
             .collect()
     }
 
@@ -84,28 +201,21 @@ impl People {
         deadlines: &mut Deadlines,
     ) {
         let devices = self.users.entry(user.clone()).or_default();
-        let at = place_of(devices, device).unwrap_or_else(|at| {
+        let at = place_of(devices.all(), device).unwrap_or_else(|at| {
             let new = Device {
                 id: device.clone(),
                 state: DeviceState::Active,
-                // As most devices have one, and most users one device: a list that grows by itself begins
-                // with room for four.
-                connections: Vec::with_capacity(1),
-                gone_at: None,
+                life: Life::Connection(connection),
             };
-            devices.reserve_exact(1);
             devices.insert(at, new);
             at
         });
-        let found = &mut devices[at];
-        if let Some(at) = found.gone_at.take() {
+        let found = &mut devices.all_mut()[at];
+        if let Some(at) = found.life.add(connection) {
             self.lingering -= 1;
             deadlines.clear(at, Due::Grace(user.clone(), device.clone()));
         }
         found.state = DeviceState::Active;
-        if !found.connections.contains(&connection) {
-            found.connections.push(connection);
-        }
     }
 
     /// A connection is gone. The last one of a device takes it along, at once when it left cleanly or
@@ -122,12 +232,8 @@ impl People {
         let Some(found) = self.device(user, device) else {
             return;
         };
-        let place = found.connections.iter().position(|&it| it == connection);
-        let Some(place) = place else {
-            return;
-        };
-        found.connections.remove(place);
-        if !found.connections.is_empty() {
+        let is_its = found.life.connections().contains(&connection);
+        if !is_its || found.life.remove(connection) {
             return;
         }
         let lingers = match how {
@@ -136,7 +242,7 @@ impl People {
         };
         if lingers {
             let at = now.plus_ms(grace.ms);
-            found.gone_at = Some(at);
+            found.life = Life::Grace(at);
             self.lingering += 1;
             deadlines.set(at, Due::Grace(user.clone(), device.clone()));
         } else {
@@ -164,10 +270,10 @@ impl People {
         device: Option<&DeviceId>,
         deadlines: &mut Deadlines,
     ) {
-        let devices = self.users.get(user).into_iter().flatten();
+        let devices = self.users.get(user).into_iter().flat_map(Devices::all);
         let vanished: Vec<_> = devices
             .filter(|found| device.is_none_or(|device| *device == found.id))
-            .filter_map(|found| Some((found.id.clone(), found.gone_at?)))
+            .filter_map(|found| Some((found.id.clone(), found.life.grace()?)))
             .collect();
         for (device, at) in vanished {
             deadlines.clear(at, Due::Grace(user.clone(), device.clone()));
@@ -177,16 +283,16 @@ impl People {
 
     fn device(&mut self, user: &UserId, device: &DeviceId) -> Option<&mut Device> {
         let devices = self.users.get_mut(user)?;
-        let at = place_of(devices, device).ok()?;
-        devices.get_mut(at)
+        let at = place_of(devices.all(), device).ok()?;
+        devices.all_mut().get_mut(at)
     }
 
     fn remove(&mut self, user: &UserId, device: &DeviceId) {
         if let Some(devices) = self.users.get_mut(user) {
-            if let Ok(at) = place_of(devices, device) {
+            if let Ok(at) = place_of(devices.all(), device) {
                 devices.remove(at);
             }
-            if devices.is_empty() {
+            if devices.all().is_empty() {
                 self.users.remove(user);
             }
         }

@@ -76,10 +76,7 @@ impl Tenant {
         };
         session.view = View::Only(room, thread);
         let user = session.identity.user.clone();
-        let hidden: Vec<_> = session
-            .occupies
-            .iter()
-            .copied()
+        let hidden: Vec<_> = (session.occupied())
             .filter(|&other| Some(other) != room)
             .collect();
         for other in hidden {
@@ -105,7 +102,7 @@ impl Tenant {
             }),
         };
         let (tick, user) = (self.tick_of_occupancy(), &session.identity.user);
-        for &room in session.occupies.iter() {
+        for room in session.occupied() {
             self.occupancy
                 .leave(room, user, linger, tick, &mut self.deadlines);
         }
@@ -262,7 +259,7 @@ impl Tenant {
         };
         if !session.shows(room)
             || !here.has_durably(&session.identity.user, durable)
-            || !session.occupies.insert(room)
+            || !session.occupy(room, true)
         {
             return;
         }
@@ -275,7 +272,7 @@ impl Tenant {
     fn stop_showing(&mut self, connection: ConnectionId, room: RoomNumber, user: &UserId) {
         let tick = self.tick_of_occupancy();
         let session = self.sessions.get_mut(connection);
-        if session.is_some_and(|session| session.occupies.remove(&room)) {
+        if session.is_some_and(|session| session.occupy(room, false)) {
             self.occupancy
                 .leave(room, user, None, tick, &mut self.deadlines);
         }

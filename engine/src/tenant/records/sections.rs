@@ -30,11 +30,12 @@ use crate::{
             counting::{Counting, SavedCounting},
             deletions::{Deletions, SavedDeletions},
             gate::{Gate, SavedGate},
+            membership::Membership,
             pace::{Pace, SavedPace},
             personal::{Personal, SavedPersonal},
             pins::{Pins, SavedPins},
             retention::{self, SavedKept},
-            room::{Membership, Room},
+            room::Room,
         },
     },
 };
@@ -99,9 +100,9 @@ type SavedParts = (
 
 pub(crate) fn save_room(room: &Room) -> Vec<u8> {
     let members = room.members.iter().map(|(user, member)| -> SavedMember {
-        let last_sent = member.last_sent.map(|(seq, at)| (seq.0, at.0));
+        let last_sent = member.last_sent().map(|(seq, at)| (seq.0, at.0));
         let user = user.as_str().to_owned();
-        (user, member.since.0, member.joined.0, last_sent)
+        (user, member.since.0, member.joined().0, last_sent)
     });
     let like = EventBody::RoomCreated {
         id: room.id.clone(),
@@ -145,11 +146,10 @@ pub(crate) fn load_room(number: RoomNumber, bytes: &[u8]) -> Result<Room, Decode
 fn restore_room(saved: SavedRoom) -> Option<Room> {
     let (applied, number, epoch, head, time, Bin(like), maker, members, parts) = saved;
     let member = |(user, since, joined, last_sent): SavedMember| {
-        let membership = Membership {
-            since: LogPosition(since),
-            joined: Seq(joined),
-            last_sent: last_sent.map(|(seq, at)| (Seq(seq), LogPosition(at))),
-        };
+        let mut membership = Membership::new(LogPosition(since), Seq(joined));
+        if let Some((seq, at)) = last_sent {
+            membership.note_sent(Seq(seq), LogPosition(at));
+        }
         Some((UserId::new(user).ok()?, membership))
     };
     // Above this the next one could not be counted.

@@ -5,6 +5,7 @@ pub(crate) mod crowds;
 pub(crate) mod deletions;
 pub(crate) mod gate;
 pub(crate) mod marks;
+pub(crate) mod membership;
 pub(crate) mod mentions;
 pub(crate) mod pace;
 pub(crate) mod passing;

@@ -12,8 +12,8 @@ use homeroom_protocol::{
 };
 
 use super::{
-    counting::Counting, deletions::Deletions, gate::Gate, pace::Pace, passing::Passing,
-    personal::Personal, pins::Pins, retention::Kept,
+    counting::Counting, deletions::Deletions, gate::Gate, membership::Membership, pace::Pace,
+    passing::Passing, personal::Personal, pins::Pins, retention::Kept,
 };
 use crate::{
     log::LogPosition,
@@ -54,17 +54,6 @@ pub struct Room {
     pub(crate) personal: Option<Box<Personal>>,
     /// What passes by in a room that keeps nothing; `None` until something did. Not in any snapshot.
     pub(crate) passing: Option<Box<Passing>>,
-}
-
-/// Somebody's being in a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Membership {
-    /// The log position of the joining: it counts for others once that is durable.
-    pub(crate) since: LogPosition,
-    /// Its place in the timeline.
-    pub(crate) joined: Seq,
-    /// Their newest message outside of threads, and where that stands in the log.
-    pub(crate) last_sent: Option<(Seq, LogPosition)>,
 }
 
 impl Room {
@@ -222,11 +211,7 @@ impl Room {
             | Concern::Person(_)
             | Concern::Nothing => return None,
         };
-        let membership = Membership {
-            since: at,
-            joined: event.position.seq,
-            last_sent: None,
-        };
+        let membership = Membership::new(at, event.position.seq);
         let personal = match info.kind {
             RoomKind::Personal => Some(Box::default()),
             RoomKind::Open
@@ -349,7 +334,7 @@ impl Room {
         if let MessageFact::Said(Message { thread: None, .. }) = fact
             && let Some(member) = self.members.get_mut(author)
         {
-            member.last_sent = Some((self.head, at));
+            member.note_sent(self.head, at);
         }
     }
 
@@ -366,12 +351,7 @@ impl Room {
     }
 
     fn enter(&mut self, user: UserId, at: LogPosition) {
-        let membership = Membership {
-            since: at,
-            joined: self.head,
-            last_sent: None,
-        };
-        self.members.insert(user, membership);
+        self.members.insert(user, Membership::new(at, self.head));
     }
 }
 
