@@ -9,6 +9,7 @@ use super::listening::Start;
 use crate::{
     domain::{HistoryError, Outcome},
     hub::{Delivery, Generation},
+    planted::{Fault, fault},
     tenant::{
         effects,
         history::{Fact, Question, Span},
@@ -34,7 +35,11 @@ impl Tenant {
                 room,
                 thread: None,
                 direction: Direction::After,
-                anchor: Seq(from.0.saturating_sub(1)),
+                anchor: if fault(Fault::PageBeginsLate) {
+                    from
+                } else {
+                    Seq(from.0.saturating_sub(1))
+                },
                 floor: Seq(0),
                 limit: u32::try_from(PAGE_EVENTS_MAX).unwrap_or(u32::MAX),
             },

@@ -13,7 +13,10 @@ use super::{
     hashing::{Digest, Hashing, Lookup},
     old_keys::{OldKeys, RUN_KEYS, Run},
 };
-use crate::log::LogPosition;
+use crate::{
+    log::LogPosition,
+    planted::{Fault, fault},
+};
 
 /// What a keyed write led to: enough to give its answer again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +143,9 @@ impl KeyBounds {
 impl KeyWindow {
     /// What memory knows of a key at a log time.
     pub(crate) fn find(&self, lookup: &Lookup, time: Timestamp, ttl_ms: u64) -> Memory {
+        if fault(Fault::RetryDoubled) {
+            return Memory::Free;
+        }
         if let Some(Kept { record, .. }) = self.records.get(lookup) {
             return if time < record.expires(ttl_ms) {
                 Memory::Used(*record)
