@@ -95,6 +95,9 @@ fn tell(plan: &Plan, fault: Option<Fault>, options: &Options) {
     println!("seed {}, in {:?}", plan.seed, plan.shape);
     let again = run_aloud(&plan, fault, |planned, notes| {
         println!("- {}", planned.step);
+        if options.aloud {
+            println!("    salt {:#x}", planned.salt);
+        }
         for note in notes.iter().filter(|_| options.aloud) {
             println!("    {note}");
         }

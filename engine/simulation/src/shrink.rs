@@ -1,5 +1,10 @@
 //! Runs of plans, and failing plans made smaller.
 
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
 use homeroom_engine::planted::{Fault, plant};
 
 use crate::{
@@ -45,7 +50,9 @@ fn act_out(
     plant(fault);
     let mut broken = None;
     for (number, planned) in plan.steps.iter().enumerate() {
-        let stepped = world.step(planned);
+        let stepped = catch_unwind(AssertUnwindSafe(|| world.step(planned)));
+        let stepped =
+            stepped.unwrap_or_else(|panic| Err(Broken::new("nothing panics", said(&*panic))));
         after(planned, &mut world);
         if let Err(seen) = stepped {
             broken = Some((number, seen));
@@ -55,6 +62,13 @@ fn act_out(
     plant(None);
     let trace = world.trace();
     Run { trace, broken }
+}
+
+/// The words of a panic.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+    text.unwrap_or_default()
 }
 
 /// Drops steps as long as the same promise is still broken: whole parts of the plan first, then smaller ones.

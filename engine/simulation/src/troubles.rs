@@ -102,7 +102,6 @@ impl World {
         if let Some(life) = &mut self.host.lives[tenant] {
             life.hand_over(&mut self.host.env);
             let known = life.write();
-            debug_assert!(known.is_empty() || !self.disk.is_dead());
             if !known.is_empty() {
                 // It was whole after all; nobody has heard of it.
                 self.host_dies();
