@@ -6,7 +6,9 @@ use homeroom_engine::{
     identity::{Actor, ServiceName},
     tenant::{Input, Moderation, RoleRequest, ServiceCall, ServiceRequest, Whom},
 };
-use homeroom_protocol::{Measure, Overwrite, OverwriteTarget, Permission, Permissions, RoleId};
+use homeroom_protocol::{
+    Measure, Overwrite, OverwriteTarget, Permission, Permissions, Role, RoleId,
+};
 
 use crate::{
     actions::{room_of, user_of},
@@ -50,6 +52,7 @@ impl World {
             Deed::HideFromAll(room, hides) => {
                 overwrite(room, OverwriteTarget::Role(RoleId::EVERYONE), *hides)
             }
+            Deed::Blind(blind) => ServiceRequest::Roles(RoleRequest::Set(everyone(*blind))),
             Deed::Publish(room) => {
                 let key = self.key();
                 self.published += 1;
@@ -87,5 +90,26 @@ impl World {
         if let Some(life) = &mut self.host.lives[tenant] {
             life.urgent.push_back(input);
         }
+    }
+}
+
+/// The role of everyone, as it is from the beginning or without the sight of rooms.
+fn everyone(blind: bool) -> Role {
+    let allow = Permissions::of(&[
+        Permission::View,
+        Permission::Join,
+        Permission::Send,
+        Permission::SendInThreads,
+        Permission::React,
+        Permission::Signal,
+        Permission::CreateRooms,
+    ]);
+    let sight = Permissions::of(&[Permission::View]);
+    Role {
+        role: RoleId::EVERYONE,
+        name: "everyone".to_owned(),
+        rank: 0,
+        allow: if blind { allow.without(sight) } else { allow },
+        prohibit: Permissions::NONE,
     }
 }

@@ -106,7 +106,7 @@ impl World {
                 link.notices = Some((now, true));
             } else {
                 link.up.clear();
-                let later = connection.0.wrapping_mul(7_919) % 3_000;
+                let later = connection.0.wrapping_mul(7_919) % 1_500;
                 link.notices = Some((now.plus_ms(later), false));
             }
         }

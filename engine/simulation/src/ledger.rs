@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use homeroom_engine::{
     domain::Domain,
-    tenant::{Entry, Event, Tenant},
+    tenant::{Entry, Event, Tenant, TenantChange},
 };
 use homeroom_protocol::{
-    Availability, Durability, Epoch, EventBody, Mark, OverwriteTarget, Permission, RoomId,
-    RoomKind, RoomNumber, Seq, TimelineEvent, Timestamp, UserId,
+    Availability, Durability, Epoch, EventBody, Mark, OverwriteTarget, Permission, Role, RoleId,
+    RoomId, RoomKind, RoomNumber, Seq, TimelineEvent, Timestamp, UserId,
 };
 
 use crate::broken::{Broken, Checked, ensure};
@@ -30,6 +30,8 @@ pub(crate) struct Ledger {
     pub(crate) availability: BTreeMap<UserId, Availability>,
     /// How often somebody's place in a room ended.
     pub(crate) departures: u64,
+    /// Everyone lost the sight of all rooms.
+    blind: bool,
     time: Timestamp,
     members_max: usize,
 }
@@ -49,6 +51,8 @@ pub(crate) struct Room {
     banned: BTreeSet<UserId>,
     hidden: BTreeSet<UserId>,
     hidden_from_all: bool,
+    /// In no room does anybody see anything.
+    blind: bool,
     maker: UserId,
 }
 
@@ -99,7 +103,11 @@ impl Ledger {
             match entry {
                 Entry::Event(event) => self.event(event, &mut turns)?,
                 // Its time is of no room.
-                Entry::Tenant(_) => {}
+                Entry::Tenant(event) => {
+                    if let TenantChange::RoleSet(role) = event.change {
+                        self.role_set(&role, &mut turns);
+                    }
+                }
                 Entry::Restarted(restarted) => {
                     return Err(Broken::new("epochs stay", format!("{restarted:?}")));
                 }
@@ -154,6 +162,23 @@ impl Ledger {
         Some((mark, u32::try_from(unread).expect("runs are short")))
     }
 
+    fn role_set(&mut self, role: &Role, turns: &mut Vec<Turn>) {
+        if role.role != RoleId::EVERYONE {
+            return;
+        }
+        self.blind = !role.allow.has(Permission::View);
+        let blind = self.blind;
+        for (&number, room) in &mut self.rooms {
+            room.change(number, turns, |room| room.blind = blind);
+        }
+        self.count_departures(turns);
+    }
+
+    fn count_departures(&mut self, turns: &[Turn]) {
+        let ended = |turn: &&Turn| matches!(turn, Turn::Lost(..));
+        self.departures += turns.iter().filter(ended).count() as u64;
+    }
+
     fn event(&mut self, event: Event, turns: &mut Vec<Turn>) -> Checked {
         let at = self.records.len();
         ensure!(
@@ -178,7 +203,8 @@ impl Ledger {
                     "two of the id {id}"
                 );
             }
-            self.rooms.insert(number, room);
+            let blind = self.blind;
+            self.rooms.insert(number, Room { blind, ..room });
             return Ok(());
         }
         let Some(room) = self.rooms.get_mut(&number) else {
@@ -216,8 +242,7 @@ impl Ledger {
             room.id,
             self.members_max
         );
-        let ended = |turn: &&Turn| matches!(turn, Turn::Lost(..));
-        self.departures += turns.iter().filter(ended).count() as u64;
+        self.count_departures(turns);
         Ok(())
     }
 }
@@ -254,13 +279,15 @@ impl Room {
             banned: BTreeSet::new(),
             hidden: BTreeSet::new(),
             hidden_from_all: false,
+            blind: false,
             maker: event.author.clone(),
         })
     }
 
     /// Whether a user is a member who may see it.
     pub(crate) fn sees(&self, user: &UserId) -> bool {
-        let is_hidden = self.hidden.contains(user) || self.hidden_from_all && self.maker != *user;
+        let is_hidden = self.hidden.contains(user)
+            || (self.hidden_from_all || self.blind) && self.maker != *user;
         self.members.contains_key(user) && !is_hidden
     }
 
@@ -318,18 +345,23 @@ impl Room {
         number: RoomNumber,
         turns: &mut Vec<Turn>,
     ) {
+        self.change(number, turns, |room| match target {
+            OverwriteTarget::User(user) if hides => _ = room.hidden.insert(user.clone()),
+            OverwriteTarget::User(user) => _ = room.hidden.remove(user),
+            OverwriteTarget::Role(_) => room.hidden_from_all = hides,
+        });
+    }
+
+    /// Changes who may see it; whoever lost or gained that.
+    fn change(
+        &mut self,
+        number: RoomNumber,
+        turns: &mut Vec<Turn>,
+        change: impl FnOnce(&mut Self),
+    ) {
         let members: Vec<UserId> = self.members.keys().cloned().collect();
         let saw: Vec<bool> = members.iter().map(|user| self.sees(user)).collect();
-        match target {
-            OverwriteTarget::User(user) => {
-                if hides {
-                    self.hidden.insert(user.clone());
-                } else {
-                    self.hidden.remove(user);
-                }
-            }
-            OverwriteTarget::Role(_) => self.hidden_from_all = hides,
-        }
+        change(self);
         for (user, saw) in members.into_iter().zip(saw) {
             match (saw, self.sees(&user)) {
                 (true, false) => turns.push(Turn::Lost(number, user)),

@@ -178,6 +178,8 @@ pub enum Deed {
     Hide(usize, usize, bool),
     /// Takes or gives back the sight of a room, from everyone.
     HideFromAll(usize, bool),
+    /// Takes or gives back the sight of all rooms, from everyone.
+    Blind(bool),
     /// Says something.
     Publish(usize),
     /// Ends all sessions of a user.
@@ -308,17 +310,17 @@ impl Shape {
                 trouble: trouble(dice),
             },
             89..94 => Step::Host(self.host_trouble(dice)),
-            94..97 => Step::Pass {
+            94..96 => Step::Pass {
                 ms: *dice.pick(&[10, 500, 1_500, 4_000, 9_000]),
             },
-            97..99 => Step::Glance,
+            96..99 => Step::Glance,
             _ => Step::Quiet,
         }
     }
 
     fn deed(&self, dice: &mut Dice) -> Deed {
         let (room, user) = (room(dice), dice.index(self.users));
-        match dice.below(20) {
+        match dice.below(24) {
             0 | 1 => Deed::Add(room, user),
             2 | 3 => Deed::Remove(room, user),
             4 => Deed::Ban(room, user),
@@ -328,6 +330,8 @@ impl Shape {
             10..=12 => Deed::HideFromAll(room, true),
             13..=15 => Deed::HideFromAll(room, false),
             16 | 17 => Deed::Publish(room),
+            18 => Deed::Blind(true),
+            19..=21 => Deed::Blind(false),
             _ => Deed::Revoke(user),
         }
     }

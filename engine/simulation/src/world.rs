@@ -265,7 +265,7 @@ fn home(tenant: usize, shape: &Shape) -> Home {
         keys_in_memory_max: shape.keys_max.0,
         keys_whole_max: shape.keys_max.1,
         presence_grace_ms: 2_000,
-        typing_ttl_ms: 3_000,
+        typing_ttl_ms: 5_000,
         ..Settings::default().without_budgets()
     };
     let number = u8::try_from(tenant).expect("few tenants");
