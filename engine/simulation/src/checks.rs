@@ -2,14 +2,14 @@
 
 use homeroom_client::{Answer, Command, Outcome, machine::State};
 use homeroom_protocol::{
-    Direction, EventBody, Position, Request, RoomId, Seq, Standing, TimelineEvent, UserId,
+    Direction, EventBody, Position, Request, RoomId, Seq, Standing, Stream, TimelineEvent,
     limit::{MEMBERS_PAGE_MAX, PAGE_EVENTS_MAX, ROOMS_PAGE_MAX},
 };
 
 use crate::{
     broken::{Broken, Checked, ensure},
     client::{Asked, Audit, Told, is_refused, of, place_in},
-    ledger::{Room, Said},
+    pages::{check_page, is_told_as},
     world::World,
 };
 
@@ -268,6 +268,18 @@ impl World {
                 client.user
             );
         }
+        let stream = ledger.stream_of(&client.user);
+        let position = client.machine.place_position(&Stream::Personal.into());
+        ensure!(
+            position.is_none_or(|position| {
+                stream.is_some_and(|stream| {
+                    (stream.epoch, stream.head) == (position.epoch, position.seq)
+                })
+            }),
+            "everybody comes up to the newest event",
+            "{} is at {position:?} of {stream:?}",
+            client.user
+        );
         self.check_presence(index)
     }
 
@@ -369,7 +381,17 @@ impl World {
                 );
                 for entry in page.rooms {
                     let truth = ledger.unread(entry.room, user);
-                    let keeps = ledger.rooms.get(&entry.room).is_some_and(|room| room.keeps);
+                    let room = &ledger.rooms[&entry.room];
+                    let keeps = room.keeps;
+                    let head = (room.epoch, room.head);
+                    ensure!(
+                        entry.members as usize == room.members.len()
+                            && (!keeps || (entry.head.epoch, entry.head.seq) == head),
+                        "lists are true",
+                        "{} is at {head:?} with {:?}, and {user} was told {entry:?}",
+                        entry.id,
+                        room.members.keys()
+                    );
                     ensure!(
                         !keeps || truth == Some((entry.mark, entry.unread)),
                         "unread is counted",
@@ -403,89 +425,4 @@ impl World {
             }
         }
     }
-}
-
-/// A page from the beginning on.
-fn check_page(user: &UserId, room: &Room, events: &[TimelineEvent]) -> Checked {
-    if !room.keeps {
-        ensure!(
-            events.is_empty(),
-            "what passed is gone",
-            "{user}: {events:?}"
-        );
-        return Ok(());
-    }
-    let most = room.events.len().min(PAGE_EVENTS_MAX);
-    let seqs = events.iter().map(|event| &event.seq);
-    ensure!(
-        seqs.eq(room.events.keys().take(most)),
-        "pages have no gap",
-        "{user}: {events:?}"
-    );
-    for event in events {
-        let truth = &room.events[&event.seq];
-        let right = match room.messages.get(&event.seq) {
-            Some(said) => is_shown_as(event, said, truth),
-            None => is_told_as(event, truth, room),
-        };
-        ensure!(
-            right,
-            "pages show what is so",
-            "{user} was shown {event:?}, which is {truth:?}, now {:?}",
-            room.messages.get(&event.seq)
-        );
-    }
-    Ok(())
-}
-
-/// Whether a message in a page is as it is now.
-fn is_shown_as(event: &TimelineEvent, said: &Said, truth: &TimelineEvent) -> bool {
-    let placed = event.author == truth.author && event.time == truth.time;
-    placed
-        && match &event.body {
-            EventBody::Tombstone { .. } => said.deleted,
-            EventBody::Message(message) => {
-                let state = message.state.as_deref().cloned().unwrap_or_default();
-                let reactions = state.reactions.iter();
-                let shown: Vec<_> = reactions
-                    .map(|it| (it.emoji.to_string(), it.count as usize))
-                    .collect();
-                let counted = said.reactions.iter().filter(|(_, users)| !users.is_empty());
-                let counted: Vec<_> = counted
-                    .map(|(emoji, users)| (emoji.clone(), users.len()))
-                    .collect();
-                !said.deleted
-                    && message.text == said.text
-                    && message.thread == said.thread
-                    && state.version == said.version
-                    && shown == counted
-            }
-            _ => false,
-        }
-}
-
-/// Whether an event was told as it is in the log, but for what was deleted since.
-fn is_told_as(event: &TimelineEvent, truth: &TimelineEvent, room: &Room) -> bool {
-    let is_deleted = |seq: &Seq| room.messages.get(seq).is_some_and(|said| said.deleted);
-    let placed = event.author == truth.author && event.time == truth.time;
-    placed
-        && match (&event.body, &truth.body) {
-            (EventBody::Tombstone { .. }, EventBody::Message(_)) => is_deleted(&event.seq),
-            (
-                EventBody::MessageEdited {
-                    target,
-                    message,
-                    version,
-                },
-                EventBody::MessageEdited {
-                    target: of,
-                    version: number,
-                    message: truth,
-                },
-            ) => {
-                let emptied = message.text.is_empty() && is_deleted(target);
-                (target, version) == (of, number) && (message == truth || emptied)
-            }
-            (told, truth) => told == truth,
-        }
 }

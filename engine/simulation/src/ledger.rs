@@ -12,7 +12,7 @@ use homeroom_engine::{
 };
 use homeroom_protocol::{
     Availability, Durability, Epoch, EventBody, Mark, OverwriteTarget, Permission, Role, RoleId,
-    RoomId, RoomKind, RoomNumber, Seq, TimelineEvent, Timestamp, UserId,
+    RoomId, RoomKind, RoomNumber, Seq, ThreadSummary, TimelineEvent, Timestamp, UserId,
 };
 
 use crate::broken::{Broken, Checked, ensure};
@@ -125,6 +125,12 @@ impl Ledger {
     pub(crate) fn by_epoch(&self, epoch: Epoch) -> Option<(RoomNumber, &Room)> {
         let number = self.by_epoch.get(&epoch.get())?;
         Some((*number, self.rooms.get(number)?))
+    }
+
+    /// The stream of a user, if it has begun.
+    pub(crate) fn stream_of(&self, user: &UserId) -> Option<&Room> {
+        let mut streams = self.rooms.values().filter(|room| room.is_stream);
+        streams.find(|room| room.members.contains_key(user))
     }
 
     /// Where something was said.
@@ -289,6 +295,17 @@ impl Room {
         let is_hidden = self.hidden.contains(user)
             || (self.hidden_from_all || self.blind) && self.maker != *user;
         self.members.contains_key(user) && !is_hidden
+    }
+
+    /// The thread of a message at a glance.
+    pub(crate) fn thread(&self, root: Seq) -> Option<ThreadSummary> {
+        let replies = self.messages.iter();
+        let replies = replies.filter(|(_, said)| said.thread == Some(root) && !said.deleted);
+        let seqs: Vec<Seq> = replies.map(|(seq, _)| *seq).collect();
+        Some(ThreadSummary {
+            replies: u32::try_from(seqs.len()).expect("runs are short"),
+            newest: *seqs.last()?,
+        })
     }
 
     /// The places follow each other.

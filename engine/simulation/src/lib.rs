@@ -18,7 +18,7 @@
 //! | waking: snapshot and replay; when a snapshot is due | clock and entropy: numbers of the seed | sled: rows live in memory |
 //! | log: segments, mark, recovery, checkpoints | disk: cache and medium, torn writes, failed syncs, no space | backups, restore, repair, export |
 //! | snapshot store: files, manifests | network: a bounded stream each way, cut, stalled, noticed late | in-process sessions, signals of apps |
-//! | indexer: what follows the log, its questions | the host's reading of sockets: hello, requests in flight | budgets, retention, blocks, roles beyond a room's overwrites |
+//! | indexer: what follows the log, its questions | the host's reading of sockets: hello, requests in flight | budgets, retention, blocks, mentions, pins, roles but that of everyone |
 //! | hub shards: audiences, outboxes, pages, pauses | | more than one host |
 //! | the Rust client's machine | | the JavaScript client |
 //!
@@ -38,6 +38,7 @@ mod host;
 mod ledger;
 mod life;
 mod link;
+mod pages;
 mod people;
 pub mod plan;
 mod shrink;

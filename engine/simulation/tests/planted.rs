@@ -8,7 +8,7 @@ use homeroom_simulation::{Plan, STEPS, run};
 fn every_planted_fault_is_found() {
     let missed: Vec<_> = (Fault::ALL.iter())
         .filter(|fault| {
-            !(0..100).any(|seed| run(&Plan::new(seed, STEPS), Some(**fault)).broken.is_some())
+            !(0..300).any(|seed| run(&Plan::new(seed, STEPS), Some(**fault)).broken.is_some())
         })
         .map(|fault| fault.name())
         .collect();

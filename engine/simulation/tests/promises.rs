@@ -3,7 +3,7 @@
 use homeroom_simulation::{Plan, STEPS, run, shrink};
 
 /// As many as a build without optimisations does in a few seconds.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 300;
 
 #[test]
 fn every_promise_holds() {
