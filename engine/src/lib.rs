@@ -40,6 +40,8 @@ pub mod index;
 pub mod log;
 pub mod metrics;
 mod numbered;
+#[doc(hidden)]
+pub mod planted;
 pub mod runtime;
 pub mod session;
 pub mod snapshot;

@@ -273,6 +273,31 @@ fn apps_know_only_the_protocol() {
 }
 
 #[test]
+fn faults_are_planted_by_the_simulation_alone() {
+    let mut asks = Vec::new();
+    for part in [
+        "protocol",
+        "engine",
+        "engine/simulation",
+        "server",
+        "clients/rust",
+        "benches",
+        "examples",
+    ] {
+        let manifest = fs::read_to_string(root().join(part).join("Cargo.toml")).unwrap();
+        let mut lines = manifest.lines();
+        if lines.any(|line| line.contains("planted-faults") && line.contains("homeroom-engine")) {
+            asks.push(part);
+        }
+        assert!(
+            !manifest.contains("default = [\"planted"),
+            "{part} would release planted faults"
+        );
+    }
+    assert_eq!(asks, ["engine/simulation"]);
+}
+
+#[test]
 fn no_file_grows_into_a_catch_all() {
     const VAGUE: [&str; 8] = [
         "util", "utils", "helper", "helpers", "manager", "misc", "common", "data",
@@ -280,6 +305,7 @@ fn no_file_grows_into_a_catch_all() {
     for part in [
         "protocol/src",
         "engine/src",
+        "engine/simulation/src",
         "server/src",
         "clients/rust/src",
     ] {

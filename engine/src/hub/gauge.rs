@@ -73,8 +73,8 @@ impl Gauge {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// This request was passed on.
-    pub(crate) fn add_request(&self, id: RequestId, request: &Request) {
+    /// This request was passed on: said by whoever reads the connection, before it does so.
+    pub fn add_request(&self, id: RequestId, request: &Request) {
         self.add_unanswered();
         if brings_page(request) {
             self.with_page_requests(|requests| requests.push(id));

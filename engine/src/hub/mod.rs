@@ -252,6 +252,28 @@ pub enum SignalKind {
 }
 
 impl Delivery {
+    /// The one connection it is for; `None`: every shard has to hear it.
+    #[must_use]
+    pub const fn receiver(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Direct { connection, .. }
+            | Self::Listen { connection, .. }
+            | Self::Unlisten { connection, .. }
+            | Self::Watch { connection, .. }
+            | Self::Unwatch { connection, .. }
+            | Self::View { connection, .. }
+            | Self::Page { connection, .. }
+            | Self::Close { connection, .. } => Some(*connection),
+            Self::Event { .. }
+            | Self::Passed { .. }
+            | Self::Pause { .. }
+            | Self::Restamp { .. }
+            | Self::Signal { .. }
+            | Self::CloseAll { .. }
+            | Self::Answer(_) => None,
+        }
+    }
+
     /// About how many bytes of memory it takes; for bounds, so rather too many.
     #[must_use]
     pub fn weight(&self) -> usize {

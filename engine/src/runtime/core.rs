@@ -22,6 +22,7 @@ use super::{
 use crate::{
     domain::{Domain, HistoryError, Lane, Moment, Outcome, SectionId, Storage},
     log::{Appended, Commit, CommitId, LogPosition, Space, WriterEpoch},
+    planted::{Fault, fault},
 };
 
 /// Where "now" and randomness come from; the only door to both.
@@ -333,6 +334,9 @@ impl<D: Domain> Core<D> {
         ];
         if kept.into_iter().all(|room| room <= OUTCOME_ENTRIES) {
             self.outcome = out;
+        }
+        if fault(Fault::EffectsBeforeCommit) {
+            self.release(tail);
         }
         self.release(self.commits.durable());
     }

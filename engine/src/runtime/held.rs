@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::log::LogPosition;
+use crate::{
+    log::LogPosition,
+    planted::{Fault, fault},
+};
 
 /// Effects waiting at one moment, at which no further input is taken.
 pub const HELD_MAX: usize = 16 * 1024;
@@ -49,6 +52,11 @@ impl<E> Held<E> {
 
     /// Gives `out`, in order, all that depends on no more than `durable`.
     pub fn release(&mut self, durable: LogPosition, mut out: impl FnMut(E)) {
+        let durable = if fault(Fault::HeldOneShort) {
+            durable.next()
+        } else {
+            durable
+        };
         while self
             .waiting
             .front()

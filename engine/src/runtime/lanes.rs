@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::domain::Lane;
+use crate::{
+    domain::Lane,
+    planted::{Fault, fault},
+};
 
 /// Inputs waiting in all lanes together at which no further input is taken.
 pub const WAITING_MAX: usize = 4096;
@@ -45,7 +48,11 @@ impl<I> Lanes<I> {
     /// does not block the lane anew.
     pub fn next(&mut self, lane: Option<Lane>) -> Option<I> {
         let lane = lane?;
-        let next = self.waiting.get_mut(&lane)?.pop_front();
+        let waiting = self.waiting.get_mut(&lane)?;
+        if fault(Fault::LaneForgetsInput) && waiting.pop_front().is_some() {
+            self.count -= 1;
+        }
+        let next = waiting.pop_front();
         match next {
             Some(_) => self.count -= 1,
             None => drop(self.waiting.remove(&lane)),

@@ -1,7 +1,7 @@
 //! The runtime: the only place with tokio around the pure parts, the only reader of time and entropy.
 //!
-//! [`core`], [`group_commit`], [`held`] and [`lanes`] are its rules without I/O, public so that a
-//! simulator drives the very code that ships. They, the writer and the directory work for any
+//! [`core`], [`group_commit`], [`held`], [`lanes`], [`saving`] and [`wake`] are its rules without tasks and
+//! clocks, public so that a simulator drives the very code that ships. They, the writer and the directory work for any
 //! [`Domain`](crate::domain::Domain); what rooms need beyond that is in `rooms` and `shards`.
 
 mod answering;
@@ -19,9 +19,10 @@ mod on_disk;
 pub(crate) mod outlet;
 pub(crate) mod pool;
 pub(crate) mod rooms;
+pub mod saving;
 pub(crate) mod shards;
 pub(crate) mod snapshotting;
-pub(crate) mod wake;
+pub mod wake;
 pub(crate) mod writer;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use homeroom_protocol::{CloseCode, ConnectionId};
+use homeroom_protocol::CloseCode;
 use tokio::sync::Semaphore;
 use tracing::Span;
 
@@ -94,7 +94,7 @@ impl HubOutlet {
         }
         let mut batches: Vec<Vec<Delivery>> = vec![Vec::new(); count];
         for effect in effects {
-            match receiver(&effect) {
+            match effect.receiver() {
                 Some(connection) => batches[self.shards.index_of(connection)].push(effect),
                 None => batches
                     .iter_mut()
@@ -109,24 +109,3 @@ impl HubOutlet {
 
 /// After a failure clients give the tenant this long to be replayed.
 const RECONNECT_AFTER_FAILURE_MS: u64 = 500;
-
-/// The one connection a delivery is for; `None`: every shard has to hear it.
-const fn receiver(delivery: &Delivery) -> Option<ConnectionId> {
-    match delivery {
-        Delivery::Direct { connection, .. }
-        | Delivery::Listen { connection, .. }
-        | Delivery::Unlisten { connection, .. }
-        | Delivery::Watch { connection, .. }
-        | Delivery::Unwatch { connection, .. }
-        | Delivery::View { connection, .. }
-        | Delivery::Page { connection, .. }
-        | Delivery::Close { connection, .. } => Some(*connection),
-        Delivery::Event { .. }
-        | Delivery::Passed { .. }
-        | Delivery::Pause { .. }
-        | Delivery::Restamp { .. }
-        | Delivery::Signal { .. }
-        | Delivery::CloseAll { .. }
-        | Delivery::Answer(_) => None,
-    }
-}

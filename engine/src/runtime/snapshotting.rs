@@ -1,17 +1,13 @@
-//! A snapshot in the making: sections are saved in slices between inputs, handed over when all they
-//! saw is durable, written off the tenant's task.
+//! Makes the snapshots of an awake tenant: when, says [`Saving`]; they are written off the tenant's task.
 
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-use super::{
-    core::{Core, Sections},
-    pool::Pool,
-};
+use super::{core::Core, pool::Pool, saving::Saving};
 use crate::{
-    domain::{Domain, SectionId},
+    domain::Domain,
     log::LogPosition,
     metrics::{Part, Watch},
     snapshot::SnapshotStore,
@@ -20,39 +16,13 @@ use crate::{
 /// Saving gives way to inputs after this long.
 const SLICE: Duration = Duration::from_millis(2);
 
-type Saved = Vec<(SectionId, Option<Vec<u8>>)>;
-
-/// How far the current snapshot has come.
-#[derive(Debug)]
-enum Progress {
-    None,
-    /// Saving. A crash before the end leaves the older snapshot.
-    Saving {
-        from: LogPosition,
-        left: Vec<SectionId>,
-        saved: Saved,
-    },
-    /// Waiting for the log: a snapshot must not hold what a power cut could still take away.
-    Holding {
-        from: LogPosition,
-        saw: LogPosition,
-        saved: Saved,
-    },
-    /// The store comes back with the end of the write, and whether it was written.
-    Writing(LogPosition, JoinHandle<(SnapshotStore, bool)>),
-}
-
 /// Makes the snapshots of one awake tenant, one at a time.
 #[derive(Debug)]
 pub(crate) struct Snapshotting {
     store: Option<SnapshotStore>,
-    /// Where the newest complete one begins its replay.
-    newest: LogPosition,
-    /// Where the last one was begun, complete or not.
-    tried: LogPosition,
-    /// The last one was not written: what it was to hold is in no file, so the next one holds all.
-    rewrite_all: bool,
-    progress: Progress,
+    saving: Saving,
+    /// The store comes back with the end of the write, and whether it was written.
+    write: Option<JoinHandle<(SnapshotStore, bool)>>,
     watch: Watch,
 }
 
@@ -65,68 +35,39 @@ impl Snapshotting {
     ) -> Self {
         Self {
             store,
-            newest,
-            tried: newest,
-            rewrite_all: false,
-            progress: Progress::None,
+            saving: Saving::new(newest),
+            write: None,
             watch,
         }
     }
 
     /// Records since the last one was begun: when the next is due.
-    pub(crate) fn age<D: Domain>(&self, core: &Core<D>) -> u64 {
-        core.tail().0.saturating_sub(self.tried.0)
+    pub(crate) const fn age<D: Domain>(&self, core: &Core<D>) -> u64 {
+        self.saving.age(core)
     }
 
     /// Starts one, unless one is under way.
     pub(crate) fn begin<D: Domain>(&mut self, core: &mut Core<D>) {
-        let (Progress::None, Some(store)) = (&self.progress, &self.store) else {
-            return;
-        };
-        let which = if self.rewrite_all || store.needs_all() {
-            Sections::All
-        } else {
-            Sections::Dirty
-        };
-        let from = core.tail();
-        let left = core.sections_to_save(which);
-        self.tried = from;
-        self.progress = Progress::Saving {
-            from,
-            left,
-            saved: Vec::new(),
-        };
+        if let Some(store) = &self.store {
+            self.saving.begin(core, store.needs_all());
+        }
     }
 
     /// Whether [`advance`](Self::advance) has something to do before anything else happens.
     pub(crate) const fn is_saving(&self) -> bool {
-        matches!(self.progress, Progress::Saving { .. })
+        self.saving.is_saving()
     }
 
     /// Does the next bounded step.
     pub(crate) fn advance<D: Domain>(&mut self, core: &Core<D>, pool: &Pool) {
-        if let Progress::Saving { from, left, saved } = &mut self.progress {
+        if self.saving.is_saving() {
             let started = Instant::now();
-            while let Some(section) = left.pop() {
-                saved.push((section, core.save_section(section)));
-                if started.elapsed() >= SLICE {
-                    break;
-                }
-            }
-            if left.is_empty() {
-                let (from, saved) = (*from, std::mem::take(saved));
-                self.progress = Progress::Holding {
-                    from,
-                    saw: core.tail(),
-                    saved,
-                };
-            }
+            self.saving.advance(core, || started.elapsed() >= SLICE);
         }
-        if let Progress::Holding { from, saw, saved } = &mut self.progress
-            && *saw <= core.durable()
+        if self.store.is_some()
+            && let Some((from, saved)) = self.saving.due(core.durable())
             && let Some(mut store) = self.store.take()
         {
-            let (from, saved) = (*from, std::mem::take(saved));
             let watch = self.watch.clone();
             let write = pool.run(move || {
                 let written = store.write(from, &saved);
@@ -140,30 +81,27 @@ impl Snapshotting {
                 }
                 (store, written.is_ok())
             });
-            self.progress = Progress::Writing(from, write);
+            self.write = Some(write);
         }
     }
 
     /// Waits for the write under way; for ever when there is none. Safe to cancel.
     pub(crate) async fn written(&mut self) {
-        let Progress::Writing(from, write) = &mut self.progress else {
+        let Some(write) = &mut self.write else {
             return std::future::pending().await;
         };
         // A panic in the store, already reported by the runtime, costs this life its snapshots.
         let (store, written) = write
             .await
             .map_or((None, false), |(store, ok)| (Some(store), ok));
+        self.write = None;
         self.store = store;
-        self.rewrite_all = !written;
-        if written {
-            self.newest = *from;
-        }
-        self.progress = Progress::None;
+        self.saving.written(written);
     }
 
     /// Waits for the write under way, if there is one.
     pub(crate) async fn quiet(&mut self) {
-        if matches!(self.progress, Progress::Writing(..)) {
+        if self.write.is_some() {
             self.written().await;
         }
     }
@@ -171,7 +109,7 @@ impl Snapshotting {
     /// Brings a last snapshot to disk. Call when everything decided is durable.
     pub(crate) async fn finish<D: Domain>(&mut self, core: &mut Core<D>, pool: &Pool) {
         self.drain(core, pool).await;
-        if core.tail() > self.newest {
+        if core.tail() > self.saving.newest() {
             self.begin(core);
             self.drain(core, pool).await;
         }

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use homeroom_protocol::TenantName;
 use tracing::warn;
 
-use super::{
-    core::Core,
-    folder::FolderError,
-    writer::{Awake, Stores},
-};
+pub use super::writer::{Awake, Stores};
+use super::{core::Core, folder::FolderError};
 use crate::{
     domain::{DecodeError, Domain},
     log::{Log, LogFailure, LogPosition, OpenError, ReadError, WriterEpoch},
+    planted::{Fault, fault},
     snapshot::{Loaded, SnapshotError, SnapshotStore},
 };
 
@@ -57,10 +55,13 @@ pub enum WakeError {
 }
 
 /// A snapshot store as it was opened, with what it found.
-pub(crate) type Opened = (SnapshotStore, Loaded);
+pub type Opened = (SnapshotStore, Loaded);
 
 /// Brings a domain up to the end of its log. Blocks.
-pub(crate) fn wake<D: Domain>(
+///
+/// # Errors
+/// [`WakeError`].
+pub fn wake<D: Domain>(
     seed: &D::Seed,
     stores: Stores<D>,
     opened: Option<Opened>,
@@ -119,6 +120,11 @@ fn replay<D: Domain>(
     end: LogPosition,
 ) -> Result<(), WakeError> {
     let mut applied = from;
+    let end = if fault(Fault::ReplayStopsEarly) {
+        LogPosition(end.0.saturating_sub(1))
+    } else {
+        end
+    };
     while applied < end {
         let records = log.read(applied.next(), REPLAY_BYTES)?;
         if records.is_empty() {

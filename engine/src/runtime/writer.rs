@@ -79,9 +79,11 @@ pub(crate) enum Command<D: Domain> {
 
 /// Where a tenant is kept.
 #[derive(Debug)]
-pub(crate) struct Stores<D: Domain> {
-    pub(crate) log: Arc<dyn Log>,
-    pub(crate) index: Arc<Indexer<D>>,
+pub struct Stores<D: Domain> {
+    /// What happened to it.
+    pub log: Arc<dyn Log>,
+    /// Finds that again.
+    pub index: Arc<Indexer<D>>,
 }
 
 /// When a writer does what nobody asks for.
@@ -141,12 +143,16 @@ pub(crate) struct Writer<D: Domain, O, B> {
 }
 
 /// What a waking tenant starts from.
-pub(crate) struct Awake<D: Domain> {
-    pub(crate) core: Core<D>,
-    pub(crate) stores: Stores<D>,
+#[derive(Debug)]
+pub struct Awake<D: Domain> {
+    /// It, as its log says.
+    pub core: Core<D>,
+    /// Where it is kept.
+    pub stores: Stores<D>,
     /// None for a tenant in memory.
-    pub(crate) snapshots: Option<SnapshotStore>,
-    pub(crate) newest_snapshot: LogPosition,
+    pub snapshots: Option<SnapshotStore>,
+    /// Where the snapshot it woke from begins its replay.
+    pub newest_snapshot: LogPosition,
 }
 
 impl<D: Domain, O: Outlet<D>, B: Bed> Writer<D, O, B> {

@@ -9,7 +9,7 @@ use std::{
 use super::{Loaded, SnapshotError, SnapshotIdentity, SnapshotStore, files::Files};
 use crate::{
     domain::SectionId,
-    log::{LogEpoch, LogPosition, TenantId},
+    log::{LogEpoch, LogPosition, TenantId, disk::RealDisk},
 };
 
 const IDENTITY: SnapshotIdentity = SnapshotIdentity {
@@ -168,7 +168,7 @@ fn a_load_reads_each_file_once() {
     }
     // The newest manifest is whole, but its own file is not: the older one is used.
     fs::write(folder.path().join("00000000000000000030.sections"), b"").unwrap();
-    let files = Files::open(folder.path()).unwrap();
+    let files = Files::open(Arc::new(RealDisk), folder.path()).unwrap();
     let (store, loaded) = SnapshotStore::open_files(files, IDENTITY, END).unwrap();
     assert_eq!(content(&loaded).map(|content| content.0), Some(25));
     let mut reads = store.files.watch.reads.lock().unwrap().clone();

@@ -1,10 +1,15 @@
 //! Every file operation of the snapshot store, and nothing else.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read, Write},
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use crate::log::disk::{Disk, OpenMode};
+
+/// What is written at once: many small sections are one call of the system.
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// What a test sees of the operations, and where it makes them fail.
 #[cfg(test)]
@@ -18,6 +23,7 @@ pub(super) struct Watch {
 
 /// One folder, its files by name.
 pub(super) struct Files {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     #[cfg(test)]
     pub(super) watch: Watch,
@@ -25,12 +31,10 @@ pub(super) struct Files {
 
 impl Files {
     /// Opens `folder`, creating it.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
-        if let Some(parent) = folder.parent().filter(|parent| parent.is_dir()) {
-            sync_folder(parent)?;
-        }
+    pub(super) fn open(disk: Arc<dyn Disk>, folder: &Path) -> io::Result<Self> {
+        disk.create_folder(folder)?;
         Ok(Self {
+            disk,
             folder: folder.to_owned(),
             #[cfg(test)]
             watch: Watch::default(),
@@ -43,58 +47,63 @@ impl Files {
 
     /// The names of all files; those that are not text are not ours.
     pub(super) fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            names.extend(entry?.file_name().into_string());
-        }
-        Ok(names)
+        self.disk.list(&self.folder)
     }
 
     /// The whole file; one larger than `bytes_max` is refused before memory is taken for it.
     pub(super) fn read(&self, name: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
         #[cfg(test)]
         self.watch.reads.lock().unwrap().push(name.to_owned());
-        let file = File::open(self.folder.join(name))?;
-        let length = file.metadata()?.len();
+        let file = self.disk.open(&self.folder.join(name), OpenMode::Read)?;
+        let length = file.size()?;
         if length > bytes_max {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        // It may have grown meanwhile.
-        file.take(bytes_max).read_to_end(&mut bytes)?;
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        let read = file.read_at(&mut bytes, 0)?;
+        bytes.truncate(read);
         Ok(bytes)
     }
 
     /// Creates the file or replaces its content, and syncs it.
     pub(super) fn write_synced(&mut self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         self.changing()?;
-        let file = File::create(self.folder.join(name))?;
-        let mut writer = io::BufWriter::with_capacity(256 * 1024, file);
+        let file = self.disk.open(&self.folder.join(name), OpenMode::Create)?;
         self.changing()?;
+        let (mut gathered, mut written) = (Vec::new(), 0);
         for part in parts {
-            writer.write_all(part)?;
+            if gathered.len() + part.len() > WRITE_BYTES {
+                file.write_at(&gathered, written)?;
+                written += gathered.len() as u64;
+                gathered.clear();
+            }
+            if part.len() > WRITE_BYTES {
+                file.write_at(part, written)?;
+                written += part.len() as u64;
+            } else {
+                gathered.extend_from_slice(part);
+            }
         }
-        let file = writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
+        file.write_at(&gathered, written)?;
         self.changing()?;
-        file.sync_all()
+        file.sync()
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.changing()?;
-        fs::rename(self.folder.join(from), self.folder.join(to))
+        self.disk
+            .rename(&self.folder.join(from), &self.folder.join(to))
     }
 
     pub(super) fn remove(&mut self, name: &str) -> io::Result<()> {
         self.changing()?;
-        fs::remove_file(self.folder.join(name))
+        self.disk.remove(&self.folder.join(name))
     }
 
     /// Makes renames and removals last.
     pub(super) fn sync_folder(&mut self) -> io::Result<()> {
         self.changing()?;
-        sync_folder(&self.folder)
+        self.disk.sync_folder(&self.folder)
     }
 
     #[cfg(test)]
@@ -114,12 +123,4 @@ impl Files {
     fn changing(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    // Elsewhere a folder cannot be opened as a file, and renames are journalled.
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt, io,
     path::Path,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -14,7 +15,13 @@ use super::{
     files::Files,
     manifest::{MANIFEST_BYTES_MAX, Manifest, Place, manifest_name, position_in, sections_name},
 };
-use crate::{domain::SectionId, log::LogPosition};
+use crate::{
+    domain::SectionId,
+    log::{
+        LogPosition,
+        disk::{Disk, RealDisk},
+    },
+};
 
 /// Most snapshots looked at in one load. Two are kept; more lie there only if removing them failed.
 const TRIES_MAX: usize = 16;
@@ -47,8 +54,21 @@ impl SnapshotStore {
         identity: SnapshotIdentity,
         log_end: LogPosition,
     ) -> Result<(Self, Loaded), SnapshotError> {
-        let files =
-            Files::open(folder).map_err(|error| failed("opening", &folder.display(), &error))?;
+        Self::open_on(Arc::new(RealDisk), folder, identity, log_end)
+    }
+
+    /// The same on another disk than the machine's.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        identity: SnapshotIdentity,
+        log_end: LogPosition,
+    ) -> Result<(Self, Loaded), SnapshotError> {
+        let files = Files::open(disk, folder)
+            .map_err(|error| failed("opening", &folder.display(), &error))?;
         Self::open_files(files, identity, log_end)
     }
 

@@ -16,7 +16,10 @@ use super::{
     rooms::room::Room,
     state::Tenant,
 };
-use crate::domain::{Moment, Outcome};
+use crate::{
+    domain::{Moment, Outcome},
+    planted::{Fault, fault},
+};
 
 impl Tenant {
     /// Makes a decision true: applies it and hands it to the log. What one input commits shares one commit
@@ -142,6 +145,9 @@ impl Tenant {
     /// The time of an event made now: never lower than that of the event before it, and never more
     /// than the wire can carry.
     pub(super) fn log_time(&self, now: Timestamp) -> Timestamp {
+        if fault(Fault::TimeFollowsClock) {
+            return now;
+        }
         now.max(self.rooms.last_time()).min(Timestamp(INTEGER_MAX))
     }
 }

@@ -33,6 +33,7 @@ use crate::{
     hub::Delivery,
     index::Row,
     log::LogPosition,
+    planted::{Fault, fault},
 };
 
 /// Most deadlines one tick takes: the rest is due at once again, and inputs get their turn between.
@@ -300,6 +301,9 @@ impl Domain for Tenant {
 
     fn take_dirty_sections(&mut self) -> Vec<SectionId> {
         let mut dirty = std::mem::take(&mut self.dirty);
+        if fault(Fault::DirtySectionMissed) {
+            dirty.pop_last();
+        }
         if dirty.contains(&sections::KEYS) {
             let runs = self.keys.old_mut().set_apart();
             dirty.extend(runs.into_iter().map(sections::section_of_run));

@@ -1,10 +1,11 @@
 //! Deletions: a message goes, its place stays.
 
-use homeroom_protocol::{Direction, ErrorCode, EventBody, Position, Request};
+use homeroom_engine::hub::OUTBOX_AGE_MS;
+use homeroom_protocol::{Direction, ErrorCode, EventBody, Position, Request, ServerFrame};
 
 use crate::{
     messages::{delete, draft, edit, in_thread, pin, react, say},
-    support::{join, refusal_of, seq, seqs, two_in_a_room, user},
+    support::{World, join, refusal_of, seq, seqs, two_in_a_room, typing, user},
 };
 
 #[test]
@@ -173,4 +174,37 @@ fn a_message_deleted_while_it_was_looked_up_is_not_changed_any_more() {
         panic!("{replies:?}");
     };
     assert_eq!(refusal_of(reply), Some(ErrorCode::MessageNotFound));
+}
+
+/// It may still be lost: then the message was never deleted, and nobody saw that it was.
+#[test]
+fn a_deletion_is_told_to_who_is_behind_once_it_is_durable() {
+    let mut world = World::staged();
+    let ada = world.connect("ada", "web");
+    let bob = world.connect("bob", "web");
+    let room = world.open_room(ada, "math");
+    world.join(bob, "math");
+    world.inbox(bob);
+    world.stage().block(bob);
+    let said = world.say(ada, room, "oh no");
+    for _ in 0..=OUTBOX_AGE_MS / 1_000 + 1 {
+        world.stage().tick();
+    }
+    world.stage().pages_wait = true;
+    world.stage().unblock(bob);
+    assert_eq!(world.stage().pages_asked(), 1, "bob is behind");
+
+    world.sync_at_once = false;
+    world.post(ada, delete(4_711, room, said.seq.0));
+    world.stage().pages_wait = false;
+    world.post(ada, typing(room, true));
+    let is_tombstone = |frame: &ServerFrame| {
+        matches!(frame, ServerFrame::Event { event, .. }
+            if matches!(event.body, EventBody::Tombstone { .. }))
+    };
+    assert!(!world.inbox(bob).iter().any(is_tombstone));
+    world.sync();
+    let frames = world.inbox(bob);
+    assert!(frames.iter().any(is_tombstone), "{frames:?}");
+    assert_eq!(seqs(&frames), [said.seq.0, said.seq.0 + 1]);
 }

@@ -12,6 +12,7 @@ use super::{
     },
     Shard, Sweep,
 };
+use crate::planted::{Fault, fault};
 
 impl Shard {
     pub(super) fn listen(
@@ -44,6 +45,9 @@ impl Shard {
     }
 
     pub(super) fn unlisten(&mut self, tenant: TenantLife, slot: u32, room: RoomNumber) {
+        if fault(Fault::UnlistenIgnored) {
+            return;
+        }
         match self.seating.seat_in_room(slot, tenant, room) {
             Some(seat) => self.leave_room(slot, seat, room),
             // It may have asked for what the room shows all the same.
@@ -202,6 +206,9 @@ impl Shard {
         room: Option<RoomNumber>,
         generation: Generation,
     ) {
+        if fault(Fault::PauseIgnored) {
+            return;
+        }
         self.pauses.add(tenant, room);
         match room {
             Some(room) => {

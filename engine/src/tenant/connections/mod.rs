@@ -25,6 +25,7 @@ use crate::{
     domain::{Moment, Outcome},
     hub::{Delivery, turn_to_return_ms},
     identity::Identity,
+    planted::{Fault, fault},
 };
 
 /// The version of the protocol this tenant speaks.
@@ -139,12 +140,17 @@ impl Tenant {
             &mut self.deadlines,
         );
         for &room in session.listening().keys() {
-            if self.typing.has(room, user) && !self.listens(user, room) {
+            if self.typing.has(room, user)
+                && !self.listens(user, room)
+                && !fault(Fault::TypingNotCleared)
+            {
                 self.stop_typing_in(room, user, out);
             }
         }
         self.end_view(&session, how);
-        self.announce(&before, out);
+        if !fault(Fault::PresenceNotCleared) {
+            self.announce(&before, out);
+        }
     }
 
     pub(crate) fn renew(
@@ -221,8 +227,10 @@ impl Tenant {
         connection: ConnectionId,
         out: &mut Outcome<Self>,
     ) {
-        out.now
-            .push(effects::close(connection, CloseCode::Revoked, None));
+        if !fault(Fault::RevocationLost) {
+            out.now
+                .push(effects::close(connection, CloseCode::Revoked, None));
+        }
         self.end(moment, connection, Disconnection::Clean, out);
     }
 

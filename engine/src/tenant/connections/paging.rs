@@ -1,14 +1,15 @@
 //! Pages for a listener that is behind: read from the log, without a gap, or a new beginning.
 
 use homeroom_protocol::{
-    ConnectionId, Direction, Position, ResetReason, RoomNumber, Seq, ServerFrame, TimelineEvent,
-    Timestamp, limit::PAGE_EVENTS_MAX,
+    ConnectionId, Direction, EventBody, Position, ResetReason, RoomNumber, Seq, ServerFrame,
+    TimelineEvent, Timestamp, limit::PAGE_EVENTS_MAX,
 };
 
 use super::listening::Start;
 use crate::{
     domain::{HistoryError, Outcome},
     hub::{Delivery, Generation},
+    planted::{Fault, fault},
     tenant::{
         effects,
         history::{Fact, Question, Span},
@@ -34,7 +35,11 @@ impl Tenant {
                 room,
                 thread: None,
                 direction: Direction::After,
-                anchor: Seq(from.0.saturating_sub(1)),
+                anchor: if fault(Fault::PageBeginsLate) {
+                    from
+                } else {
+                    Seq(from.0.saturating_sub(1))
+                },
                 floor: Seq(0),
                 limit: u32::try_from(PAGE_EVENTS_MAX).unwrap_or(u32::MAX),
             },
@@ -77,12 +82,18 @@ impl Tenant {
             }
         };
         match page {
-            Ok(events) => out.now.push(Delivery::Page {
-                connection,
-                room,
-                generation,
-                events: heard.page_told(room, events),
-            }),
+            Ok(events) => {
+                // What was read is durable; that some of it was deleted since may still be lost.
+                let waits = self.applied > self.durable && events.iter().any(is_emptied);
+                let page = Delivery::Page {
+                    connection,
+                    room,
+                    generation,
+                    events: heard.page_told(room, events),
+                };
+                let leaves = if waits { &mut out.held } else { &mut out.now };
+                leaves.push(page);
+            }
             Err(reason) => self.begin_anew(connection, room, reason, out),
         }
     }
@@ -116,6 +127,15 @@ impl Tenant {
     }
 }
 
+/// Whether an event shows that something was deleted.
+fn is_emptied(event: &TimelineEvent) -> bool {
+    match &event.body {
+        EventBody::Tombstone { .. } => true,
+        EventBody::MessageEdited { message, .. } => message.text.is_empty(),
+        _ => false,
+    }
+}
+
 /// The events from `from` on up to the first gap; `None` when `from` itself is missing and later ones
 /// are there.
 fn without_gap(mut events: Vec<TimelineEvent>, from: Seq) -> Option<Vec<TimelineEvent>> {
@@ -134,7 +154,7 @@ fn without_gap(mut events: Vec<TimelineEvent>, from: Seq) -> Option<Vec<Timeline
 
 #[cfg(test)]
 mod tests {
-    use homeroom_protocol::{EventBody, UserId};
+    use homeroom_protocol::UserId;
 
     use super::*;
 

@@ -31,6 +31,7 @@ use super::{
 use crate::{
     domain::Storage,
     identity::{Identity, Scopes},
+    planted::{Fault, fault},
 };
 
 /// What the rules look at.
@@ -152,7 +153,9 @@ impl Keyed {
     /// The earlier write, when this is a retry of it.
     pub(crate) fn already(&self) -> Result<Option<KeyRecord>, Refusal> {
         match self.used {
-            Some(record) if record.digest == self.digest => Ok(Some(record)),
+            Some(record) if record.digest == self.digest || fault(Fault::ConflictUnseen) => {
+                Ok(Some(record))
+            }
             Some(_) => Err(Refusal::KeyConflict),
             None => Ok(None),
         }

@@ -14,6 +14,7 @@ use homeroom_protocol::{
 use super::{Ground, Keyed, Verdict, check_count, check_field};
 use crate::{
     domain::Moment,
+    planted::{Fault, fault},
     tenant::{
         commit::fresh_epoch,
         records::event::Event,
@@ -256,7 +257,7 @@ pub(crate) fn join(
     check_count(
         "members of this room",
         room.members_count(),
-        ground.settings.members_per_room_max,
+        ground.settings.members_per_room_max + usize::from(fault(Fault::MembersOneOver)),
     )?;
     ground.may_enter_one_more()?;
     ground.can_add(room)?;

@@ -15,6 +15,7 @@ use crate::{
     domain::{History, HistoryError},
     hub::body_bytes,
     index::Order,
+    planted::{Fault, fault},
     tenant::records::hashing::Hashing,
 };
 
@@ -110,6 +111,7 @@ pub(super) fn states(
             let (seq, row) = read_state(&key, value.to_vec()).ok_or(HistoryError::Unreadable)?;
             let state = states.entry(seq).or_default();
             match row {
+                StateRow::Edited(_) if fault(Fault::EditNotShown) => {}
                 StateRow::Edited(at) => state.edited = Some(at),
                 StateRow::Reacted(Reaction { count: 0, .. }) => {}
                 StateRow::Reacted(reaction) => state.reactions.push(reaction),

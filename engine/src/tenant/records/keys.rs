@@ -13,7 +13,11 @@ use super::{
     hashing::{Digest, Hashing, Lookup},
     old_keys::{OldKeys, RUN_KEYS, Run},
 };
-use crate::{log::LogPosition, numbered::NumberedMap};
+use crate::{
+    log::LogPosition,
+    numbered::NumberedMap,
+    planted::{Fault, fault},
+};
 
 /// What a keyed write led to: enough to give its answer again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +148,9 @@ impl KeyBounds {
 impl KeyWindow {
     /// What memory knows of a key at a log time.
     pub(crate) fn find(&self, lookup: &Lookup, time: Timestamp, ttl_ms: u64) -> Memory {
+        if fault(Fault::RetryDoubled) {
+            return Memory::Free;
+        }
         // Time alone makes no key used.
         if let Some((free, since)) = self.free.get()
             && free == *lookup

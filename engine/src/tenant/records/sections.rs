@@ -20,6 +20,7 @@ use super::{
 use crate::{
     domain::{DecodeError, SectionId},
     log::LogPosition,
+    planted::{Fault, fault},
     tenant::{
         presence::seen::Seen,
         rights::{
@@ -254,8 +255,14 @@ const fn saved_name(run: &Run) -> SavedName {
 
 pub(crate) fn save_keys(keys: &KeyWindow) -> Vec<u8> {
     let forgotten = keys.forgotten().map(|it| (it.at.0, it.time.0));
+    let most = if fault(Fault::KeysForgottenAtSnapshot) {
+        0
+    } else {
+        usize::MAX
+    };
     let kept = keys
         .kept()
+        .take(most)
         .map(|(lookup, Kept { at, record })| -> SavedKey {
             (
                 Blob(lookup.0),

@@ -8,6 +8,7 @@ use homeroom_protocol::{
 use super::{Answer, Asked, Reply, said};
 use crate::{
     domain::HistoryError,
+    planted::{Fault, fault},
     tenant::{
         decide,
         history::{self, Fact, Question, Span, TimelinePage},
@@ -173,6 +174,9 @@ impl Tenant {
         let Some(room) = self.rooms.get(number) else {
             return;
         };
+        if fault(Fault::DeletedStillShown) {
+            return;
+        }
         for event in events {
             match &mut event.body {
                 EventBody::Message(message) if !room.counting.is_live(event.seq) => {

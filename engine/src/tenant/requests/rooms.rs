@@ -9,6 +9,7 @@ use homeroom_protocol::{
 use super::{Answer, Asked, Reply, said};
 use crate::{
     domain::Outcome,
+    planted::{Fault, fault},
     tenant::{
         connections::listening::Start,
         decide::{self, Ground, Verdict},
@@ -92,7 +93,11 @@ impl Tenant {
         let start = Start {
             room: number,
             epoch,
-            next: position.seq.next(),
+            next: if fault(Fault::ResumeOneLate) && resume.is_some() {
+                position.seq.next().next()
+            } else {
+                position.seq.next()
+            },
             head,
         };
         self.listen(connection, start, out);

@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use homeroom_protocol::{Timestamp, UserId};
 
-use crate::tenant::records::concern::MemberFact;
+use crate::{
+    planted::{Fault, fault},
+    tenant::records::concern::MemberFact,
+};
 
 /// What stands of invitations, bans and mutes. Written only by `apply`; the rules bound each by
 /// [`Settings::held_at_gate_max`](crate::tenant::Settings::held_at_gate_max).
@@ -99,6 +102,9 @@ impl Terms {
     }
 
     fn save(&self) -> Vec<(String, Option<u64>)> {
+        if fault(Fault::BansForgottenAtSnapshot) {
+            return Vec::new();
+        }
         let terms = self.0.iter();
         terms
             .map(|(user, until)| (user.to_string(), until.map(|until| until.0)))

@@ -7,7 +7,10 @@
 
 use homeroom_protocol::{Mark, Seq};
 
-use crate::log::LogPosition;
+use crate::{
+    log::LogPosition,
+    planted::{Fault, fault},
+};
 
 /// A mark as its owner set it last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,7 +44,7 @@ pub(crate) struct Begun {
 
 /// How far somebody has read now.
 pub(crate) fn effective(begun: Begun, set: Option<SetMark>) -> Mark {
-    let set = set.filter(|set| set.at > begun.since);
+    let set = set.filter(|set| set.at > begun.since && !fault(Fault::MarkNotCounted));
     let (mark, at) = match set {
         Some(SetMark { mark, at, .. }) => (mark, at),
         None => {

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     log::LogPosition,
+    planted::{Fault, fault},
     tenant::{
         records::{
             concern::{Concern, MessageFact, RoomFact, Turnover},
@@ -262,7 +263,9 @@ impl Room {
         }
         let kept = self.kept_head();
         self.passing = Some(Box::new(Passing::new(kept)));
-        self.epoch = Epoch::from_random(entropy ^ kept.0.get().rotate_left(11));
+        if !fault(Fault::EpochKeptAtWake) {
+            self.epoch = Epoch::from_random(entropy ^ kept.0.get().rotate_left(11));
+        }
     }
 
     /// Whether an event of this room is in no log.
