@@ -64,7 +64,13 @@ impl World {
             }
             Deed::Revoke(who) => {
                 let whom = Whom::User(user(who));
-                self.tell_urgently(tenant, Input::Revoke { whom });
+                let before = self.host.connection_to_come();
+                if let Some(life) = &mut self.host.lives[tenant] {
+                    let revoke = |whom| Input::Revoke { whom, before };
+                    life.urgent.push_back(revoke(whom.clone()));
+                    // Whoever waits to be let in meets this one.
+                    life.inbox.push_back(revoke(whom));
+                }
                 return Ok(());
             }
         };
@@ -82,14 +88,10 @@ impl World {
             request,
             asker: Arc::new(answer),
         };
-        self.tell_urgently(tenant, Input::Service(call));
-        Ok(())
-    }
-
-    pub(crate) fn tell_urgently(&mut self, tenant: usize, input: Input) {
         if let Some(life) = &mut self.host.lives[tenant] {
-            life.urgent.push_back(input);
+            life.urgent.push_back(Input::Service(call));
         }
+        Ok(())
     }
 }
 

@@ -75,6 +75,11 @@ impl Host {
         ConnectionId(self.last_connection)
     }
 
+    /// What the next connection will be called.
+    pub(crate) const fn connection_to_come(&self) -> ConnectionId {
+        ConnectionId(self.last_connection + 1)
+    }
+
     pub(crate) fn attach(
         &mut self,
         life: TenantLife,

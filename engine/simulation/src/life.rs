@@ -63,7 +63,7 @@ pub(crate) struct Home {
 enum Append {
     Nothing,
     /// Not yet with the log.
-    Handed(Commit),
+    Handed(Arc<Commit>),
     /// The log has answered, and nobody has heard it yet.
     Answered(Result<Appended, AppendError>),
     /// The disk was full: it is tried again later.

@@ -49,9 +49,10 @@ impl People {
                 request,
                 ..
             } => self.asked(*connection, request, term),
-            Input::Revoke { whom } => {
+            Input::Revoke { whom, before } => {
                 if let homeroom_engine::tenant::Whom::User(user) = whom {
-                    let theirs = self.connections_of(user);
+                    let theirs = self.connections_of(user).into_iter();
+                    let theirs: Vec<_> = theirs.filter(|it| it < before).collect();
                     theirs.into_iter().for_each(|it| self.gone(it));
                 }
             }

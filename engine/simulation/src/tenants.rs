@@ -196,7 +196,11 @@ impl World {
         let revoked = match input {
             Input::Revoke {
                 whom: Whom::User(user),
-            } => self.people[tenant].connections_of(user),
+                before,
+            } => {
+                let theirs = self.people[tenant].connections_of(user).into_iter();
+                theirs.filter(|it| it < before).collect()
+            }
             _ => Vec::new(),
         };
         let life = self.host.lives[tenant].as_ref();

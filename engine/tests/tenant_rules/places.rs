@@ -299,6 +299,14 @@ fn a_measure_that_makes_no_sense_is_refused() {
     for request in [
         term(1, room, "bob", Measure::Ban, now),
         term(1, room, "bob", Measure::Mute, Timestamp(0)),
+        // From a back end, as no client can write it.
+        term(
+            1,
+            room,
+            "bob",
+            Measure::Ban,
+            Timestamp(limit::INTEGER_MAX + 1),
+        ),
         term(1, room, "bob", Measure::Invite, now.plus_ms(1)),
         measure(1, room, "service:timetable", Measure::Add),
         Request::Moderate {

@@ -2,7 +2,7 @@
 
 use homeroom_protocol::{
     EventBody, Measure, Permission, RoomKind, RoomNumber, Timestamp, UserId,
-    limit::REASON_BYTES_MAX,
+    limit::{INTEGER_MAX, REASON_BYTES_MAX},
 };
 
 use super::{Ground, Keyed, Verdict, check_count, check_field};
@@ -67,7 +67,9 @@ fn check(ground: Ground<'_>, asked: &Asked) -> Result<(), Refusal> {
         | Measure::Unmute => false,
     };
     match asked.until {
-        Some(until) if !has_term || until <= ground.time => Err(INVALID_UNTIL),
+        Some(until) if !has_term || until <= ground.time || until.0 > INTEGER_MAX => {
+            Err(INVALID_UNTIL)
+        }
         Some(_) | None => Ok(()),
     }
 }
