@@ -2,19 +2,21 @@
 
 use crate::load::Median;
 
-/// By how much of its mean a row of readings grew from its beginning to its end, in percent: twice the median of what each
-/// reading of the second half is above the one half a row before it (after H. Theil and P. K. Sen, of whose slopes these are
-/// the ones that share no reading). `None` of fewer than two readings, or where all are 0.
+/// By how much of its mean a row of readings grew from its first to its last, in percent: what each reading of the second half
+/// is above the one half a row before it, the median of these, made as long as the row (after H. Theil and P. K. Sen, of
+/// whose slopes these are the ones that share no reading). `None` of fewer than two readings, or where all are 0.
 #[must_use]
 pub fn growth_percent(readings: &[f64]) -> Option<Median> {
+    let count = |of: usize| u32::try_from(of).map(f64::from).ok();
     let half = readings.len() / 2;
-    let count = u32::try_from(readings.len()).ok()?;
-    let mean = readings.iter().sum::<f64>() / f64::from(count);
+    let apart = readings.len() - half;
+    let mean = readings.iter().sum::<f64>() / count(readings.len())?;
     if half == 0 || mean <= 0.0 {
         return None;
     }
-    let pairs = readings.iter().zip(&readings[readings.len() - half..]);
-    let steps = pairs.map(|(earlier, later)| 200.0 * (later - earlier) / mean);
+    let percent = 100.0 / mean * count(readings.len() - 1)? / count(apart)?;
+    let pairs = readings.iter().zip(&readings[apart..]);
+    let steps = pairs.map(|(earlier, later)| percent * (later - earlier));
     Median::of(&steps.collect::<Vec<_>>())
 }
 
@@ -39,7 +41,7 @@ mod tests {
         // From 100 to 120 around a mean of 110: 18 %.
         let readings: Vec<f64> = (0..=40).map(|at| 100.0 + f64::from(at) / 2.0).collect();
         let growth = growth_percent(&readings).unwrap().median;
-        assert!((growth - 18.18).abs() < 0.5, "{growth}");
+        assert!((growth - 100.0 * 20.0 / 110.0).abs() < 0.001, "{growth}");
     }
 
     #[test]
