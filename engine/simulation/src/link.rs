@@ -48,6 +48,8 @@ struct Bar {
     from: u64,
     /// Its user may see it again.
     lifted: bool,
+    /// The connection was told that it hears the room no more.
+    told: bool,
 }
 
 impl Link {
@@ -78,11 +80,15 @@ impl Link {
     /// Its user may see a room no more.
     pub(crate) fn bar(&mut self, room: RoomNumber) {
         let from = self.wire.taken();
-        let lifted = false;
-        self.barred.insert(room, Bar { from, lifted });
+        let bar = Bar {
+            from,
+            lifted: false,
+            told: false,
+        };
+        self.barred.insert(room, bar);
     }
 
-    /// Its user may see a room again, once this connection joins it.
+    /// Its user may see a room again: this connection does when it joins it, or goes on where it was not even told.
     pub(crate) fn lift(&mut self, room: RoomNumber) {
         if let Some(bar) = self.barred.get_mut(&room) {
             bar.lifted = true;
@@ -114,6 +120,11 @@ impl Link {
     }
 
     fn check_bar(&mut self, at: u64, frame: &ServerFrame) -> Checked {
+        if let ServerFrame::Removed { room, .. } = frame
+            && let Some(bar) = self.barred.get_mut(room)
+        {
+            bar.told = true;
+        }
         let Some((room, reply)) = shows(frame) else {
             return Ok(());
         };
@@ -129,7 +140,7 @@ impl Link {
         // Where it begins anew says nothing of what happened.
         let harmless = matches!(frame, ServerFrame::Reset { .. });
         ensure!(
-            at < bar.from || harmless || reply && bar.lifted,
+            at < bar.from || harmless || bar.lifted && (reply || !bar.told),
             "nothing of a room after it was taken",
             "{}: {frame:?}",
             self.user

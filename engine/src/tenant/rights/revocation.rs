@@ -337,14 +337,15 @@ impl Tenant {
     }
 }
 
-/// These may hear a room again.
+/// These may hear a room again, once what lets them is durable: a power cut may take back what gave them the sight of it
+/// anew, and must not take it from who has heard more by then.
 fn tell_restamped(
     (room, generation): (RoomNumber, Generation),
     connections: &[ConnectionId],
     out: &mut Outcome<Tenant>,
 ) {
     let chunks = connections.chunks(LISTENERS_PER_CALL);
-    out.now.extend(chunks.map(|connections| Delivery::Restamp {
+    out.held.extend(chunks.map(|connections| Delivery::Restamp {
         room,
         connections: connections.to_vec(),
         generation,
