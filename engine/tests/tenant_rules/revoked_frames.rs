@@ -20,7 +20,8 @@ use crate::{
     revocation::{MATH, UNSEEN, blind_everyone, history, one},
     roles::{PUPIL, allow, deny, role},
     support::{
-        World, as_user, identity, itself, refusal_of, send, seq, seqs, two_in_a_room, user, watch,
+        World, as_user, identity, itself, refusal_of, send, seq, seqs, two_in_a_room, typing, user,
+        watch,
     },
 };
 
@@ -576,6 +577,40 @@ fn catch_up_that_is_being_read_is_not_written_after_the_sight_was_taken() {
         world.stage().tick();
         assert!(seqs(&world.inbox(bob)).is_empty());
     }
+}
+
+/// What gave it back may still be lost.
+#[test]
+fn who_was_given_the_sight_back_hears_of_the_room_once_that_is_durable() {
+    let (mut world, bob, room, _) = staged_room();
+    world.sync_at_once = false;
+    let seeing = [Permission::View, Permission::Send, Permission::Signal];
+    for everyone in [blind_everyone(), role(RoleId::EVERYONE, 0, &seeing)] {
+        let request = ServiceRequest::Roles(RoleRequest::Set(everyone));
+        let answer = world.serve_later(itself(), request);
+        assert!(answer.take().is_none(), "it is not durable");
+    }
+    world.tick();
+    assert_eq!(world.hub.pauses, 1);
+    world.post(bob, typing(room, true));
+    world.stage().tick();
+    assert_eq!(world.inbox(bob), []);
+    world.sync();
+    world.stage().tick();
+    let frames = world.inbox(bob);
+    assert!(
+        matches!(
+            frames[..],
+            [
+                ServerFrame::Dropped { signals: 1 },
+                ServerFrame::Done { .. }
+            ]
+        ),
+        "{frames:?}"
+    );
+    world.sync_at_once = true;
+    let said = world.say(bob, room, "back again");
+    assert_eq!(seqs(&world.inbox(bob)), [said.seq.0]);
 }
 
 #[test]
