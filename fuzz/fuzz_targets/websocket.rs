@@ -5,14 +5,21 @@
 
 use homeroom_fuzz::Choices;
 use homeroom_protocol::limit::FRAGMENTS_PER_MESSAGE_MAX;
-use homeroom_server::websocket::{Item, Reader, Violation};
+use homeroom_server::websocket::{Bounds, Item, Reader, Violation};
 use libfuzzer_sys::fuzz_target;
 
-const MESSAGE_BYTES_MAX: [usize; 6] = [0, 1, 125, 126, 4_096, 64 * 1024];
+static BOUNDS: [Bounds; 6] = [
+    Bounds::binary(0),
+    Bounds::binary(1),
+    Bounds::binary(125),
+    Bounds::binary(126),
+    Bounds::binary(4_096),
+    Bounds::binary(64 * 1024),
+];
 
 fuzz_target!(|bytes: &[u8]| {
     let mut choices = Choices::new(bytes);
-    let message_bytes_max = MESSAGE_BYTES_MAX[choices.below(6)];
+    let bounds = &BOUNDS[choices.below(6)];
     let cuts: Vec<usize> = match choices.below(8) {
         0 => (0..4_096).collect(),
         count => (1..count).map(|_| usize::from(choices.byte())).collect(),
@@ -22,10 +29,10 @@ fuzz_target!(|bytes: &[u8]| {
     } else {
         frames(&mut choices)
     };
-    let whole = read(&stream, message_bytes_max, &[]);
-    let pieces = read(&stream, message_bytes_max, &cuts);
+    let whole = read(&stream, bounds, &[]);
+    let pieces = read(&stream, bounds, &cuts);
     assert_eq!(whole, pieces, "cut at {cuts:?}");
-    let expected = Expected::of(&stream, message_bytes_max);
+    let expected = Expected::of(&stream, bounds.message_bytes_max);
     assert_eq!(whole.items, expected.items);
     assert_eq!(whole.violation.is_some(), expected.is_broken);
     if !expected.is_broken && !expected.is_unfinished {
@@ -64,8 +71,8 @@ impl PartialEq for Conversation {
 }
 
 /// Each cut is a distance from the one before.
-fn read(stream: &[u8], message_bytes_max: usize, cuts: &[usize]) -> Conversation {
-    let mut reader = Reader::new(message_bytes_max);
+fn read(stream: &[u8], bounds: &'static Bounds, cuts: &[usize]) -> Conversation {
+    let mut reader = Reader::new(bounds);
     let mut items = Vec::new();
     let (mut rest, mut received) = (stream, 0);
     let mut lengths = cuts
@@ -88,7 +95,7 @@ fn read(stream: &[u8], message_bytes_max: usize, cuts: &[usize]) -> Conversation
             }
         };
         let heap_bytes = reader.heap_bytes();
-        let held_max = received.min(message_bytes_max + 125);
+        let held_max = received.min(bounds.message_bytes_max + 125);
         assert!(
             heap_bytes <= 2 * held_max + 16,
             "{heap_bytes} of {received}"
@@ -111,6 +118,7 @@ fn told(item: Item<'_>) -> Told {
         Item::Ping(bytes) => Told::Ping(bytes.into_owned()),
         Item::Pong => Told::Pong,
         Item::Close { code } => Told::Close(code),
+        Item::Text(_) => unreachable!("no text is let in"),
     }
 }
 
@@ -164,7 +172,7 @@ impl Expected {
             };
             let is_shortest = match short {
                 126 => length >= 126,
-                127 => length >= 65_536 && length < 1 << 63,
+                127 => (65_536..1 << 63).contains(&length),
                 _ => true,
             };
             if !is_shortest {
